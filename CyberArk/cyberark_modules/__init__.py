@@ -1,0 +1,21 @@
+"""CyberArk for Sekoia: the audit events of a CyberArk tenant, forwarded to a Sekoia intake."""
+
+from sekoia_automation.module import Module
+
+from .models import CyberArkModuleConfiguration
+from .privacy import keep_secrets_from_sentry
+
+
+class CyberArkModule(Module):
+    """The module: a CyberArk tenant, and the service user that reads its audit events."""
+
+    configuration: CyberArkModuleConfiguration  # type: ignore[override]
+
+    def __init__(self) -> None:
+        super().__init__()
+        keep_secrets_from_sentry()
+
+    def manifest_required_properties(self) -> list[str]:
+        """Return what the stored configuration must hold: not the secrets, which the SDK brings after it is read."""
+        secrets = set(self.manifest_secrets())
+        return [name for name in super().manifest_required_properties() if name not in secrets]

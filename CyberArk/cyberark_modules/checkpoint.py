@@ -1,0 +1,214 @@
+"""The checkpoint: how far collection has come and what has been delivered, as one frozen value written at once.
+
+The value is stored as `context.json`, which an earlier connector of this identity can read again after a downgrade:
+`most_recent_date_seen` and `events_cache` keep the meaning they have for it; what is ours stands under `collection`.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from .events import KEY_BYTES, Event, Page, to_epoch_ms, uuid_key
+from .progress import RETENTION, Progress
+
+SLOT_MS = 10_000
+LEGACY_UUIDS = 1000
+# The API shows an event for seven days, so one without a usable date can come back for as long.
+UNDATED_KEPT_MS = (RETENTION + timedelta(days=1)) // timedelta(milliseconds=1)
+UNDATED_MOST = 50_000
+
+
+class BadCheckpoint(ValueError):
+    """The stored value is not a checkpoint. `date_ms` is the date that could still be read from it, if any."""
+
+    def __init__(self, reason: str, date_ms: int | None = None) -> None:
+        super().__init__(reason)
+        self.date_ms = date_ms
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The keys of ten seconds of events, with the form they are stored in: packed once, however often it is stored."""
+
+    keys: frozenset[bytes]
+
+    @cached_property
+    def packed(self) -> str:
+        """Return the keys as Base64 of their concatenation."""
+        return b64encode(b"".join(self.keys)).decode()
+
+    @classmethod
+    def unpacked(cls, text: str) -> "Slot":
+        """Read what was packed. Raises ValueError."""
+        joined = b64decode(text, validate=True)
+        if len(joined) % KEY_BYTES:
+            raise ValueError("keys of an unexpected length")
+        return cls(frozenset(joined[start : start + KEY_BYTES] for start in range(0, len(joined), KEY_BYTES)))
+
+
+_EMPTY = Slot(frozenset())
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The keys of the events that were delivered and that a query may still show.
+
+    Those with a date are kept by slots of ten seconds, for as long as a query or a cursor reaches back to them; those
+    without, or dated before anything the query asked for, by when they were last seen.
+    """
+
+    slots: Mapping[int, Slot] = field(default_factory=dict)
+    undated: Mapping[bytes, int] = field(default_factory=dict)
+
+    def __contains__(self, event: Event) -> bool:
+        slot = self.slots.get((event.time_ms or 0) // SLOT_MS)
+        if slot is not None and event.key in slot.keys:
+            return True
+        return bool(self.undated) and (
+            event.key in self.undated or (event.uuid is not None and uuid_key(event.uuid) in self.undated)
+        )
+
+    def __len__(self) -> int:
+        return sum(len(slot.keys) for slot in self.slots.values()) + len(self.undated)
+
+    def with_events(self, events: Iterable[Event], shown_from_ms: int, now_ms: int) -> "Delivered":
+        """Return the set with those events in it."""
+        slots, undated = dict(self.slots), dict(self.undated)
+        added: dict[int, set[bytes]] = {}
+        for event in events:
+            if event.time_ms is None or event.time_ms // SLOT_MS < shown_from_ms // SLOT_MS:
+                undated[event.key] = now_ms
+            else:
+                added.setdefault(event.time_ms // SLOT_MS, set()).add(event.key)
+        for slot, keys in added.items():
+            slots[slot] = Slot(slots.get(slot, _EMPTY).keys | keys)
+        return Delivered(slots, undated)
+
+    def seen_again(self, events: Iterable[Event], now_ms: int) -> "Delivered":
+        """Return the set with the undated ones among those events marked as seen now."""
+        seen = {event.key: now_ms for event in events if event.key in self.undated} if self.undated else None
+        return replace(self, undated={**self.undated, **seen}) if seen else self
+
+    def since(self, shown_from_ms: int, now_ms: int) -> "Delivered":
+        """Return the set without what no query can show again."""
+        slots = {slot: kept for slot, kept in self.slots.items() if slot >= shown_from_ms // SLOT_MS}
+        undated = self.undated
+        if undated:
+            kept = sorted(undated.items(), key=lambda item: item[1])[-UNDATED_MOST:]
+            undated = {key: seen for key, seen in kept if seen >= now_ms - UNDATED_KEPT_MS}
+        return Delivered(slots, undated)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a restart needs.
+
+    `queried` tells which kind of query the cursors belong to; `recent` holds the last uuids, for a downgrade.
+    """
+
+    progress: Progress
+    delivered: Delivered = Delivered()
+    queried: str = ""
+    recent: tuple[str, ...] = ()
+
+    def committed(self, progress: Progress, page: Page, fresh: Sequence[Event], now_ms: int) -> "Checkpoint":
+        """Return the checkpoint after a page whose `fresh` events the intake has accepted."""
+        delivered = self.delivered.seen_again(page.events, now_ms)
+        delivered = delivered.with_events(fresh, self.progress.shown_from_ms, now_ms)
+        recent = (*self.recent, *(event.uuid for event in fresh if event.uuid))[-LEGACY_UUIDS:]
+        return replace(
+            self, progress=progress, delivered=delivered.since(progress.shown_from_ms, now_ms), recent=recent
+        )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What stands under `collection`."""
+
+    progress: Progress
+    queried: str
+    most_recent_date_seen: str
+    slots: dict[int, str]
+    undated: dict[str, int]
+
+
+_STORED = TypeAdapter(_Stored)
+
+
+def first_run(now_ms: int, start_time: timedelta) -> Checkpoint:
+    """Return the checkpoint of a tenant that was never read: its history of `start_time` is to be delivered."""
+    start_ms = now_ms - start_time // timedelta(milliseconds=1)
+    return Checkpoint(Progress(start_ms, 0))
+
+
+def resume_from(date_ms: int) -> Checkpoint:
+    """Return the checkpoint of a collection of which only the date is known."""
+    return Checkpoint(Progress(date_ms, date_ms))
+
+
+def encode(checkpoint: Checkpoint) -> bytes:
+    """Return the bytes to store."""
+    progress = checkpoint.progress
+    date = _iso(progress.position_ms or progress.settled_ms)
+    stored = _Stored(
+        progress=progress,
+        queried=checkpoint.queried,
+        most_recent_date_seen=date,
+        slots={slot: kept.packed for slot, kept in checkpoint.delivered.slots.items()},
+        undated={b64encode(key).decode(): seen for key, seen in checkpoint.delivered.undated.items()},
+    )
+    document = {"most_recent_date_seen": date, "events_cache": checkpoint.recent, "collection": stored}
+    return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+
+
+def decode(content: bytes, now_ms: int) -> Checkpoint:
+    """Read what was stored, by this connector or by the earlier one. Raises BadCheckpoint."""
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise BadCheckpoint("it is not JSON", _salvaged_date(content)) from None
+    if not isinstance(document, dict):
+        raise BadCheckpoint("it is not a JSON object")
+    date = document.get("most_recent_date_seen")
+    date_ms = to_epoch_ms(date)
+    collection = document.get("collection")
+    if collection is None:
+        return _of_earlier_connector(document, date_ms, now_ms)
+    try:
+        stored = _STORED.validate_python(collection)
+        slots = {slot: Slot.unpacked(text) for slot, text in stored.slots.items()}
+        undated = {b64decode(key, validate=True): seen for key, seen in stored.undated.items()}
+    except (ValidationError, ValueError):
+        raise BadCheckpoint("its collection is damaged", date_ms) from None
+    if stored.most_recent_date_seen != date:
+        # The earlier connector has gone on from our state, and has kept the part that it does not know.
+        return _of_earlier_connector(document, date_ms, now_ms)
+    recent = tuple(uuid for uuid in document.get("events_cache") or () if isinstance(uuid, str))
+    return Checkpoint(stored.progress, Delivered(slots, undated), stored.queried, recent)
+
+
+def _of_earlier_connector(document: Mapping[str, Any], date_ms: int | None, now_ms: int) -> Checkpoint:
+    if date_ms is None:
+        raise BadCheckpoint("it holds no date")
+    uuids = document.get("events_cache") or ()
+    recent = tuple(uuid for uuid in uuids if isinstance(uuid, str)) if isinstance(uuids, list) else ()
+    # Their dates are not known: they are kept for as long as the API can show them.
+    delivered = Delivered(undated={uuid_key(uuid): now_ms for uuid in recent})
+    # The earlier connector may have followed an event dated ahead: what lies between is read again.
+    return replace(resume_from(min(date_ms, now_ms)), delivered=delivered, recent=recent[-LEGACY_UUIDS:])
+
+
+def _salvaged_date(content: bytes) -> int | None:
+    _, _, rest = content.decode("utf-8", "replace").partition('"most_recent_date_seen"')
+    value = rest.lstrip(": \n\t").partition('"')[2].partition('"')
+    return to_epoch_ms(value[0]) if value[1] else None
+
+
+def _iso(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat()

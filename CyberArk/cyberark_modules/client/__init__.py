@@ -1,0 +1,28 @@
+"""The only part of the module that knows HTTP: it returns values, or raises this module's errors."""
+
+from ..clock import Clock, TenantClock
+from ..models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from .audit_api import AuditApi
+from .auth import TokenSource
+from .transport import Observer, Transport
+
+
+def build_audit_api(
+    account: CyberArkModuleConfiguration,
+    configuration: CyberArkAuditLogsConfiguration,
+    clock: Clock,
+    tenant_clock: TenantClock,
+    version: str,
+    observe: Observer,
+) -> AuditApi:
+    """Return the Audit API of that tenant, with the tokens of that account."""
+    transport = Transport(tenant_clock, version, observe)
+    tokens = TokenSource(
+        transport,
+        account.auth_base_url,
+        account.application_id,
+        account.login_name,
+        account.password,
+        clock.monotonic,
+    )
+    return AuditApi(transport, tokens, configuration.api_base_url, configuration.api_key, tenant_clock)

@@ -1,0 +1,233 @@
+"""The connector: fetch a page, drop what was delivered, push, confirm, commit; page by page, in that order, here."""
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import cast
+
+import orjson
+
+from .client import build_audit_api
+from .client.audit_api import AuditApi
+from .client.retry import RetryPolicy
+from .clock import TenantClock
+from .errors import CyberArkError, QueryLost, Service, Throttled, TryLater
+from .events import Event, Page
+from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from .privacy import guard
+from .progress import Progress
+from .report import Report, observe_request
+from .patient import PatientConnector, Stopping
+from .schedule import OpenQuery, Pause, ReadPage, Schedule, Step
+from .state import State
+from .store import CheckpointStore
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """A page that is being fetched before it is needed."""
+
+    step: ReadPage
+    page: Future[Page]
+
+
+class CyberArkAuditLogsConnector(PatientConnector):
+    """Forwards every audit event of a CyberArk tenant to a Sekoia intake: at least once, and almost never twice."""
+
+    configuration: CyberArkAuditLogsConfiguration  # type: ignore[override]
+
+    # A quiet tenant is no failure; a loop that stands still is one.
+    seconds_without_events = 0
+    last_heartbeat_threshold = 900
+
+    retry = RetryPolicy()
+
+    _api: AuditApi
+    _filters: dict[str, list[str]]
+    _overlap: timedelta
+    _report: Report
+    _schedule: Schedule
+    _state: State
+    _tenant_clock: TenantClock
+    _ahead: _Ahead | None = None
+    _failures = 0
+
+    def run(self) -> None:
+        """Collect until the connector is stopped."""
+        try:
+            self._prepare()
+            self._load()
+            while self.running:
+                self._take(self._next_step())
+        except Stopping:
+            self.log("Stopped; what the intake has accepted is committed", level="info")
+
+    def _take(self, step: Step) -> None:
+        try:
+            match step:
+                case Pause():
+                    self.wait(step.seconds)
+                case OpenQuery():
+                    self._open_query()
+                case ReadPage():
+                    self._collect(step)
+        except CyberArkError as error:
+            self._set_back(step, error)
+        except Stopping:
+            raise
+        except Exception as error:  # a defect of ours must neither end collection nor spin
+            self.log_exception(error, message="Unexpected error; collection goes on from the last commit")
+            self._schedule.hold(self.retry.longest)
+
+    def _collect(self, step: ReadPage) -> None:
+        page = self._fetch(step)
+        before, now_ms = self._progress, self._tenant_clock.now_ms()
+        after = before.after(step.cursor, page, now_ms, self._overlap)
+        fresh = self._drop_delivered(page)
+        self._schedule.page_read(step, before, after, fresh, now_ms)
+        self._fetch_ahead(after)
+        self._push_until_accepted(fresh)
+        self._commit(after, page, fresh, now_ms)
+        self._report.page(step.is_head, before, after, page, fresh)
+
+    def _fetch(self, step: ReadPage) -> Page:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.step == step:
+            page = self.result(ahead.page)
+        else:
+            page = self.call(lambda: self._api.fetch_page(step.cursor))
+        self._failures = 0
+        if self._report.well("collection"):
+            self._critical_log_sent = False  # what a person has mended may be said again if it comes back
+        return page
+
+    def _fetch_ahead(self, progress: Progress) -> None:
+        step = self._schedule.next_step(progress)
+        if isinstance(step, ReadPage):
+            self._ahead = _Ahead(step, self.in_background(lambda: self._api.fetch_page(step.cursor)))
+
+    def _drop_delivered(self, page: Page) -> tuple[Event, ...]:
+        delivered = self._state.checkpoint.delivered
+        fresh = {event.key: event for event in page.events if event not in delivered}
+        return tuple(fresh.values())
+
+    def _push_until_accepted(self, fresh: tuple[Event, ...]) -> None:
+        """Push what is new; what the intake refuses, and only that, is pushed again until it is accepted."""
+        pending, failures, started = fresh, 0, time.monotonic()
+        while pending:
+            if not self.running:
+                raise Stopping
+            receipt = self.deliver(pending)
+            self._report.receipt(receipt, pending)
+            settled = receipt.accepted | receipt.too_large
+            pending = tuple(event for event in pending if event.text not in settled)
+            if pending:
+                failures += 1
+                self._report.unwell("delivery", receipt.refusals[0])
+                self.wait(self.retry.pause(receipt.refusals[0], failures))
+        if fresh:
+            self._report.well("delivery")
+            self.put_forwarded_events(self.configuration.intake_key, len(fresh))
+            self.put_forward_events_duration(self.configuration.intake_key, time.monotonic() - started)
+
+    def _commit(self, progress: Progress, page: Page, fresh: tuple[Event, ...], now_ms: int) -> None:
+        checkpoint = self._state.checkpoint.committed(progress, page, fresh, now_ms)
+        self._state.adopt(checkpoint, is_new=bool(fresh))
+
+    def _open_query(self) -> None:
+        token = self.call(self._api.authenticate)
+        progress, now_ms = self._progress, self._tenant_clock.now_ms()
+        since_ms = progress.since_ms(now_ms)
+        self._state.adopt(replace(self._state.checkpoint, progress=progress.opening(now_ms)), and_copy=True)
+        self._schedule.query_attempted()
+        try:
+            cursor = self.call(lambda: self._api.open_query(since_ms, self.configuration.chunk_size, self._filters))
+        finally:
+            self._schedule.query_answered()
+        self._schedule.query_opened()
+        self._report.query_opened(token, since_ms)
+        self._state.adopt(replace(self._state.checkpoint, progress=progress.opened(cursor, since_ms, now_ms)))
+
+    def _set_back(self, step: Step, error: CyberArkError) -> None:
+        """Say what failed, and let time pass before it is tried again."""
+        self._ahead = None
+        if isinstance(error, QueryLost) and isinstance(step, ReadPage):
+            # The next query starts from what is settled; nothing but time is lost with a cursor.
+            self._state.adopt(replace(self._state.checkpoint, progress=self._progress.without(step.cursor)))
+            self.log("The Audit API refused a cursor; the next query reads on from there", level="info")
+            return
+        self._failures += 1
+        self._report.unwell("collection", error)
+        pause = self.retry.pause(error, self._failures)
+        if isinstance(error, Throttled) and isinstance(step, ReadPage):
+            self._schedule.throttled(error)
+        if isinstance(step, OpenQuery) and isinstance(error, TryLater) and error.evidence.service is Service.AUDIT:
+            # The head can be read meanwhile.
+            self._schedule.delay_query(pause)
+        else:
+            self._schedule.hold(pause)
+
+    @property
+    def _progress(self) -> Progress:
+        return self._state.checkpoint.progress
+
+    def _next_step(self) -> Step:
+        self.heartbeat()
+        self._state.retry()
+        self._report.gauges(self._state.checkpoint)
+        # A page that is on its way comes first: what follows it waits for it.
+        return self._ahead.step if self._ahead else self._schedule.next_step(self._progress)
+
+    def _prepare(self) -> None:
+        """Build what a run needs, and load the checkpoint. Raises Stopping."""
+        account, configuration = cast(CyberArkModuleConfiguration, self.module.configuration), self.configuration
+        guard(account.password, configuration.api_key, configuration.intake_key)
+        if configuration.frequency_raised_from is not None:
+            self.log(
+                f"A frequency of {configuration.frequency_raised_from} s is too fast for the Audit API, which accepts "
+                f"one query a minute; {configuration.frequency} s is used",
+                level="warning",
+            )
+        self._overlap = timedelta(minutes=configuration.overlap)
+        self._filters = {
+            "applicationCode": configuration.application_codes,
+            "auditType": configuration.audit_types,
+            "action": configuration.actions,
+        }
+        self._tenant_clock = TenantClock(self.clock)
+        self._schedule = Schedule(self.clock.monotonic, configuration.frequency)
+        self._report = Report(self.log, self.clock.monotonic, self._tenant_clock)
+        self._api = build_audit_api(
+            account,
+            configuration,
+            self.clock,
+            self._tenant_clock,
+            str(self.module.manifest.get("version", "")),
+            observe_request,
+        )
+
+    def _load(self) -> None:
+        """Load the checkpoint, once the tenant's time is known, by which it is judged. Raises Stopping."""
+        while True:
+            try:
+                self.call(self._api.authenticate)
+                break
+            except CyberArkError as error:
+                self._failures += 1
+                self._report.unwell("collection", error)
+                self.wait(self.retry.pause(error, self._failures))
+        self._state = State(CheckpointStore(self.data_path), self._report, self.retry, self.clock.monotonic)
+        start_time = timedelta(hours=self.configuration.start_time)
+        while pause := self._state.load(self._tenant_clock.now_ms(), start_time, self._overlap):
+            self.wait(pause)
+            if not self.running:
+                raise Stopping
+        # The cursors belong to what was asked for: another address, page size or filter makes them useless.
+        asked = orjson.dumps([self.configuration.api_base_url, self.configuration.chunk_size, self._filters]).decode()
+        checkpoint, now_ms = self._state.checkpoint, self._tenant_clock.now_ms()
+        progress = checkpoint.progress.current(now_ms)
+        if checkpoint.queried != asked:
+            progress = replace(progress, sweep=None, head=None)
+        self._state.adopt(replace(checkpoint, queried=asked, progress=progress), is_new=False)
+        self._schedule.restarted(progress, now_ms)

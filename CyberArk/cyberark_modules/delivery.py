@@ -1,0 +1,99 @@
+"""Pushing to the intake, and knowing what it took.
+
+The SDK's `push_events_to_intakes` never raises: it retries each request for an hour, then forgets it, and the event
+ids that it returns prove nothing, since an intake may answer 200 without any. `AcknowledgedConnector` keeps the SDK's
+way of cutting requests and sending them side by side, and replaces the sending of one request by one that leaves a
+receipt: a request is accepted if and only if the intake answered it with 200. Trying again is left to the caller.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from sekoia_automation.connector import Connector
+from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
+
+from .client.transport import retry_after, sign_of
+from .errors import CyberArkError, Evidence, PersonNeeded, Service, Sign, TryLater
+from .events import Event
+
+_REFUSED_BY_TIME = (408, 425, 429)
+
+
+@dataclass
+class Receipt:
+    """What became of one push: the texts accepted, those too large for any request, and why others were refused.
+
+    `ids_missing` is how many events the intake accepted without giving an id for them.
+    """
+
+    accepted: set[str] = field(default_factory=set)
+    too_large: set[str] = field(default_factory=set)
+    refusals: list[CyberArkError] = field(default_factory=list)
+    ids_missing: int = 0
+
+
+class AcknowledgedConnector(Connector):
+    """A connector that knows which events the intake has accepted."""
+
+    PUSH_TIMEOUTS_S = (10.0, 30.0)
+
+    def deliver(self, events: Sequence[Event]) -> Receipt:
+        """Push those events once, and tell what became of each. Raises nothing."""
+        self._receipt = receipt = Receipt()
+        receipt.too_large.update(event.text for event in events if len(event.text) > EVENT_BYTES_MAX_SIZE)
+        self.push_events_to_intakes([event.text for event in events if event.text not in receipt.too_large])
+        return receipt
+
+    def _send_chunk(
+        self, batch_api: str, chunk_index: int, chunk: list[Any], collect_ids: dict[int, list[str]]
+    ) -> None:
+        try:
+            collect_ids[chunk_index] = self._send(batch_api, chunk)
+        except CyberArkError as error:
+            self._receipt.refusals.append(error)
+
+    def _send(self, batch_api: str, chunk: list[str]) -> list[str]:
+        evidence = Evidence(Service.INTAKE, Sign.STATUS, urlsplit(batch_api).netloc, "/batch")
+        try:
+            response = self._http_session.post(
+                batch_api,
+                json={"intake_key": self.configuration.intake_key, "jsons": chunk},
+                timeout=self.PUSH_TIMEOUTS_S,
+                allow_redirects=False,
+            )
+        except Exception as error:  # whatever went wrong, the events were not accepted
+            # `from None`: the library's error holds the request, and so the intake key.
+            raise TryLater(_seen(evidence, sign_of(error))) from None
+        status = response.status_code
+        if status == 200:
+            ids = _event_ids(response)
+            self._receipt.accepted.update(chunk)
+            self._receipt.ids_missing += max(0, len(chunk) - len(ids))
+            return ids
+        if status == 413:
+            # The SDK counts characters, the intake bytes: a request can be too large although no event in it is.
+            if len(chunk) == 1:
+                self._receipt.too_large.update(chunk)
+                return []
+            half = len(chunk) // 2
+            return self._send(batch_api, chunk[:half]) + self._send(batch_api, chunk[half:])
+        evidence = _seen(evidence, Sign.STATUS, status)
+        if 400 <= status < 500 and status not in _REFUSED_BY_TIME:
+            raise PersonNeeded(evidence)
+        if 300 <= status < 400:
+            raise PersonNeeded(_seen(evidence, Sign.REDIRECT, status))
+        raise TryLater(evidence, retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
+
+
+def _seen(evidence: Evidence, sign: Sign, status: int | None = None) -> Evidence:
+    return Evidence(evidence.service, sign, evidence.host, evidence.endpoint, status)
+
+
+def _event_ids(response: Any) -> list[str]:
+    try:
+        ids = response.json()["event_ids"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return ids if isinstance(ids, list) else []

@@ -1,0 +1,28 @@
+"""From what was seen to what is wrong, and to the step of the guide that mends it.
+
+One table, which the account validator, the connector's log, `./dev check` and the guide's troubleshooting speak from.
+"""
+
+from ..errors import Evidence
+from .audit import AUDIT
+from .identity import IDENTITY, TOKEN
+from .intake import INTAKE
+from .network import NETWORK, NOT_UNDERSTOOD
+from .row import Diagnosis, MendedBy
+
+__all__ = ["DIAGNOSES", "NOT_UNDERSTOOD", "Diagnosis", "MendedBy", "diagnose"]
+
+# By the headings of the guide's troubleshooting; the first row that fits is the diagnosis.
+DIAGNOSES: dict[str, tuple[Diagnosis, ...]] = {
+    "CyberArk Identity: the token": TOKEN,
+    "CyberArk Identity: the address, the web app and the service user": IDENTITY,
+    "CyberArk Audit": AUDIT,
+    "Sekoia's intake": INTAKE,
+    "The network and the machine": NETWORK,
+}
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """Return the diagnosis of what was seen; there always is one."""
+    rows = (row for rows in DIAGNOSES.values() for row in rows)
+    return next((row for row in rows if row.fits(evidence)), NOT_UNDERSTOOD)

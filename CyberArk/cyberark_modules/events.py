@@ -1,0 +1,174 @@
+"""An audit event as this connector sees it: the text that goes to the intake, who it is, and when it happened.
+
+The text of an event is never parsed and written again: it is cut out of the API's answer as it stands, so that
+numbers beyond 64 bits, lone surrogates and unknown keys reach the intake unchanged.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+KEY_BYTES = 12
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Below this, an epoch number is in seconds: as milliseconds it would be before March 1973.
+_SECONDS_BELOW = 100_000_000_000
+_YEAR_9999_MS = 253_402_300_800_000
+# Brackets, strings and the commas between values: enough to find where a value ends, whatever it holds.
+# The lone quote at the end matches a string that never ends.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One audit event.
+
+    `text` is its JSON as the API sent it; `key` identifies it (by its uuid, or else by its content); `time_ms` is its
+    epoch time in milliseconds, None when it cannot be dated; `uuid` is None when it has no usable one.
+    """
+
+    text: str
+    key: bytes
+    time_ms: int | None
+    uuid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of results: its events in the API's order, and the cursor of what follows (None: not given)."""
+
+    events: tuple[Event, ...]
+    cursor: str | None
+
+
+class _Envelope(msgspec.Struct):
+    data: list[msgspec.Raw] | None = None
+    paging: Any = None
+
+
+class _Head(msgspec.Struct):
+    uuid: Any = None
+    timestamp: Any = None
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+def uuid_key(uuid: str) -> bytes:
+    """Return the key under which an event of that uuid is remembered."""
+    return blake2b(uuid.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+
+
+def read_page(body: bytes) -> Page:
+    """Read the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
+
+    `data` may be null or absent, and any level of `paging` too. Raises ValueError when the body is not JSON or not of
+    that shape; one event that is malformed raises nothing.
+    """
+    try:
+        envelope = _decode_envelope(body)
+        texts = [str(raw, "utf-8", "replace") for raw in envelope.data or ()]
+        paging = envelope.paging
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    except (msgspec.DecodeError, RecursionError):
+        # One event can make the whole page invalid to a strict parser (a lone surrogate does): cut it by its brackets.
+        texts, paging = _cut_page(body.decode("utf-8", "replace"))
+    return Page(tuple(map(read_event, texts)), _next_cursor(paging))
+
+
+def _next_cursor(paging: Any) -> str | None:
+    cursor = paging.get("cursor") if isinstance(paging, dict) else None
+    reference = cursor.get("cursorRef") if isinstance(cursor, dict) else None
+    return reference if isinstance(reference, str) and reference else None
+
+
+def _cut_page(body: str) -> tuple[list[str], Any]:
+    members = {}
+    for member in _cut(body, "{", "}"):
+        name = _TOKEN.match(member)
+        colon = member.find(":", name.end()) if name else -1
+        if name is None or colon < 0:
+            raise ValueError("an answer that is not JSON")
+        members[name.group().strip('"')] = member[colon + 1 :].strip()
+    data = members.get("data", "null")
+    return ([] if data == "null" else list(_cut(data, "[", "]"))), json.loads(members.get("paging", "null"))
+
+
+def _cut(text: str, opening: str, closing: str) -> Iterator[str]:
+    """Yield the text of each value between the brackets that enclose `text`."""
+    text = text.strip()
+    if text[:1] != opening:
+        raise ValueError("an answer of an unexpected shape")
+    depth, start = 0, 1
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        if mark == '"':
+            break
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        if depth == 0 or (depth == 1 and mark == ","):
+            value = text[start : token.start()].strip()
+            if value:
+                yield value
+            start = token.end()
+        if depth == 0:
+            if mark != closing or text[start:].strip():
+                break
+            return
+    raise ValueError("an answer that was cut, or that is not JSON")
+
+
+def read_event(text: str) -> Event:
+    """Identify and date the event of that JSON text; it can be any JSON value."""
+    try:
+        head = _decode_head(text)
+        uuid, timestamp = head.uuid, head.timestamp
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        uuid, timestamp = _lenient_head(text)
+    if isinstance(uuid, str) and _UUID.fullmatch(uuid):
+        return Event(text, uuid_key(uuid), to_epoch_ms(timestamp), uuid)
+    content = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES, person=b"content").digest()
+    return Event(text, content, to_epoch_ms(timestamp), uuid if isinstance(uuid, str) and uuid else None)
+
+
+def _lenient_head(text: str) -> tuple[Any, Any]:
+    try:
+        event = json.loads(text, strict=False, parse_int=float)
+    except (ValueError, RecursionError):
+        return None, None
+    return (event.get("uuid"), event.get("timestamp")) if isinstance(event, dict) else (None, None)
+
+
+def to_epoch_ms(timestamp: Any) -> int | None:
+    """Return the epoch time (ms) of a `timestamp` in any form it was seen in, None when it is no date.
+
+    Documented as epoch milliseconds, and by one vendor as a string of them; seconds, floats and ISO 8601 are read too.
+    """
+    if isinstance(timestamp, str):
+        timestamp = _number_or_date(timestamp.strip())
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float) or not math.isfinite(timestamp):
+        return None
+    epoch_ms = int(timestamp * 1000 if abs(timestamp) < _SECONDS_BELOW else timestamp)
+    return epoch_ms if 0 < epoch_ms < _YEAR_9999_MS else None
+
+
+def _number_or_date(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        date = datetime.fromisoformat(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000
+    except (ValueError, OverflowError):
+        return None

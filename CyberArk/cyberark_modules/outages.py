@@ -1,0 +1,47 @@
+"""Saying what is unwell once when it starts, and once when it is over; not at every try."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sekoia_automation.module import LogLevelStr
+
+Say = Callable[[str, LogLevelStr], None]
+# An address that does not answer may be a passing outage; after this long it is more likely wrong.
+ESCALATED_AFTER_S = 900.0
+
+
+@dataclass
+class _Outage:
+    since: float
+    said: dict[str, LogLevelStr]
+
+
+class Outages:
+    """What is unwell at the moment, by name ("collection", "delivery", "state"). `monotonic` gives seconds."""
+
+    def __init__(self, say: Say, monotonic: Callable[[], float]) -> None:
+        self._say = say
+        self._monotonic = monotonic
+        self._current: dict[str, _Outage] = {}
+
+    def failed(self, name: str, text: str, level: LogLevelStr, escalates: bool = False) -> None:
+        """Note a failure, and say it if it is a new one. One that `escalates` is said again if it lasts."""
+        outage = self._current.setdefault(name, _Outage(self._monotonic(), {}))
+        if escalates and self._monotonic() - outage.since >= ESCALATED_AFTER_S:
+            level = "critical"
+        if outage.said.get(text) != level:
+            outage.said[text] = level
+            self._say(text, level)
+
+    def over(self, name: str) -> bool:
+        """Note that it works; return whether it had been unwell."""
+        outage = self._current.pop(name, None)
+        if outage is None:
+            return False
+        lasted = _in_words(self._monotonic() - outage.since)
+        self._say(f"{name.capitalize()} resumed after {lasted}, nothing was lost", "info")
+        return True
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,176 @@
+"""How far collection has come: the reading state as one frozen value, and what each page makes of it. No I/O.
+
+Two streams are read. The **sweep** is the query of the minute: it starts behind everything that may still arrive late
+and is the authority for completeness. The **head** is the cursor of a finished sweep, read again every few seconds so
+that an event does not wait for the minute; losing it costs latency, never an event.
+
+`settled_ms` is the proof of completeness: every event up to there has been delivered, for good. A page read by a
+query that was opened at T holds whatever had arrived by T; what happened before T - overlap had arrived by then. So a
+sweep that has read up to p settles min(p, T - overlap), and the next query starts from there.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from .events import Page
+
+# The API shows no older events.
+RETENTION = timedelta(days=7)
+# How far ahead of the tenant's clock, which is known by the second, an event may be dated and still be present.
+AHEAD_TOLERANCE_MS = 2_000
+# A head that shows events this recent has been read to its end; the API shows an event a second or two after the fact.
+CAUGHT_UP_MS = 5_000
+# A head that has not come nearer to now than this is behind, or its tenant is quiet.
+HEAD_STALE_MS = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the stream: the cursor that reads on from there, and the event time (ms) from which it shows any."""
+
+    cursor: str
+    from_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A query that is being read: the cursor to go on with, when it was opened, and the two last places of it.
+
+    A cursor behind an event that is dated ahead of the clock is no such place: it would show nothing until that date.
+    """
+
+    cursor: str
+    opened_ms: int
+    before: Mark
+    reached: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the stream: the cursor to read next, and the newest event time seen there.
+
+    A reading goes from `start` to the end, and the next one from `following`, which is where the reading before had
+    ended: what shows up a moment late, just behind the last event read, is then still seen within seconds. `reached`
+    is how far this reading has come.
+    """
+
+    cursor: str
+    start: Mark
+    following: Mark
+    reached: Mark
+    read_to_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What matters of a page: the place behind its events, if there is one, and how far in time it reaches.
+
+    `read_to_ms` is the event time up to which everything has been shown. One event that is dated wrongly must not
+    decide that: of the last three dates the earliest counts.
+    """
+
+    mark: Mark | None
+    is_clean: bool
+    newest_ms: int
+    read_to_ms: int
+
+    @classmethod
+    def of(cls, cursor: str, page: Page, now_ms: int) -> "_View":
+        dates = [event.time_ms for event in page.events if event.time_ms is not None]
+        present = [date for date in dates if date <= now_ms + AHEAD_TOLERANCE_MS]
+        read_to_ms = min(present[-3:], default=0)
+        goes_on = page.events and page.cursor and page.cursor != cursor
+        mark = Mark(page.cursor, read_to_ms) if goes_on and page.cursor else None
+        return cls(mark, len(present) == len(dates), max(present, default=0), read_to_ms)
+
+    @property
+    def clean_mark(self) -> Mark | None:
+        return self.mark if self.is_clean and self.read_to_ms else None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where collection stands; all times are epoch milliseconds by the tenant's clock.
+
+    `position_ms` is the newest event time delivered, never in the future; `query_ms` is when the last query was
+    opened, or was about to be.
+    """
+
+    settled_ms: int
+    position_ms: int
+    query_ms: int | None = None
+    sweep: Sweep | None = None
+    head: Head | None = None
+
+    def since_ms(self, now_ms: int) -> int:
+        """Return where the next query starts."""
+        return max(self.settled_ms, now_ms - _ms(RETENTION))
+
+    @property
+    def shown_from_ms(self) -> int:
+        """The event time from which the next query, or a cursor that is kept, can show events again."""
+        kept = [self.settled_ms]
+        if self.sweep:
+            kept.append(self.sweep.before.from_ms)
+        if self.head:
+            kept.append(self.head.start.from_ms)
+        return min(kept)
+
+    def opening(self, now_ms: int) -> "Progress":
+        """Return the state to store before a query is opened, so that a restart keeps the spacing of queries."""
+        return replace(self, query_ms=now_ms)
+
+    def opened(self, cursor: str, since_ms: int, now_ms: int) -> "Progress":
+        """Return the state with that query to be read."""
+        start = Mark(cursor, since_ms)
+        sweep = Sweep(cursor, now_ms, start, start)
+        return replace(self, query_ms=now_ms, sweep=sweep).current(now_ms)
+
+    def current(self, now_ms: int) -> "Progress":
+        """Return the state without a head that is no longer near the end of the stream.
+
+        It would read the same backlog as the sweep beside it, and settle nothing.
+        """
+        stale = self.sweep and self.head and self.head.read_to_ms < now_ms - HEAD_STALE_MS
+        return replace(self, head=None) if stale else self
+
+    def without(self, cursor: str) -> "Progress":
+        """Return the state without that cursor, which the API has refused."""
+        sweep = self.sweep if self.sweep and self.sweep.cursor != cursor else None
+        head = self.head if self.head and self.head.cursor != cursor else None
+        return replace(self, sweep=sweep, head=head)
+
+    def after(self, cursor: str, page: Page, now_ms: int, overlap: timedelta) -> "Progress":
+        """Return the state once that page, read at that cursor, is delivered."""
+        view = _View.of(cursor, page, now_ms)
+        following = replace(self, position_ms=max(self.position_ms, min(view.newest_ms, now_ms)))
+        if self.sweep is not None and cursor == self.sweep.cursor:
+            return following._after_sweep(self.sweep, view, overlap)
+        if self.head is not None and cursor == self.head.cursor:
+            return replace(following, head=_after_head(self.head, view, now_ms))
+        return following
+
+    def _after_sweep(self, sweep: Sweep, view: _View, overlap: timedelta) -> "Progress":
+        settled_ms = max(self.settled_ms, min(view.read_to_ms, sweep.opened_ms - _ms(overlap)))
+        before, reached = (sweep.reached, view.clean_mark) if view.clean_mark else (sweep.before, sweep.reached)
+        if view.mark and view.read_to_ms < sweep.opened_ms:
+            going_on = Sweep(view.mark.cursor, sweep.opened_ms, before, reached)
+            return replace(self, settled_ms=settled_ms, sweep=going_on)
+        # Over: an empty page, the moment of its opening read past, or no way to go on.
+        head = self.head
+        if head is None or head.read_to_ms < view.newest_ms:
+            read_to_ms = max(view.newest_ms, head.read_to_ms if head else 0)
+            head = Head(before.cursor, before, reached, reached, read_to_ms)
+        return replace(self, settled_ms=settled_ms, sweep=None, head=head)
+
+
+def _after_head(head: Head, view: _View, now_ms: int) -> Head:
+    read_to_ms = max(head.read_to_ms, view.newest_ms)
+    reached = view.clean_mark or head.reached
+    if view.mark and view.newest_ms < now_ms - CAUGHT_UP_MS:
+        return Head(view.mark.cursor, head.start, head.following, reached, read_to_ms)
+    return Head(head.following.cursor, head.following, reached, reached, read_to_ms)
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

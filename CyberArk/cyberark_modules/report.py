@@ -1,0 +1,146 @@
+"""What the connector tells: the log lines and the metrics of what the loop has done. Reports never change delivery."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sekoia_automation.module import LogLevelStr
+
+from . import metrics
+from .checkpoint import Checkpoint
+from .client.audit_api import CREATE_QUERY
+from .client.auth import ENDPOINT as TOKEN_ENDPOINT
+from .client.auth import Token
+from .clock import TenantClock
+from .delivery import Receipt
+from .diagnosis import diagnose
+from .errors import CyberArkError
+from .events import Event, Page
+from .figures import PollFigures, moment
+from .outages import Outages, Say
+from .progress import RETENTION, Progress
+
+# A little disorder at the head of the stream is no lateness.
+LATE_MS = 2_000
+
+
+def observe_request(endpoint: str, outcome: str, seconds: float) -> None:
+    """Count a request to CyberArk."""
+    metrics.API_REQUESTS.labels(endpoint=endpoint, outcome=outcome).observe(seconds)
+    if outcome == "200" and endpoint == CREATE_QUERY:
+        metrics.QUERIES.inc()
+    if outcome == "200" and endpoint == TOKEN_ENDPOINT:
+        metrics.TOKENS.inc()
+
+
+class Report:
+    """The figures of the current poll, what is unwell, and the gauges."""
+
+    def __init__(self, say: Say, monotonic: Callable[[], float], tenant_clock: TenantClock) -> None:
+        self._say = say
+        self._tenant_clock = tenant_clock
+        self._outages = Outages(say, monotonic)
+        self._figures = PollFigures()
+        self._token: Token | None = None
+        self._first_poll = True
+        self._caught_up_ms = 0
+        self._since_ms = 0
+
+    def loaded(self, checkpoint: Checkpoint, note: str) -> None:
+        """Tell where collection goes on from, and what a stop that was too long has cost."""
+        progress, now_ms = checkpoint.progress, self._tenant_clock.now_ms()
+        if note:
+            self._say(note, "error")
+        self._say(f"Collection goes on from {moment(progress.settled_ms)}", "info")
+        last_ms = progress.query_ms or progress.position_ms
+        oldest_ms = now_ms - RETENTION // timedelta(milliseconds=1)
+        if last_ms and last_ms < oldest_ms:
+            self._say(
+                f"The connector was off since {moment(last_ms)}. The Audit API shows the last 7 days only: events "
+                f"before {moment(oldest_ms)} that were not collected cannot be fetched any more.",
+                "error",
+            )
+
+    def query_opened(self, token: Token, since_ms: int) -> None:
+        """Note the query whose pages come now."""
+        self._token, self._since_ms = token, since_ms
+
+    def page(self, is_head: bool, before: Progress, after: Progress, page: Page, fresh: Sequence[Event]) -> None:
+        """Count a page; at the end of a query, leave the line of the poll."""
+        late_by_ms = [
+            before.position_ms - event.time_ms
+            for event in fresh
+            if event.time_ms is not None and event.time_ms < before.position_ms - LATE_MS
+        ]
+        metrics.EVENTS.labels(outcome="collected").inc(len(fresh))
+        metrics.EVENTS.labels(outcome="already_delivered").inc(len(page.events) - len(fresh))
+        metrics.EVENTS.labels(outcome="late").inc(len(late_by_ms))
+        metrics.EVENTS.labels(outcome="malformed").inc(
+            sum(event.time_ms is None or event.uuid is None for event in fresh)
+        )
+        for late_ms in late_by_ms:
+            metrics.EVENT_DELAY.observe(late_ms / 1000)
+        self._figures.add(page, fresh, late_by_ms)
+        sweep_over = before.sweep is not None and after.sweep is None
+        head_over = is_head and after.head is not None and after.head.cursor == after.head.start.cursor
+        if sweep_over or head_over:
+            self._caught_up_ms = self._tenant_clock.now_ms()
+        if sweep_over:
+            self._poll_line(after)
+
+    def _poll_line(self, progress: Progress) -> None:
+        if self._first_poll and self._token is not None:
+            self._say(f"First poll of tenant {self._token.tenant_id or 'unknown'}: {self._figures.span()}", "info")
+            self._first_poll = False
+        self._say(self._figures.line(self._since_ms, self.lag_s(progress)), "info")
+        self._figures = PollFigures()
+
+    def receipt(self, receipt: Receipt, pushed: Sequence[Event]) -> None:
+        """Report what the intake did not take, and acceptances without ids."""
+        for event in pushed:
+            if event.text in receipt.too_large:
+                metrics.EVENTS.labels(outcome="too_large").inc()
+                self._say(
+                    f"Event {event.uuid or 'without uuid'} of {len(event.text)} characters is more than the intake "
+                    "takes (250000) and was left out",
+                    "error",
+                )
+        if receipt.ids_missing:
+            self._outages.failed(
+                "acknowledgement", "The intake accepts events without giving an id for each of them", "warning"
+            )
+
+    def unwell(self, name: str, error: CyberArkError) -> None:
+        """Say what is wrong with "collection" or "delivery", once, with what mends it."""
+        metrics.RETRIES.labels(service=name).inc()
+        diagnosis = diagnose(error.evidence)
+        level: LogLevelStr = "critical" if diagnosis.needs_person else "warning"
+        self._outages.failed(name, diagnosis.text(error.evidence), level, escalates=diagnosis.likely_person)
+
+    def state_unwell(self, error: Exception, consequence: str) -> None:
+        """Say that the state cannot be read or written."""
+        metrics.RETRIES.labels(service="state").inc()
+        self._outages.failed("state", f"{consequence} ({error})", "error")
+
+    def well(self, name: str) -> bool:
+        """Note that it works, and return whether it had not."""
+        return self._outages.over(name)
+
+    def slow(self, seconds: float, spacing_s: float) -> None:
+        """Say that a query takes longer than the time between two, or that this is over."""
+        if seconds > spacing_s:
+            text = f"Behind: a query took {seconds:.0f} s, more than the {spacing_s:.0f} s between two"
+            self._outages.failed("pace", f"{text}; late events are looked for less often", "warning")
+        else:
+            self._outages.over("pace")
+
+    def lag_s(self, progress: Progress) -> float:
+        """Return the age (s) of the oldest moment not yet read to."""
+        return max(0.0, (self._tenant_clock.now_ms() - max(self._caught_up_ms, progress.position_ms)) / 1000)
+
+    def gauges(self, checkpoint: Checkpoint) -> None:
+        """Set the gauges."""
+        progress, now_ms = checkpoint.progress, self._tenant_clock.now_ms()
+        metrics.POSITION.set(progress.position_ms / 1000)
+        metrics.LAG.set(self.lag_s(progress))
+        metrics.SETTLED_LAG.set((now_ms - progress.settled_ms) / 1000)
+        metrics.KEPT_KEYS.set(len(checkpoint.delivered))

@@ -1,0 +1,115 @@
+"""What clients of the Audit API send: queries, and cursors that hold a query and a position in it."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+_FILTERS = {"applicationCode": "application", "auditType": "audit_type", "action": "action"}
+
+
+class BadRequest(Exception):
+    """What was sent is no query or no cursor: the API answers 400."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Dates are in whole epoch seconds: fractions are ignored. `wanted` names what to include, by attribute."""
+
+    page_size: int
+    date_from: int
+    date_to: int | None = None
+    wanted: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A position in a query that was opened at some time (epoch seconds), and the text that it was read from."""
+
+    query: Query
+    position: int
+    opened_at: float
+    text: str = ""
+
+
+def parse_query(body: bytes) -> Query:
+    """Raises BadRequest."""
+    query = _object(_object(_json(body)).get("query"))
+    filters = _object(query.get("filterModel"))
+    date = _object(filters.get("date"))
+    size = query.get("pageSize")
+    if type(size) is not int or size < 1:
+        raise BadRequest("pageSize must be a positive integer")
+    for order in query.get("sortModel") or []:
+        if order.get("field_name") not in ("timestamp", "date") or order.get("direction") != "asc":
+            raise BadRequest("sortModel is not supported")
+    if unknown := filters.keys() - {"date", *_FILTERS}:
+        raise BadRequest(f"unknown filter {sorted(unknown)[0]}")
+    return Query(
+        page_size=size,
+        date_from=_seconds(date.get("dateFrom")),
+        date_to=_seconds(date["dateTo"]) if date.get("dateTo") is not None else None,
+        wanted={_FILTERS[name]: _included(terms) for name, terms in filters.items() if name in _FILTERS},
+    )
+
+
+def encode_cursor(cursor: Cursor, number: int) -> str:
+    query = cursor.query
+    content = {
+        "n": number,
+        "size": query.page_size,
+        "from": query.date_from,
+        "to": query.date_to,
+        "wanted": query.wanted,
+        "position": cursor.position,
+        "opened": cursor.opened_at,
+    }
+    return base64.b64encode(json.dumps(content).encode()).decode()
+
+
+def decode_cursor(body: bytes) -> Cursor:
+    """Raises BadRequest."""
+    text = _object(_json(body)).get("cursorRef")
+    if not isinstance(text, str):
+        raise BadRequest("cursorRef is missing")
+    try:
+        content = json.loads(base64.b64decode(text, validate=True))
+        query = Query(content["size"], content["from"], content["to"], content["wanted"])
+        return Cursor(query, content["position"], content["opened"], text)
+    except (binascii.Error, ValueError, KeyError, TypeError):
+        raise BadRequest("cursorRef is expired or invalid") from None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise BadRequest("the body is not JSON") from None
+
+
+def _object(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise BadRequest("the query is malformed")
+    return content
+
+
+def _seconds(text: Any) -> int:
+    try:
+        date = datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        raise BadRequest("a date is missing or malformed") from None
+    return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
+
+
+def _included(terms: Any) -> list[str]:
+    try:
+        if any(term["op"] != "include" for term in terms):
+            raise BadRequest("only include is supported")
+        included = [value for term in terms for value in term["params"]]
+    except (TypeError, KeyError):
+        raise BadRequest("a filter is malformed") from None
+    if not included:
+        raise BadRequest("a filter is empty")
+    return included

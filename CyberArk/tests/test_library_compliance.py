@@ -1,0 +1,208 @@
+"""What the public automation library asks of a module folder, and what existing accounts and intakes refer to."""
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from hashlib import sha256
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from xml.etree import ElementTree
+
+import pytest
+
+MODULE = Path(__file__).resolve().parent.parent
+VERSION = r"\d+\.\d+\.\d+"
+
+
+def text(name: str) -> str:
+    return (MODULE / name).read_text(encoding="utf-8")
+
+
+def toml(name: str) -> dict[str, Any]:
+    return tomllib.loads(text(name))
+
+
+@pytest.fixture
+def manifest() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(text("manifest.json"))
+    return content
+
+
+@pytest.fixture
+def connector() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(text("connector_audit_logs.json"))
+    return content
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "main.py",
+        "manifest.json",
+        "connector_audit_logs.json",
+        "CHANGELOG.md",
+        "Dockerfile",
+        "logo.svg",
+        "pyproject.toml",
+        "poetry.lock",
+        "cyberark_modules/__init__.py",
+    ],
+)
+def test_file_is_there(name: str) -> None:
+    assert text(name).strip() or name.endswith("__init__.py")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "connector_audit_logs.json"])
+def test_json_is_in_the_form_of_the_linter(name: str) -> None:
+    assert text(name) == json.dumps(json.loads(text(name)), indent=2)
+
+
+def test_module_keeps_the_identity_that_existing_accounts_refer_to(manifest: dict[str, Any]) -> None:
+    assert UUID(manifest["uuid"]) == UUID("14e19ab0-0335-4310-9e46-6cab9f870e99")
+    assert manifest["slug"] == "cyberark"
+    assert manifest["name"]
+    assert manifest["description"]
+    assert "IAM" in manifest["categories"]
+
+    configuration = manifest["configuration"]
+    names = {"auth_base_url", "login_name", "password", "application_id"}
+    assert names == configuration["properties"].keys()
+    assert set(configuration["required"]) == names
+    assert configuration["secrets"] == ["password"]
+
+
+def test_connector_keeps_the_identity_that_existing_intakes_refer_to(connector: dict[str, Any]) -> None:
+    assert UUID(connector["uuid"]) == UUID("2f12d7ec-4ba9-532f-95ec-6fe7b31832f1")
+    assert connector["docker_parameters"] == "connector_audit_logs"
+    assert connector["name"]
+    assert connector["description"]
+
+    arguments = connector["arguments"]
+    assert {"api_base_url", "api_key", "frequency", "intake_server", "intake_key"} <= arguments["properties"].keys()
+    assert {"api_base_url", "api_key", "intake_key"} <= set(arguments["required"])
+    assert "api_key" in arguments["secrets"]
+    assert arguments["properties"]["frequency"]["default"] == 60
+
+
+def test_connector_is_registered_under_the_name_that_starts_it(connector: dict[str, Any]) -> None:
+    registration = f'module.register(CyberArkAuditLogsConnector, "{connector["docker_parameters"]}")'
+    assert registration in text("main.py")
+    assert "module.register_account_validator(CyberArkAccountValidator)" in text("main.py")
+
+
+def test_changelog_is_in_the_form_of_keep_a_changelog() -> None:
+    changelog = text("CHANGELOG.md")
+    assert changelog.startswith(
+        "# Changelog\n\nAll notable changes to this project will be documented in this file.\n"
+    )
+    assert (
+        "The format is based on [Keep a Changelog](https://keepachangelog.com/en/1.0.0/),\n"
+        "and this project adheres to [Semantic Versioning](https://semver.org/spec/v2.0.0.html).\n"
+    ) in changelog
+    releases = re.findall(r"^## (.*)$", changelog, re.MULTILINE)
+    assert all(re.fullmatch(rf"\[Unreleased\]|\[{VERSION}\] - \d{{4}}-\d\d-\d\d", release) for release in releases)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", changelog, re.MULTILINE)) <= kinds
+
+
+def test_one_version_everywhere(manifest: dict[str, Any]) -> None:
+    releases = re.findall(rf"^## \[({VERSION})\]", text("CHANGELOG.md"), re.MULTILINE)
+    assert releases[0] == manifest["version"] == toml("pyproject.toml")["project"]["version"]
+
+
+def test_logo_is_a_small_square_that_stands_alone() -> None:
+    root = ElementTree.fromstring(text("logo.svg"))
+    left, top, width, height = (float(number) for number in root.attrib["viewBox"].split())
+    assert (left, top) == (0, 0)
+    assert width == height
+    assert len(text("logo.svg")) < 5_000
+    assert not {"script", "image", "foreignObject"} & {element.tag.rpartition("}")[2] for element in root.iter()}
+
+
+def test_lock_is_in_step_with_the_project() -> None:
+    """The hash as Poetry 2 computes it: over what was asked for, not over the file."""
+    project = toml("pyproject.toml")
+    asked = {
+        "project": {key: project["project"][key] for key in ("requires-python", "dependencies")},
+        "tool": {"poetry": {"group": project["tool"]["poetry"]["group"]}},
+    }
+    expected = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    assert toml("poetry.lock")["metadata"]["content-hash"] == expected, "pyproject.toml changed: run `poetry lock`"
+
+
+def test_lock_names_no_host() -> None:
+    assert not re.search(r"\burl = |\[package\.source\]|_mirror|\bindex = ", text("poetry.lock"))
+    assert all("source" not in package for package in toml("poetry.lock")["package"])
+    assert "source" not in toml("pyproject.toml")["tool"]["poetry"]
+
+
+def test_every_locked_package_can_be_checked_and_needs_no_build() -> None:
+    for package in toml("poetry.lock")["package"]:
+        files = package["files"]
+        assert all(file["hash"].startswith("sha256:") for file in files), package["name"]
+        assert any(file["file"].endswith(".whl") for file in files), package["name"]
+
+
+def test_dependencies_are_what_the_module_imports() -> None:
+    dependencies = toml("pyproject.toml")["project"]["dependencies"]
+    declared = {re.split(r"[^\w.-]", dependency, maxsplit=1)[0] for dependency in dependencies}
+    sources = [MODULE / "main.py", *(MODULE / "cyberark_modules").rglob("*.py")]
+    names = set().union(*map(imported, sources)) - sys.stdlib_module_names - {"cyberark_modules"}
+    distributions = packages_distributions()
+    assert {distributions[name][0].lower().replace("_", "-") for name in names} == declared
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a source file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_image_is_built_by_convention() -> None:
+    dockerfile = text("Dockerfile")
+    lines = [line for line in dockerfile.splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "FROM python:3.11"
+    assert lines[-1] == 'ENTRYPOINT ["python", "./main.py"]'
+    users = [line.removeprefix("USER ") for line in lines if line.startswith("USER ")]
+    assert users
+    assert users[-1] not in ("root", "0")
+
+    pinned = re.search(rf"pip install .*\bpoetry==({VERSION})", dockerfile)
+    generator = re.search(rf"by Poetry ({VERSION})", text("poetry.lock"))
+    assert pinned
+    assert generator
+    assert pinned[1] == generator[1]
+    assert "poetry config virtualenvs.create false" in dockerfile
+    assert "poetry install --only main" in dockerfile
+
+
+def test_image_holds_what_runs_and_nothing_else() -> None:
+    copies = re.findall(r"^COPY (.+) \S+$", text("Dockerfile"), re.MULTILINE)
+    copied = {name for names in copies for name in names.split()}
+    assert copied == {
+        "main.py",
+        "manifest.json",
+        "connector_audit_logs.json",
+        "cyberark_modules",
+        "pyproject.toml",
+        "poetry.lock",
+    }
+    sent = {line.removeprefix("!") for line in text(".dockerignore").splitlines() if line.startswith("!")}
+    assert text(".dockerignore").startswith("*\n")
+    assert sent == copied
+
+
+def test_no_file_names_the_machine_it_was_written_on() -> None:
+    here = str(MODULE.parent)
+    for pattern in ("*.py", "*.json", "*.md", "*.toml", "*.lock", "Dockerfile"):
+        for path in MODULE.rglob(pattern):
+            assert here not in path.read_text(encoding="utf-8", errors="replace"), path
