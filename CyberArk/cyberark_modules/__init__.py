@@ -12,7 +12,7 @@ class CyberArkModule(Module):
     configuration: CyberArkModuleConfiguration  # type: ignore[override]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         keep_secrets_from_sentry()
 
     def manifest_required_properties(self) -> list[str]:

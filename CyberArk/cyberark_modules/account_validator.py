@@ -1,6 +1,108 @@
+"""Checking an account when it is created: a token is fetched and read, and whoever fills in the form is told."""
+
+import time
+from concurrent.futures import TimeoutError as StillWaiting
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 from sekoia_automation.account_validator import AccountValidator
+from sekoia_automation.exceptions import ModuleConfigurationError
+
+from .background import in_background
+from .client.auth import ENDPOINT, Token, TokenSource
+from .client.transport import Transport
+from .clock import Clock, TenantClock
+from .diagnosis import CLOCK_OFF_S, diagnose
+from .errors import CyberArkError, Evidence, Service, Sign, TryLater
+from .models import CyberArkModuleConfiguration
+from .privacy import guard
 
 
 class CyberArkAccountValidator(AccountValidator):
+    """Fails with the diagnosis of what is wrong. A person waits for it, so it takes well under 20 seconds."""
+
+    # The platform's own answers count, but CyberArk Identity is always given time for one.
+    WITHIN_S = 12.0
+    AT_LEAST_S = 5.0
+    TIMEOUTS_S = (5.0, 8.0)
+
+    _started = 0.0
+
+    def execute(self) -> None:
+        """See the SDK."""
+        self._started = time.monotonic()
+        super().execute()  # type: ignore[no-untyped-call]
+
+    def set_task_as_running(self) -> None:
+        """Tell the platform, which answers with the password; a configuration at fault is left to `validate`."""
+        try:
+            super().set_task_as_running()  # type: ignore[no-untyped-call]
+        except Exception as error:  # the account can be told what is wrong with it all the same
+            self.log(f"The platform's answer could not be used ({type(error).__name__})", level="warning")
+
     def validate(self) -> bool:
-        return True
+        """Return whether CyberArk Identity gives a token that the Audit API can use. Raises nothing."""
+        try:
+            fault = self._fault()
+        except Exception as error:  # a defect of ours must not leave the person without an answer
+            fault = f"The account could not be checked, because of an unexpected {type(error).__name__}."
+        if fault:
+            self.log(fault, level="info")
+            self.error(fault)
+        return not fault
+
+    def _fault(self) -> str:
+        try:
+            account = self.module.configuration
+        except ModuleConfigurationError:
+            return self._configuration_fault()
+        assert isinstance(account, CyberArkModuleConfiguration)  # noqa: S101
+        guard(account.password)
+        tenant_clock = TenantClock(Clock())
+        try:
+            token = self._fetch_token(account, tenant_clock)
+        except CyberArkError as error:
+            return diagnose(error.evidence).text(error.evidence)
+        host, skew = urlsplit(account.auth_base_url).netloc, tenant_clock.skew()
+        if missing := token.missing():
+            evidence = Evidence(Service.IDENTITY, Sign.TOKEN, host, ENDPOINT, missing=missing)
+            return diagnose(evidence).text(evidence)
+        if abs(skew) >= CLOCK_OFF_S:
+            # No fault of the account, and harmless: the connector goes by the tenant's clock.
+            evidence = Evidence(Service.IDENTITY, Sign.CLOCK, host, clock_skew=skew)
+            self.log(diagnose(evidence).text(evidence), level="warning")
+        self.log(f"CyberArk Identity gives tokens for tenant {token.tenant_id}", level="info")
+        return ""
+
+    def _configuration_fault(self) -> str:
+        content = self.module.load_config(self.module.MODULE_CONFIGURATION_FILE_NAME, "json")
+        try:
+            CyberArkModuleConfiguration.model_validate(content)
+        except ValidationError as refused:
+            return " ".join(
+                f"Field “{CyberArkModuleConfiguration.model_fields[str(error['loc'][0])].title}”: "
+                + ("It is empty." if error["type"] == "missing" else error["msg"])
+                for error in refused.errors(include_input=False)
+            )
+        return "The account is not complete."
+
+    def _fetch_token(self, account: CyberArkModuleConfiguration, tenant_clock: TenantClock) -> Token:
+        """Fetch a token, and give up in time whatever the host does. Raises CyberArkError."""
+        transport = Transport(tenant_clock, str(self.module.manifest.get("version", "")))
+        transport.timeouts = self.TIMEOUTS_S
+        tokens = TokenSource(
+            transport,
+            account.auth_base_url,
+            account.application_id,
+            account.login_name,
+            account.password,
+            time.monotonic,
+        )
+        remaining = self._started + self.WITHIN_S - time.monotonic() if self._started else self.WITHIN_S
+        try:
+            return in_background(tokens.token).result(max(self.AT_LEAST_S, remaining))
+        except StillWaiting:
+            # Neither a name that is being resolved nor an answer that comes in drops has a timeout of its own.
+            raise TryLater(
+                Evidence(Service.IDENTITY, Sign.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT)
+            ) from None

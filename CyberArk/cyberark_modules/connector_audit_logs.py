@@ -15,10 +15,10 @@ from .clock import TenantClock
 from .errors import CyberArkError, QueryLost, Service, Throttled, TryLater
 from .events import Event, Page
 from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from .patient import PatientConnector, Stopping
 from .privacy import guard
 from .progress import Progress
 from .report import Report, observe_request
-from .patient import PatientConnector, Stopping
 from .schedule import OpenQuery, Pause, ReadPage, Schedule, Step
 from .state import State
 from .store import CheckpointStore
@@ -173,7 +173,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         return self._state.checkpoint.progress
 
     def _next_step(self) -> Step:
-        self.heartbeat()
+        self.heartbeat()  # type: ignore[no-untyped-call]
         self._state.retry()
         self._report.gauges(self._state.checkpoint)
         # A page that is on its way comes first: what follows it waits for it.

@@ -13,12 +13,14 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillWaiting
 from typing import Any, TypeVar
 
+from sekoia_automation.exceptions import ModuleConfigurationError, TriggerConfigurationError
 from sekoia_automation.module import LogLevelStr
 from sekoia_automation.trigger import Trigger
 
 from .background import in_background
 from .clock import Clock
 from .delivery import AcknowledgedConnector
+from .preflight import missing_configuration
 
 T = TypeVar("T")
 
@@ -39,11 +41,27 @@ class PatientConnector(AcknowledgedConnector):
     LOGS_RETRIED_AFTER_S = 10.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self._log_lock = threading.RLock()
         self._logs_waiting = threading.Event()
         self._logs_sent = threading.Event()
         self._log_sender: threading.Thread | None = None
+
+    def start_monitoring(self) -> None:
+        """Start as the SDK does, but first say what configuration is missing. Raises SystemExit."""
+        if missing := missing_configuration(self.module):
+            raise SystemExit(missing)
+        super().start_monitoring()  # type: ignore[no-untyped-call]
+
+    def execute(self) -> None:
+        """Run as the SDK does, but first say what is wrong in the configuration. Raises SystemExit."""
+        try:
+            _ = self.module.configuration, self.configuration
+        except (ModuleConfigurationError, TriggerConfigurationError) as error:
+            self.log(f"The configuration cannot be used: {error}", level="critical")
+            self._logs_sent.wait(self.STOP_WITHIN_S)
+            raise SystemExit(1) from None
+        super().execute()
 
     def log(self, message: str, level: LogLevelStr = "info", *args: Any, **kwargs: Any) -> None:
         """Log a message; see the SDK. Raises nothing."""
@@ -102,7 +120,7 @@ class PatientConnector(AcknowledgedConnector):
         end = self.clock.monotonic() + seconds
         while self.running and (remaining := end - self.clock.monotonic()) > 0:
             self.clock.wait(self._stop_event, min(remaining, 30.0))
-            self.heartbeat()
+            self.heartbeat()  # type: ignore[no-untyped-call]
 
     def in_background(self, call: Callable[[], T]) -> Future[T]:
         """Start a call in another thread."""

@@ -37,7 +37,8 @@ class AuditApi:
         self._last_query: float | None = None
         self._last_results: float | None = None
         self._last_call: float | None = None
-        self._cursors_refused_until: float | None = None
+        self._queries_opened = 0
+        self._queries_refused = 0
         self._cursors_made = 0
 
     def answer(self, request: Request) -> Response:
@@ -60,7 +61,7 @@ class AuditApi:
 
     def refuse_cursors(self) -> None:
         """Every cursor of a query opened until now is refused from now on."""
-        self._cursors_refused_until = self._now()
+        self._queries_refused = self._queries_opened
 
     def _open(self, request: Request) -> Response:
         query = parse_query(request.body)
@@ -73,7 +74,8 @@ class AuditApi:
             return self._too_many(wait)
         self._last_query = self._last_call = now
         start = max(query.date_from, now - RETENTION_SECONDS)
-        cursor = Cursor(query, first_key(int(start) * 1000), now)
+        self._queries_opened += 1
+        cursor = Cursor(query, self._queries_opened, first_key(int(start) * 1000), now)
         response = json_response({"cursorRef": self._next(cursor)})
         return replace(response, settle=lambda sent: None if sent else self._account.spoil_last_query())
 
@@ -88,7 +90,7 @@ class AuditApi:
             return self._too_many(wait)
         self._last_results = self._last_call = now
         expired = settings.cursor_lifetime is not None and now - cursor.opened_at > settings.cursor_lifetime
-        if expired or cursor.opened_at <= (self._cursors_refused_until or float("-inf")):
+        if expired or cursor.number <= self._queries_refused:
             raise BadRequest("cursorRef is expired or invalid")
         return self._page(cursor, now)
 

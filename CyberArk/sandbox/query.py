@@ -26,9 +26,13 @@ class Query:
 
 @dataclass(frozen=True)
 class Cursor:
-    """A position in a query that was opened at some time (epoch seconds), and the text that it was read from."""
+    """A position in a query, which is the tenant's `number`th and was opened at some time (epoch seconds).
+
+    `text` is what the cursor was read from.
+    """
 
     query: Query
+    number: int
     position: int
     opened_at: float
     text: str = ""
@@ -55,10 +59,11 @@ def parse_query(body: bytes) -> Query:
     )
 
 
-def encode_cursor(cursor: Cursor, number: int) -> str:
+def encode_cursor(cursor: Cursor, nonce: int) -> str:
     query = cursor.query
     content = {
-        "n": number,
+        "nonce": nonce,
+        "query": cursor.number,
         "size": query.page_size,
         "from": query.date_from,
         "to": query.date_to,
@@ -77,7 +82,7 @@ def decode_cursor(body: bytes) -> Cursor:
     try:
         content = json.loads(base64.b64decode(text, validate=True))
         query = Query(content["size"], content["from"], content["to"], content["wanted"])
-        return Cursor(query, content["position"], content["opened"], text)
+        return Cursor(query, content["query"], content["position"], content["opened"], text)
     except (binascii.Error, ValueError, KeyError, TypeError):
         raise BadRequest("cursorRef is expired or invalid") from None
 

@@ -24,8 +24,13 @@ VENDOR = "Sekoia.io"
 # What an API gateway of AWS, where the Audit API lives, says of a call that it does not know; the second one goes on
 # with the credential that it was sent.
 NO_SUCH_CALL = ("Missing Authentication Token", "Invalid key=value pair")
-# What OpenSSL says of a certificate (X509_V_ERR_*): not yet valid, expired; another host name, another address.
-_WRONG_DATE, _WRONG_HOST = (9, 10), (62, 64)
+# By OpenSSL's X509_V_ERR_*: not yet valid, expired; another host name, another address.
+_CERTIFICATE_SIGNS = {
+    9: Sign.CERTIFICATE_DATE,
+    10: Sign.CERTIFICATE_DATE,
+    62: Sign.CERTIFICATE_HOST,
+    64: Sign.CERTIFICATE_HOST,
+}
 Observer = Callable[[str, str, float], None]
 
 
@@ -173,14 +178,7 @@ def _sign_of_tls(error: BaseException) -> Sign:
     cause: object = error
     while isinstance(cause, BaseException):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            code = cause.verify_code
-            return (
-                Sign.CERTIFICATE_DATE
-                if code in _WRONG_DATE
-                else Sign.CERTIFICATE_HOST
-                if code in _WRONG_HOST
-                else Sign.CERTIFICATE_AUTHORITY
-            )
+            return _CERTIFICATE_SIGNS.get(cause.verify_code, Sign.CERTIFICATE_AUTHORITY)
         if isinstance(cause, ssl.SSLError) and cause.reason == "NO_CERTIFICATE_OR_CRL_FOUND":
             return Sign.TRUST_STORE
         cause = cause.reason if isinstance(cause, MaxRetryError) else next(iter(cause.args), None)

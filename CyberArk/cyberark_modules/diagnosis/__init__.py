@@ -7,10 +7,10 @@ from ..errors import Evidence
 from .audit import AUDIT
 from .identity import IDENTITY, TOKEN
 from .intake import INTAKE
-from .network import NETWORK, NOT_UNDERSTOOD
+from .network import CLOCK_OFF_S, NETWORK
 from .row import Diagnosis, MendedBy
 
-__all__ = ["DIAGNOSES", "NOT_UNDERSTOOD", "Diagnosis", "MendedBy", "diagnose"]
+__all__ = ["CLOCK_OFF_S", "DIAGNOSES", "Diagnosis", "MendedBy", "diagnose"]
 
 # By the headings of the guide's troubleshooting; the first row that fits is the diagnosis.
 DIAGNOSES: dict[str, tuple[Diagnosis, ...]] = {
@@ -25,4 +25,4 @@ DIAGNOSES: dict[str, tuple[Diagnosis, ...]] = {
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Return the diagnosis of what was seen; there always is one."""
     rows = (row for rows in DIAGNOSES.values() for row in rows)
-    return next((row for row in rows if row.fits(evidence)), NOT_UNDERSTOOD)
+    return next((row for row in rows if row.fits(evidence)))

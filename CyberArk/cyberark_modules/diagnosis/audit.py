@@ -5,24 +5,16 @@ from collections.abc import Collection
 from ..client.audit_api import CREATE_QUERY, RESULTS
 from ..client.transport import NO_SUCH_CALL
 from ..errors import Evidence, Service, Sign
-from .row import REFUSALS, Diagnosis, Fits, MendedBy, both, either, seen
+from .row import AUDIT_ADDRESS, IDENTITY_ADDRESS, REFUSALS, Diagnosis, Fits, MendedBy, Place, both, either, seen
 
-ADDRESS = "CyberArk Audit API base URL"
 KEY = "CyberArk Audit API key"
 FREQUENCY = "Time between two queries (seconds)"
 PAGE_SIZE = "Events per page"
 FILTERS = ("Only these applications", "Only these audit types", "Only these actions")
 
-# Clocks of this kind differ by seconds when they are in order.
-CLOCK_OFF_S = 120.0
-
 
 def _has_identity_host(evidence: Evidence) -> bool:
     return ".id." in evidence.host or ".idaptive." in evidence.host
-
-
-def _clocks_differ(evidence: Evidence) -> bool:
-    return abs(evidence.clock_skew) >= CLOCK_OFF_S
 
 
 def _at(*signs: Sign, statuses: Collection[int] = (), endpoint: str = "", errors: Collection[str] = ()) -> Fits:
@@ -35,11 +27,10 @@ AUDIT = (
         seen="a host name with `.id.` in it",
         wrong="The address of CyberArk Identity stands in the place of the Audit API base URL.",
         remedy=(
-            "copy the API base URL from the page of the SIEM integration, such as "
+            "Copy the API base URL from the page of the SIEM integration, such as "
             "https://abc1234.audit.cyberark.cloud. The other one belongs in the form of the account."
         ),
-        fields=(ADDRESS,),
-        steps=(36,),
+        place=AUDIT_ADDRESS,
         fits=both(_at(), _has_identity_host),
     ),
     Diagnosis(
@@ -47,11 +38,10 @@ AUDIT = (
         seen="a host name that cannot be resolved",
         wrong="The host of the Audit API base URL cannot be found (DNS).",
         remedy=(
-            "copy the API base URL again from the page of the SIEM integration. If another machine knows the host, "
+            "Copy the API base URL again from the page of the SIEM integration. If another machine knows the host, "
             "name resolution is out of order where the connector runs."
         ),
-        fields=(ADDRESS,),
-        steps=(36,),
+        place=AUDIT_ADDRESS,
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=_at(Sign.NAME),
     ),
@@ -59,19 +49,10 @@ AUDIT = (
         name="audit-redirect",
         seen="a redirection",
         wrong="The Audit API base URL leads on to another address, where no credential is sent.",
-        remedy="copy the API base URL again from the page of the SIEM integration.",
-        fields=(ADDRESS,),
-        steps=(36,),
+        remedy="Copy the API base URL again from the page of the SIEM integration.",
+        place=AUDIT_ADDRESS,
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=_at(Sign.REDIRECT),
-    ),
-    Diagnosis(
-        name="clock-off",
-        seen="a clock that is minutes away from that of the service",
-        wrong="The clock of the machine that the connector runs on is off by minutes.",
-        remedy="Have the machine's clock set by network time (NTP).",
-        mended_by=MendedBy.PERHAPS_PERSON,
-        fits=either(seen(Sign.CLOCK), both(_at(statuses={401}), _clocks_differ)),
     ),
     Diagnosis(
         name="audit-token-refused",
@@ -80,18 +61,16 @@ AUDIT = (
             "CyberArk Audit refuses a token that holds all it should: the Audit API base URL and the CyberArk "
             "Identity address seem to be those of different tenants."
         ),
-        remedy="take both addresses from the same tenant.",
-        fields=("CyberArk Identity address", ADDRESS),
-        steps=(5, 36),
+        remedy="Take both addresses from the same tenant.",
+        place=Place((*IDENTITY_ADDRESS.fields, *AUDIT_ADDRESS.fields), (5, 36)),
         fits=_at(statuses={401}),
     ),
     Diagnosis(
         name="audit-address",
         seen="HTTP 404, or anything but the JSON of the Audit API",
         wrong="What answers at the Audit API base URL is not the Audit API of CyberArk.",
-        remedy="copy the API base URL again from the page of the SIEM integration.",
-        fields=(ADDRESS,),
-        steps=(36,),
+        remedy="Copy the API base URL again from the page of the SIEM integration.",
+        place=AUDIT_ADDRESS,
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=either(
             _at(Sign.NOT_JSON),
@@ -103,17 +82,16 @@ AUDIT = (
         name="audit-key",
         seen="HTTP 403",
         wrong="CyberArk Audit refuses the API key: it is wrong, of another tenant, or of a deleted integration.",
-        remedy="copy the API key and the API base URL from the page of the same SIEM integration.",
-        fields=(KEY,),
-        steps=(36,),
+        remedy="Copy the API key and the API base URL from the page of the same SIEM integration.",
+        place=Place((KEY,), (36,)),
         fits=_at(Sign.STATUS, statuses={403}),
     ),
     Diagnosis(
         name="query-refused",
         seen="HTTP 400 when a query is opened",
         wrong="CyberArk Audit refuses the query: the size of the page or a filter does not suit this tenant.",
-        remedy="go back to the default of 500 events per page, and empty the filters one after the other.",
-        fields=(PAGE_SIZE, *FILTERS),
+        remedy="Go back to the default of 500 events per page, and empty the filters one after the other.",
+        place=Place((PAGE_SIZE, *FILTERS)),
         fits=_at(Sign.STATUS, statuses={400}, endpoint=CREATE_QUERY),
     ),
     Diagnosis(
@@ -129,11 +107,10 @@ AUDIT = (
         seen="HTTP 429 when a query is opened",
         wrong="The one query a minute that CyberArk Audit takes from a tenant is used up by another integration.",
         remedy=(
-            "delete the SIEM integration that is no longer needed, or raise the time between two queries, here and in "
+            "Delete the SIEM integration that is no longer needed, or raise the time between two queries, here and in "
             "the other product. Until then events are collected, but later."
         ),
-        fields=(FREQUENCY,),
-        steps=(3,),
+        place=Place((FREQUENCY,), (3,)),
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=_at(statuses={429}, endpoint=CREATE_QUERY),
     ),
@@ -149,8 +126,8 @@ AUDIT = (
         name="audit-refusal",
         seen="any other HTTP 4xx",
         wrong="CyberArk Audit refuses the call, for a reason that this connector does not know.",
-        remedy="compare the connector's form with the page of the SIEM integration.",
-        steps=(36,),
+        remedy="Compare the connector's form with the page of the SIEM integration.",
+        place=Place(steps=(36,)),
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=_at(Sign.STATUS, statuses=REFUSALS),
     ),

@@ -1,26 +1,25 @@
 """What can be wrong with the intake: its key and its address."""
 
 from ..errors import Service, Sign
-from .row import REFUSALS, Diagnosis, MendedBy, either, seen
+from .row import INTAKE_ADDRESS, REFUSALS, Diagnosis, MendedBy, Place, either, seen
 
 KEY = "Intake key"
-SERVER = "Intake server"
 
 INTAKE = (
     Diagnosis(
         name="intake-key",
         seen="HTTP 401 or 403",
         wrong="The intake does not take events with this intake key.",
-        remedy="copy the intake key again from the Intakes page of Sekoia, of the same region as the intake server.",
-        fields=(KEY,),
+        remedy="Copy the intake key again from the Intakes page of Sekoia, of the same region as the intake server.",
+        place=Place((KEY,)),
         fits=seen(Sign.STATUS, service=Service.INTAKE, statuses={401, 403}),
     ),
     Diagnosis(
         name="intake-name",
         seen="a host name that cannot be resolved",
         wrong="The host of the intake server cannot be found (DNS).",
-        remedy="empty the field, to use the intake server of your Sekoia region, or correct the address.",
-        fields=(SERVER,),
+        remedy="Empty the field, to use the intake server of your Sekoia region, or correct the address.",
+        place=INTAKE_ADDRESS,
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=seen(Sign.NAME, service=Service.INTAKE),
     ),
@@ -28,8 +27,8 @@ INTAKE = (
         name="intake-address",
         seen="HTTP 404 or 405, a redirection, or anything but JSON",
         wrong="What answers at the address of the intake server is not an intake of Sekoia.",
-        remedy="empty the field, to use the intake server of your Sekoia region, or correct the address.",
-        fields=(SERVER,),
+        remedy="Empty the field, to use the intake server of your Sekoia region, or correct the address.",
+        place=INTAKE_ADDRESS,
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=either(
             seen(Sign.NOT_JSON, Sign.REDIRECT, service=Service.INTAKE),
@@ -40,8 +39,8 @@ INTAKE = (
         name="intake-refusal",
         seen="any other HTTP 4xx",
         wrong="The intake refuses events, for a reason that this connector does not know.",
-        remedy="look at the intake in Sekoia: it may be disabled. Events are kept and sent again meanwhile.",
-        fields=(KEY,),
+        remedy="Look at the intake in Sekoia: it may be disabled. Events are kept and sent again meanwhile.",
+        place=Place((KEY,)),
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=seen(Sign.STATUS, service=Service.INTAKE, statuses=REFUSALS),
     ),

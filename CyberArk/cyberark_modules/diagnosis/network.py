@@ -3,14 +3,8 @@
 from ..errors import Sign
 from .row import Diagnosis, MendedBy, seen
 
-NOT_UNDERSTOOD = Diagnosis(
-    name="not-understood",
-    seen="anything else",
-    wrong="The answer of the service is not what its documentation says.",
-    remedy="It is asked again. If this lasts, give the words in brackets to the support of Sekoia.",
-    mended_by=MendedBy.PERHAPS_PERSON,
-    fits=lambda _: True,
-)
+# Clocks that are in order differ by seconds.
+CLOCK_OFF_S = 120.0
 
 NETWORK = (
     Diagnosis(
@@ -33,6 +27,7 @@ NETWORK = (
         wrong="The certificate is made out to another host than the one in the address.",
         remedy="Correct the address; if it is right, something stands in between that should not.",
         mended_by=MendedBy.PERHAPS_PERSON,
+        is_about_address=True,
         fits=seen(Sign.CERTIFICATE_HOST),
     ),
     Diagnosis(
@@ -56,6 +51,7 @@ NETWORK = (
         wrong="No encrypted connection (TLS 1.2 or newer) can be made with the host.",
         remedy="Correct the address and its port; if they are right, a firewall or a proxy stands in between.",
         mended_by=MendedBy.PERHAPS_PERSON,
+        is_about_address=True,
         fits=seen(Sign.TLS),
     ),
     Diagnosis(
@@ -67,26 +63,39 @@ NETWORK = (
         fits=seen(Sign.PROXY),
     ),
     Diagnosis(
+        name="clock-off",
+        seen="a clock that is minutes away from that of the service",
+        wrong="The clock of the machine that the connector runs on is off by minutes.",
+        remedy=(
+            "Have the clock set by network time (NTP). Events are collected all the same: the connector goes by "
+            "CyberArk's clock."
+        ),
+        mended_by=MendedBy.PERHAPS_PERSON,
+        fits=seen(Sign.CLOCK),
+    ),
+    Diagnosis(
         name="no-connection",
         seen="a connection that is refused or broken",
         wrong="The host refuses connections or breaks them.",
-        remedy="It is tried again. If this lasts, the address is wrong, or a firewall forbids the connection.",
+        remedy="If this lasts, the address is wrong, or a firewall forbids the connection.",
         mended_by=MendedBy.PERHAPS_PERSON,
+        is_about_address=True,
         fits=seen(Sign.CONNECTION),
     ),
     Diagnosis(
         name="no-answer",
         seen="no answer in time",
         wrong="The host does not answer in time.",
-        remedy="It is asked again. If this lasts, the address is wrong, or a firewall swallows the connection.",
+        remedy="If this lasts, the address is wrong, or a firewall swallows the connection.",
         mended_by=MendedBy.PERHAPS_PERSON,
+        is_about_address=True,
         fits=seen(Sign.TIMEOUT),
     ),
     Diagnosis(
         name="service-busy",
         seen="HTTP 429",
         wrong="The service wants fewer calls.",
-        remedy="There is nothing to do: it is asked again after a pause, and nothing is lost.",
+        remedy="Wait a few minutes. The connector asks again by itself, and nothing is lost.",
         mended_by=MendedBy.TIME,
         fits=seen(statuses={429}),
     ),
@@ -94,9 +103,16 @@ NETWORK = (
         name="service-down",
         seen="HTTP 5xx or 408",
         wrong="The service is out of order for the moment.",
-        remedy="There is nothing to do: it is asked again after a pause, and nothing is lost.",
+        remedy="Wait a few minutes. The connector asks again by itself, and nothing is lost.",
         mended_by=MendedBy.TIME,
         fits=seen(statuses={408, *range(500, 600)}),
     ),
-    NOT_UNDERSTOOD,
+    Diagnosis(
+        name="not-understood",
+        seen="anything else",
+        wrong="The answer of the service is not what its documentation says.",
+        remedy="If this lasts, give the words in brackets to the support of Sekoia.",
+        mended_by=MendedBy.PERHAPS_PERSON,
+        fits=lambda _: True,
+    ),
 )

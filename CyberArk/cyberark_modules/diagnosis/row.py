@@ -20,11 +20,36 @@ class MendedBy(Enum):
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What was `seen`, what is `wrong` and the `remedy`, in sentences for an administrator.
+class Place:
+    """Where a mistake is mended: titles of the forms' fields, and numbers of the guide's steps."""
 
-    `name` is a slug that never changes; `fields` are titles of the forms' fields and `steps` are numbers of the guide,
-    where the mistake is to be mended.
+    fields: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        fields = [f"“{title}”" for title in self.fields]
+        parts = [f"field{'s' if len(fields) > 1 else ''} {_listed(fields)}"] if fields else []
+        if self.steps:
+            parts.append(f"{_numbered(self.steps)} of the guide")
+        return ", ".join(parts)
+
+
+IDENTITY_ADDRESS = Place(("CyberArk Identity address",), (5,))
+AUDIT_ADDRESS = Place(("CyberArk Audit API base URL",), (36,))
+INTAKE_ADDRESS = Place(("Intake server",))
+_ADDRESSES = {
+    Service.IDENTITY: IDENTITY_ADDRESS,
+    Service.AUDIT: AUDIT_ADDRESS,
+    Service.INTAKE: INTAKE_ADDRESS,
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was `seen`, what is `wrong` and the `remedy`, in sentences for an administrator, and the place for it.
+
+    `name` is a slug that never changes. What `is_about_address` has its place in the address of whichever service was
+    called.
     """
 
     name: str
@@ -32,9 +57,9 @@ class Diagnosis:
     wrong: str
     remedy: str
     fits: Fits = field(repr=False, compare=False)
-    steps: tuple[int, ...] = ()
-    fields: tuple[str, ...] = ()
+    place: Place = Place()
     mended_by: MendedBy = MendedBy.PERSON
+    is_about_address: bool = False
 
     @property
     def needs_person(self) -> bool:
@@ -46,22 +71,19 @@ class Diagnosis:
         """Whether a person is needed once it has lasted too long for an outage."""
         return self.mended_by is MendedBy.PERHAPS_PERSON
 
-    @property
-    def place(self) -> str:
-        """The fields and the steps where it is mended, empty when it is neither in a form nor in the guide."""
-        fields = [f"“{title}”" for title in self.fields]
-        parts = [f"field{'s' if len(fields) > 1 else ''} {_listed(fields)}"] if fields else []
-        if self.steps:
-            parts.append(f"{_numbered(self.steps)} of the guide")
-        text = ", ".join(parts)
-        return text[:1].upper() + text[1:]
-
     def __str__(self) -> str:
-        return f"{self.wrong} {self.place}: {self.remedy}" if self.place else f"{self.wrong} {self.remedy}"
+        return self._at(self.place)
 
     def text(self, evidence: Evidence) -> str:
         """Return the diagnosis with what it was made from, which names the host."""
-        return f"{self} [{evidence}]"
+        place = _ADDRESSES[evidence.service] if self.is_about_address else self.place
+        return f"{self._at(place)} [{evidence}]"
+
+    def _at(self, place: Place) -> str:
+        where = str(place)
+        if not where:
+            return f"{self.wrong} {self.remedy}"
+        return f"{self.wrong} {where[0].upper()}{where[1:]}: {self.remedy[0].lower()}{self.remedy[1:]}"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -1,0 +1,167 @@
+"""What is done next, and when."""
+
+import pytest
+
+from cyberark_modules.errors import Evidence, Service, Sign, Throttled
+from cyberark_modules.events import Event
+from cyberark_modules.progress import Head, Mark, Progress
+from cyberark_modules.schedule import OpenQuery, Pause, ReadPage, Schedule
+
+NOW = 1_800_000_000_000
+MARK = Mark("h", NOW)
+HEAD = Head("h", MARK, MARK, MARK, NOW)
+IDLE = Progress(NOW, NOW)
+TAILING = Progress(NOW, NOW, head=HEAD)
+SWEEPING = TAILING.opened("s", NOW, NOW)
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def schedule(time: Time) -> Schedule:
+    return Schedule(time, 60)
+
+
+def throttled(retry_after: float | None = None) -> Throttled:
+    return Throttled(Evidence(Service.AUDIT, Sign.STATUS, status=429), retry_after)
+
+
+def test_a_query_is_opened_at_once_at_the_first_run(schedule: Schedule) -> None:
+    assert schedule.next_step(IDLE) == OpenQuery()
+
+
+@pytest.mark.parametrize("frequency", [60, 300])
+def test_queries_keep_their_distance(time: Time, frequency: int) -> None:
+    schedule = Schedule(time, frequency)
+    schedule.query_attempted()
+    assert schedule.next_step(IDLE) == Pause(frequency)
+    time.now += frequency - 0.5
+    assert isinstance(schedule.next_step(IDLE), Pause)
+    time.now += 0.5
+    assert schedule.next_step(IDLE) == OpenQuery()
+
+
+def test_the_distance_is_kept_from_a_slow_answer_too(schedule: Schedule, time: Time) -> None:
+    schedule.query_attempted()
+    time.now += 30
+    schedule.query_answered()
+    assert schedule.next_step(IDLE) == Pause(60)
+
+
+@pytest.mark.parametrize(("elapsed_s", "at_least"), [(0, 60), (10, 50), (59, 1), (3600, 0), (-3600, 60)])
+def test_a_restart_keeps_the_distance_from_the_last_query(
+    schedule: Schedule, elapsed_s: int, at_least: float
+) -> None:
+    schedule.restarted(Progress(0, 0, query_ms=NOW), NOW + elapsed_s * 1000)
+    step = schedule.next_step(IDLE)
+    if at_least:
+        assert isinstance(step, Pause)
+        assert at_least <= step.seconds <= at_least + 5
+    else:
+        assert step == OpenQuery()
+
+
+def test_an_unfinished_query_is_read_without_waiting(schedule: Schedule) -> None:
+    schedule.query_attempted()
+    assert schedule.next_step(Progress(0, 0).opened("s", 0, NOW)) == ReadPage("s", False)
+
+
+def test_the_head_is_read_every_ten_seconds_between_two_queries(schedule: Schedule, time: Time) -> None:
+    schedule.query_attempted()
+    assert schedule.next_step(TAILING) == ReadPage("h", True)
+    schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), NOW)
+    assert schedule.next_step(TAILING) == Pause(10)
+
+
+def test_the_head_is_read_beside_a_long_sweep_but_not_beside_an_endless_one(schedule: Schedule, time: Time) -> None:
+    schedule.query_opened()
+    assert schedule.next_step(SWEEPING) == ReadPage("h", True)
+    schedule.page_read(ReadPage("h", True), SWEEPING, SWEEPING, (), NOW)
+    assert schedule.next_step(SWEEPING) == ReadPage("s", False)
+    time.now += 11
+    assert schedule.next_step(SWEEPING) == ReadPage("h", True)
+    time.now += 600
+    assert schedule.next_step(SWEEPING) == ReadPage("s", False)
+
+
+def test_a_head_that_shows_nothing_of_what_sweeps_find_is_read_less_often(schedule: Schedule, time: Time) -> None:
+    found = (Event("late", b"late", NOW + 1000, None),)
+    intervals = []
+    for minute in range(1, 5):
+        now_ms = NOW + minute * 60_000
+        schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), now_ms)
+        schedule.page_read(ReadPage("s", False), SWEEPING, TAILING, found, now_ms)
+        intervals.append(schedule.head_interval)
+    assert intervals == [20, 40, 80, 160]
+    schedule.page_read(ReadPage("h", True), TAILING, TAILING, found, NOW)
+    assert schedule.head_interval == 10
+
+
+def test_a_quiet_tenant_does_not_slow_the_head(schedule: Schedule) -> None:
+    for minute in range(1, 5):
+        now_ms = NOW + minute * 60_000
+        schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), now_ms)
+        schedule.page_read(ReadPage("s", False), SWEEPING, TAILING, (), now_ms)
+    assert schedule.head_interval == 10
+
+
+@pytest.mark.parametrize("limit_s", [20.0, 60.0])
+@pytest.mark.parametrize("tells", [True, False])
+def test_it_slows_down_to_what_the_api_accepts(schedule: Schedule, time: Time, limit_s: float, tells: bool) -> None:
+    accepted, refused, accepted_at = 0, 0, float("-inf")
+    end = time.now + 3600
+    while time.now < end:
+        step = schedule.next_step(TAILING)
+        if isinstance(step, Pause):
+            time.now += step.seconds
+        elif time.now - accepted_at >= limit_s:
+            accepted, accepted_at = accepted + 1, time.now
+            if isinstance(step, OpenQuery):
+                schedule.query_attempted()
+                schedule.query_opened()
+            else:
+                schedule.page_read(step, TAILING, TAILING, (), NOW)
+        else:
+            refused += 1
+            remaining = limit_s - (time.now - accepted_at)
+            if isinstance(step, OpenQuery):
+                schedule.query_attempted()
+            else:
+                schedule.throttled(throttled(remaining if tells else None))
+                schedule.hold(1.0)
+    assert accepted >= 0.6 * 3600 / 61
+    assert refused <= accepted / 2
+
+
+def test_a_refusal_now_and_then_does_not_set_a_pace(schedule: Schedule, time: Time) -> None:
+    for _ in range(3):
+        schedule.page_read(ReadPage("s", False), SWEEPING, SWEEPING, (), NOW)
+        time.now += 0.3
+    schedule.throttled(throttled())
+    assert schedule.pace == 0
+
+
+def test_the_pace_is_eased_once_it_is_no_longer_needed(schedule: Schedule, time: Time) -> None:
+    schedule.throttled(throttled())
+    assert schedule.pace == 10
+    for _ in range(1200):
+        step = schedule.next_step(TAILING)
+        if isinstance(step, Pause):
+            time.now += step.seconds
+        else:
+            schedule.query_attempted()
+            schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), NOW)
+    assert schedule.pace == 0
+
+
