@@ -205,9 +205,7 @@ def test_an_event_dated_before_anything_that_was_asked_for_is_remembered_as_unda
 
 
 def test_the_uuids_of_the_whole_overlap_are_kept_whatever_their_number() -> None:
-    many = [
-        Event(str(number), number.to_bytes(12, "big"), NOW - number, None) for number in range(200_000)
-    ]
+    many = [Event(str(number), number.to_bytes(12, "big"), NOW - number, None) for number in range(200_000)]
     delivered = Delivered().with_events(many, NOW - HOUR_MS, NOW)
     checkpoint = decode(encode(Checkpoint(Progress(NOW - HOUR_MS, NOW), delivered)), NOW)
     assert len(checkpoint.delivered) == 200_000

@@ -60,9 +60,7 @@ def test_the_distance_is_kept_from_a_slow_answer_too(schedule: Schedule, time: T
 
 
 @pytest.mark.parametrize(("elapsed_s", "at_least"), [(0, 60), (10, 50), (59, 1), (3600, 0), (-3600, 60)])
-def test_a_restart_keeps_the_distance_from_the_last_query(
-    schedule: Schedule, elapsed_s: int, at_least: float
-) -> None:
+def test_a_restart_keeps_the_distance_from_the_last_query(schedule: Schedule, elapsed_s: int, at_least: float) -> None:
     schedule.restarted(Progress(0, 0, query_ms=NOW), NOW + elapsed_s * 1000)
     step = schedule.next_step(IDLE)
     if at_least:
@@ -163,5 +161,3 @@ def test_the_pace_is_eased_once_it_is_no_longer_needed(schedule: Schedule, time:
             schedule.query_attempted()
             schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), NOW)
     assert schedule.pace == 0
-
-
