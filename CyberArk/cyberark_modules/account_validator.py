@@ -1,15 +1,15 @@
 """Checking an account when it is created: a token is fetched and read, and whoever fills in the form is told."""
 
 import time
-from concurrent.futures import TimeoutError as StillWaiting
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
 
-from .background import in_background
-from .client.auth import ENDPOINT, Token, TokenSource
+from .background import within
+from .client import build_tokens
+from .client.auth import ENDPOINT, Token
 from .client.transport import Transport
 from .clock import Clock, TenantClock
 from .diagnosis import CLOCK_OFF_S, diagnose
@@ -90,19 +90,7 @@ class CyberArkAccountValidator(AccountValidator):
         """Fetch a token, and give up in time whatever the host does. Raises CyberArkError."""
         transport = Transport(tenant_clock, str(self.module.manifest.get("version", "")))
         transport.timeouts = self.TIMEOUTS_S
-        tokens = TokenSource(
-            transport,
-            account.auth_base_url,
-            account.application_id,
-            account.login_name,
-            account.password,
-            time.monotonic,
-        )
+        tokens = build_tokens(transport, account, time.monotonic)
         remaining = self._started + self.WITHIN_S - time.monotonic() if self._started else self.WITHIN_S
-        try:
-            return in_background(tokens.token).result(max(self.AT_LEAST_S, remaining))
-        except StillWaiting:
-            # Neither a name that is being resolved nor an answer that comes in drops has a timeout of its own.
-            raise TryLater(
-                Evidence(Service.IDENTITY, Sign.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT)
-            ) from None
+        late = TryLater(Evidence(Service.IDENTITY, Sign.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT))
+        return within(max(self.AT_LEAST_S, remaining), tokens.token, late)

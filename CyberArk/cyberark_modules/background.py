@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillWaiting
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,3 +24,14 @@ def in_background(call: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+def within(seconds: float, call: Callable[[], T], late: Exception) -> T:
+    """Return what the call returns, or raise what it raises; raise `late` when it takes longer than that.
+
+    For what no timeout of a connection bounds: a name that is being resolved, an answer that comes in drops.
+    """
+    try:
+        return in_background(call).result(seconds)
+    except StillWaiting:
+        raise late from None

@@ -78,7 +78,11 @@ class CheckpointStore:
     @staticmethod
     def _read(path: Path) -> bytes | None:
         try:
-            return path.read_bytes() if path.exists() else None
+            if isinstance(path, S3Path) and not path.exists():
+                return None
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
         except Exception as error:  # the storage libraries raise their own errors, not only OSError
             raise StateUnreadable(f"{type(error).__name__}: {error}") from None
 

@@ -18,12 +18,13 @@ def main() -> int:
     if options.list_faults:
         print(describe_faults())
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="cyberark-state-") as directory, open_sandbox(options) as sandbox:
         fill(sandbox, options)
-        print(how_to_look(sandbox, sandbox.environment(Path(directory) / "state")))
-        print("\nInterrupt to end.", flush=True)
         try:
+            print(how_to_look(sandbox, sandbox.environment(Path(directory) / "state")))
+            print("\nInterrupt to end.", flush=True)
             while True:
                 time.sleep(10)
                 sandbox.tenant.catch_up()

@@ -1,19 +1,19 @@
 """The truth: what was made, shown and accepted, and what was lost or came twice on the way."""
 
-from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from threading import RLock
 
 from sandbox.http import Request
 from sandbox.index import EventIndex
+from sandbox.percentiles import Percentiles
 
 RETENTION_SECONDS = 7 * 86400
 """What is older is no longer shown by the Audit API."""
 
 _SATURATED = 255
-_PERCENTILES = (50, 95, 99, 100)
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Account:
         self._smallest_spacing: float | None = None
         self._accepted = 0
         self._times_accepted = bytearray()
-        self._lags = array("f")
-        self._lags_since_arrival = array("f")
+        self._lags = Percentiles()
+        self._lags_since_arrival = Percentiles()
 
     def accept(self, texts: Sequence[str], at: float) -> None:
         """The intake took these events and said so."""
@@ -118,21 +118,18 @@ class Account:
             kept = Request(request.method, request.path, request.headers, request.body[:4096])
             self.journal.append(Exchange(self._now(), endpoint, kept, outcome))
 
-    def lost(self, patience_seconds: float = 0.0) -> list[str]:
+    def lost(self, patience_seconds: float = 0.0, limit: int | None = None) -> list[str]:
         """The texts that the API has shown for longer than this, still shows, and that were never accepted.
 
         What the intake cannot take is not counted as lost.
         """
         with self.lock:
-            now = self._now()
-            times, arrivals = self.index.times_ms, self.index.arrivals
-            return [
-                self.index.text(sequence).decode()
-                for sequence in self._unaccepted()
-                if arrivals[sequence] <= now - patience_seconds
-                and times[sequence] >= (now - RETENTION_SECONDS) * 1000
-                and sequence not in self.index.too_large
-            ]
+            found = islice(self._lost(patience_seconds), limit)
+            return [self.index.text(sequence).decode() for sequence in found]
+
+    def lost_count(self, patience_seconds: float = 0.0) -> int:
+        with self.lock:
+            return sum(1 for _ in self._lost(patience_seconds))
 
     def expired(self) -> int:
         """How many events left the API's retention without being accepted."""
@@ -161,25 +158,34 @@ class Account:
                 queries_too_soon=self.queries_too_soon,
                 smallest_spacing=self._smallest_spacing,
                 requests=dict(self.requests),
-                lag=_percentiles(self._lags),
-                lag_since_arrival=_percentiles(self._lags_since_arrival),
+                lag=self._lags.read(),
+                lag_since_arrival=self._lags_since_arrival.read(),
             )
 
     def forget_delays(self) -> None:
         """Measure delays from now on only."""
         with self.lock:
             self._opened_at = self._now()
-            del self._lags[:], self._lags_since_arrival[:]
+            self._lags.clear()
+            self._lags_since_arrival.clear()
 
     def _measure(self, sequence: int, at: float) -> None:
         """A backlog's delay says nothing: only what arrived while the sandbox was open is measured."""
         arrival = self.index.arrivals[sequence]
         if arrival >= self._opened_at:
-            self._lags.append(at - self.index.times_ms[sequence] / 1000)
-            self._lags_since_arrival.append(at - arrival)
+            self._lags.add(at - self.index.times_ms[sequence] / 1000)
+            self._lags_since_arrival.add(at - arrival)
 
     def _cover(self) -> None:
         self._times_accepted.extend(bytes(len(self.index) - len(self._times_accepted)))
+
+    def _lost(self, patience_seconds: float) -> Iterator[int]:
+        now = self._now()
+        newest, oldest_ms = now - patience_seconds, (now - RETENTION_SECONDS) * 1000
+        for sequence in self._unaccepted():
+            shown = self.index.arrivals[sequence] <= newest and self.index.times_ms[sequence] >= oldest_ms
+            if shown and sequence not in self.index.too_large:
+                yield sequence
 
     def _unaccepted(self) -> Iterator[int]:
         self._cover()
@@ -187,11 +193,3 @@ class Account:
         while sequence >= 0:
             yield sequence
             sequence = self._times_accepted.find(0, sequence + 1)
-
-
-def _percentiles(delays: "array[float]") -> dict[str, float]:
-    if not delays:
-        return {}
-    ordered = sorted(delays)
-    last = len(ordered) - 1
-    return {f"p{percent}": round(ordered[round(last * percent / 100)], 3) for percent in _PERCENTILES}

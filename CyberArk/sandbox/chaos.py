@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from sandbox.process import ConnectorProcess
 
 _CLOCK_AHEAD = slice(20, 40)
+_UNTIL_WRITTEN_SECONDS = 15.0
+"""What a connector knows and could not write is lost when it ends: no state, no promise. It gets time to write."""
 
 
 class Chaos:
@@ -28,6 +30,7 @@ class Chaos:
         self._due = {name: self._later(name) for name in ("kill", "sigterm") if name in intensities}
         self._stopping = False
         self._blocked: ExitStack | None = None
+        self._settled_at = self._began
         self._clock_offset = 0.0
 
     @property
@@ -39,7 +42,8 @@ class Chaos:
         if self._stopping and not self._connector.running:
             self._stopping = False
             self._connector.start()
-        self._interrupt()
+        if self._blocked is None and self._now() >= self._settled_at:
+            self._interrupt()
         second = (self._now() - self._began) % 60
         self._block_state(second >= 60 - self._intensities.get("state", 0))
         ahead = _CLOCK_AHEAD.start <= second < _CLOCK_AHEAD.stop
@@ -78,6 +82,7 @@ class Chaos:
         elif not blocked and self._blocked is not None:
             self._blocked.close()
             self._blocked = None
+            self._settled_at = self._now() + _UNTIL_WRITTEN_SECONDS
 
     def _move_clock(self, seconds: float) -> None:
         if seconds != self._clock_offset:

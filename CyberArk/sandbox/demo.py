@@ -19,6 +19,8 @@ from sandbox.view import View, open_view
 _TICK_SECONDS = 0.25
 _LONGEST_SECONDS = 205.0
 _SETTLE_SECONDS = 150.0
+"""Without any event delivered: two queries' time, and what a connector may have backed off by."""
+
 _WHOLE_RETENTION_HOURS = 168
 
 
@@ -28,7 +30,8 @@ def main(argv: list[str]) -> int:
     if options.list_faults:
         print(describe_faults())
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="cyberark-demo-") as directory, open_sandbox(options) as sandbox:
         return _Demo(sandbox, Path(directory), options).run()
 
@@ -98,12 +101,17 @@ class _Demo:
         self._chaos.end()
         tenant.stop_production()
         last_arrival = account.index.last_arrival() or 0.0
-        ends = self._elapsed() + max(0.0, last_arrival - self._sandbox.clock()) + _SETTLE_SECONDS
-        while self._elapsed() < ends and self._alive():
-            self._tick(view, "settling", chaos=False)
+        accepted = -1
+        gives_up = 0.0
+        while self._alive():
             snapshot = account.snapshot()
             if snapshot.waiting == 0 and snapshot.time > last_arrival:
                 break
+            if snapshot.accepted > accepted or snapshot.time < last_arrival:
+                accepted, gives_up = snapshot.accepted, self._elapsed() + _SETTLE_SECONDS
+            if self._elapsed() > gives_up:
+                break
+            self._tick(view, "settling", chaos=False)
         return self._alive()
 
     def _stop(self) -> float:

@@ -45,6 +45,10 @@ class Identity:
         known = self._tokens.get(token)
         return known is not None and known.complete and self._now() < known.expires_at
 
+    def issued_tokens(self) -> list[str]:
+        """Every token that was issued and not revoked."""
+        return list(self._tokens)
+
     def revoke_tokens(self) -> None:
         """Every token issued until now is refused from now on."""
         self._tokens.clear()

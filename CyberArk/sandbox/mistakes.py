@@ -60,14 +60,14 @@ def _without_claim(name: str) -> Make:
 
 
 def _html_identity(sandbox: Sandbox) -> Mistake:
-    sandbox.faults.hold(_Answered("token", html_response("CyberArk Identity - Sign in", 200)))
+    sandbox.faults.hold(Answered("token", html_response("CyberArk Identity - Sign in", 200)))
     return Mistake()
 
 
 def _moved(sandbox: Sandbox) -> Mistake:
     elsewhere = Response(302, {"Location": f"{sandbox.platform_url}/stolen"})
     for endpoint in ("token", "query", "results"):
-        sandbox.faults.hold(_Answered(endpoint, elsewhere))
+        sandbox.faults.hold(Answered(endpoint, elsewhere))
     return Mistake()
 
 
@@ -85,7 +85,7 @@ def _unreachable(sandbox: Sandbox) -> str:
     return f"https://localhost:{free_port()}"
 
 
-class _Answered(Fault):
+class Answered(Fault):
     """An endpoint that always gives the same answer."""
 
     def __init__(self, endpoint: str, response: Response) -> None:

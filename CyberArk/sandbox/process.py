@@ -40,12 +40,7 @@ class ConnectorProcess:
         self.state_dir = state_dir
         self.lines: deque[str] = deque(maxlen=_OUTPUT_LINES)
         self.lines_read = 0
-        self.environment = {
-            "PATH": os.environ.get("PATH", ""),
-            "PYTHONUNBUFFERED": "1",
-            **sandbox.environment(state_dir, **configuration),
-            **(variables or {}),
-        }
+        self.environment = {**sandbox.environment(state_dir, **configuration), **(variables or {})}
         self._clock_file = clock_file
         if clock_file is not None:
             self.environment[OFFSET_FILE_VARIABLE] = str(clock_file)
@@ -91,7 +86,7 @@ class ConnectorProcess:
         self._process = subprocess.Popen(
             [sys.executable, *self._arguments],
             cwd=MODULE_ROOT,
-            env=self.environment,
+            env={"PATH": os.environ.get("PATH", ""), "PYTHONUNBUFFERED": "1", **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

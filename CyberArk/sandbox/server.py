@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import random
 import socket
 import ssl
 import tempfile
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -146,6 +148,11 @@ class Sandbox:
         for server, handler in self._servers:
             server.close()
             await handler.shutdown(timeout=0.1)
+        # What still hangs or waits on purpose ends with the server.
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _handle(self, service: Service, received: web.BaseRequest) -> web.StreamResponse:
         arrived = self._loop.time()
@@ -187,8 +194,9 @@ def _make_request(
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of this machine that nobody listens on now, below those that outgoing connections take theirs from."""
+    for port in random.sample(range(20_000, 32_000), 1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")

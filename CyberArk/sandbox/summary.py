@@ -25,13 +25,13 @@ class Verdict:
 
 def print_summary(account: Account, verdict: Verdict, connector: ConnectorProcess) -> int:
     """Prints the table and what is wrong; returns the exit code."""
-    snapshot, lost = account.snapshot(), account.lost()
+    snapshot, lost = account.snapshot(), account.lost_count()
     allowed = verdict.kills * verdict.page_size
     spacing = "-" if snapshot.smallest_spacing is None else f"{snapshot.smallest_spacing:.2f} s"
     rows = {
         "made": f"{snapshot.made:,}",
         "delivered": f"{snapshot.accepted:,}",
-        "lost": f"{len(lost):,}",
+        "lost": f"{lost:,}",
         "doubled": f"{snapshot.doubled:,}" + (f" ({allowed:,} allowed after kills)" if verdict.kills else ""),
         "altered": f"{snapshot.altered:,}",
         "queries": f"{snapshot.queries:,}, the closest two {spacing} apart, {snapshot.queries_too_soon:,} too soon",
@@ -52,11 +52,11 @@ def print_summary(account: Account, verdict: Verdict, connector: ConnectorProces
         table.add_row(name, value)
     console = Console()
     console.print(table)
-    faults = _faults(len(lost), snapshot.doubled - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
+    faults = _faults(lost, snapshot.doubled - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
     for fault in faults:
         console.print(f"[bold red]✗[/] {fault}")
     if faults:
-        for text in (*lost[:_SHOWN_EXAMPLES], *account.altered[:_SHOWN_EXAMPLES]):
+        for text in (*account.lost(limit=_SHOWN_EXAMPLES), *account.altered[:_SHOWN_EXAMPLES]):
             print(f"  {text[:300]}")
         print("The connector's last lines:", *list(connector.lines)[-_SHOWN_LINES:], sep="\n  ")
         return 1

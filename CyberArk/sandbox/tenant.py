@@ -78,6 +78,11 @@ class Tenant:
                 self._index.add(time, min(time, self._now()), text)
             return len(self._index) - before
 
+    def issued_tokens(self) -> list[str]:
+        """Every token that was issued and not revoked."""
+        with self._lock:
+            return self._identity.issued_tokens()
+
     def revoke_tokens(self) -> None:
         """Every token issued until now is refused from now on."""
         with self._lock:

@@ -147,6 +147,9 @@ def test_a_state_that_cannot_be_read_now_is_never_taken_for_a_first_run(tmp_path
     (tmp_path / FILE_NAME).mkdir()
     with pytest.raises(StateUnreadable):
         load(CheckpointStore(tmp_path))
+    (tmp_path / "not a folder").touch()
+    with pytest.raises(StateUnreadable):
+        load(CheckpointStore(tmp_path / "not a folder"))
 
 
 def test_a_state_that_cannot_be_written_says_so_and_leaves_the_old_one(tmp_path: Path) -> None:

@@ -1,10 +1,26 @@
 """The only part of the module that knows HTTP: it returns values, or raises this module's errors."""
 
+from collections.abc import Callable
+
 from ..clock import Clock, TenantClock
 from ..models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from .audit_api import AuditApi
 from .auth import TokenSource
 from .transport import Observer, Transport
+
+
+def build_tokens(
+    transport: Transport, account: CyberArkModuleConfiguration, monotonic: Callable[[], float]
+) -> TokenSource:
+    """Return the tokens of that account. `monotonic` gives seconds."""
+    return TokenSource(
+        transport,
+        account.auth_base_url,
+        account.application_id,
+        account.login_name,
+        account.password,
+        monotonic,
+    )
 
 
 def build_audit_api(
@@ -17,12 +33,5 @@ def build_audit_api(
 ) -> AuditApi:
     """Return the Audit API of that tenant, with the tokens of that account."""
     transport = Transport(tenant_clock, version, observe)
-    tokens = TokenSource(
-        transport,
-        account.auth_base_url,
-        account.application_id,
-        account.login_name,
-        account.password,
-        clock.monotonic,
-    )
+    tokens = build_tokens(transport, account, clock.monotonic)
     return AuditApi(transport, tokens, configuration.api_base_url, configuration.api_key, tenant_clock)

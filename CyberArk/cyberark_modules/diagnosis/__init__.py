@@ -14,8 +14,8 @@ __all__ = ["CLOCK_OFF_S", "DIAGNOSES", "Diagnosis", "MendedBy", "diagnose"]
 
 # By the headings of the guide's troubleshooting; the first row that fits is the diagnosis.
 DIAGNOSES: dict[str, tuple[Diagnosis, ...]] = {
-    "CyberArk Identity: the token": TOKEN,
     "CyberArk Identity: the address, the web app and the service user": IDENTITY,
+    "CyberArk Identity: the token": TOKEN,
     "CyberArk Audit": AUDIT,
     "Sekoia's intake": INTAKE,
     "The network and the machine": NETWORK,
@@ -23,6 +23,6 @@ DIAGNOSES: dict[str, tuple[Diagnosis, ...]] = {
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Return the diagnosis of what was seen; there always is one."""
+    """Return the diagnosis of what was seen; there always is one: the last row fits everything."""
     rows = (row for rows in DIAGNOSES.values() for row in rows)
-    return next((row for row in rows if row.fits(evidence)))
+    return next(row for row in rows if row.fits(evidence))

@@ -30,55 +30,6 @@ def _at(*signs: Sign, statuses: Collection[int] = (), errors: Collection[str] = 
 # As CyberArk Identity answers a client that it does not let in (error codes of RFC 6749, 5.2).
 _NOT_LET_IN = either(_at(statuses={401}), _at(Sign.STATUS, errors=("access_denied", "invalid_client")))
 
-TOKEN = (
-    Diagnosis(
-        name="token-opaque",
-        seen="a token that is no JWT",
-        wrong="The token of CyberArk Identity is opaque, because the token type of the web app is not jwtRS256.",
-        remedy="In the section Token of the web app, select jwtRS256 as the token type, and save.",
-        place=Place(steps=(15,)),
-        fits=lacks("jwt"),
-    ),
-    Diagnosis(
-        name="token-scope",
-        seen="a token without the scope `isp.audit.events:read`",
-        wrong="The token of CyberArk Identity does not hold the scope isp.audit.events:read.",
-        remedy="In the section Scope of the web app, add isp.audit.events:read, written exactly so, and save.",
-        place=Place(steps=(13,)),
-        fits=lacks("scope"),
-    ),
-    Diagnosis(
-        name="token-script",
-        seen="a token with neither of the claims `tenant_id` and `aud`",
-        wrong="The token of CyberArk Identity holds neither tenant_id nor aud, because the web app lacks its script.",
-        remedy="In the section Advanced of the web app, paste both lines of the script, and save.",
-        place=Place(steps=(18,)),
-        fits=lacks("tenant_id", "aud"),
-    ),
-    Diagnosis(
-        name="token-tenant-id",
-        seen="a token without the claim `tenant_id`",
-        wrong="The token of CyberArk Identity does not hold tenant_id.",
-        remedy=(
-            "In the section Advanced of the web app, paste the script again, the line that sets tenant_id included, "
-            "and save."
-        ),
-        place=Place(steps=(18,)),
-        fits=lacks("tenant_id"),
-    ),
-    Diagnosis(
-        name="token-aud",
-        seen="a token whose claim `aud` is not `cyberark.isp.audit`",
-        wrong="The token of CyberArk Identity is not made out to cyberark.isp.audit (its aud).",
-        remedy=(
-            "In the section Advanced of the web app, paste the script again, the line that sets aud included, "
-            "and save."
-        ),
-        place=Place(steps=(18,)),
-        fits=lacks("aud"),
-    ),
-)
-
 IDENTITY = (
     Diagnosis(
         name="no-password",
@@ -201,5 +152,54 @@ IDENTITY = (
         remedy="Compare the web app and the service user with the guide, and see what the answer says.",
         place=Place(steps=tuple(range(11, 36))),
         fits=_at(Sign.STATUS, statuses=REFUSALS),
+    ),
+)
+
+TOKEN = (
+    Diagnosis(
+        name="token-opaque",
+        seen="a token that is no JWT",
+        wrong="The token of CyberArk Identity is opaque, because the token type of the web app is not jwtRS256.",
+        remedy="In the section Token of the web app, select jwtRS256 as the token type, and save.",
+        place=Place(steps=(15,)),
+        fits=lacks("jwt"),
+    ),
+    Diagnosis(
+        name="token-scope",
+        seen="a token without the scope `isp.audit.events:read`",
+        wrong="The token of CyberArk Identity does not hold the scope isp.audit.events:read.",
+        remedy="In the section Scope of the web app, add isp.audit.events:read, written exactly so, and save.",
+        place=Place(steps=(13,)),
+        fits=lacks("scope"),
+    ),
+    Diagnosis(
+        name="token-script",
+        seen="a token with neither of the claims `tenant_id` and `aud`",
+        wrong="The token of CyberArk Identity holds neither tenant_id nor aud, because the web app lacks its script.",
+        remedy="In the section Advanced of the web app, paste both lines of the script, and save.",
+        place=Place(steps=(18,)),
+        fits=lacks("tenant_id", "aud"),
+    ),
+    Diagnosis(
+        name="token-tenant-id",
+        seen="a token without the claim `tenant_id`",
+        wrong="The token of CyberArk Identity does not hold tenant_id.",
+        remedy=(
+            "In the section Advanced of the web app, paste the script again, the line that sets tenant_id included, "
+            "and save."
+        ),
+        place=Place(steps=(18,)),
+        fits=lacks("tenant_id"),
+    ),
+    Diagnosis(
+        name="token-aud",
+        seen="a token whose claim `aud` is not `cyberark.isp.audit`",
+        wrong="The token of CyberArk Identity is not made out to cyberark.isp.audit (its aud).",
+        remedy=(
+            "In the section Advanced of the web app, paste the script again, the line that sets aud included, "
+            "and save."
+        ),
+        place=Place(steps=(18,)),
+        fits=lacks("aud"),
     ),
 )

@@ -126,6 +126,7 @@ API_FAULTS = (
     FaultType("token-revoked", "every token is revoked, again and again", 20, "seconds between", _token_revoked),
     FaultType("token-expiring", "tokens live short", 30, "seconds of life", _token_expiring),
     FaultType("token-down", "the token service answers 503", 30, "seconds of each minute", _token_down),
+    FaultType("minute-used", "another integration opens every query of the tenant", 1, "on", _minute_used),
     FaultType(
         "throttle-results", "pages are refused when asked for too often", 15, "seconds between", _throttle_results
     ),

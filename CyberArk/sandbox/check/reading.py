@@ -1,0 +1,82 @@
+"""Reading the events of a query, and watching what comes in behind them."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from cyberark_modules.errors import Throttled
+from cyberark_modules.events import Event, Page
+
+PAGES_MOST = 20
+WATCH_EVERY_S = 2.0
+
+
+class Reading:
+    """One query, read from its first cursor on. Times are epoch milliseconds by the tenant's clock."""
+
+    def __init__(self, fetch: Callable[[str], Page], cursor: str, now_ms: Callable[[], int]) -> None:
+        self._fetch = fetch
+        self._cursor = cursor
+        self._now_ms = now_ms
+        self._seen: set[bytes] = set()
+        self._newest_ms: int | None = None
+        self._is_at_end = False
+
+    def to_the_end(self) -> Iterator[str]:
+        """Read the first page, and as many of the following ones as a person waits for."""
+        started = time.monotonic()
+        first = self._next_page()
+        yield f"first page: {_events(len(first))} in {time.monotonic() - started:.1f} s"
+        pages = 1
+        while not self._is_at_end and pages < PAGES_MOST:
+            self._next_page()
+            pages += 1
+        if pages > 1:
+            end = "to the end" if self._is_at_end else "and there are more"
+            yield f"{len(self._seen)} events in {pages} pages, {end}"
+        if self._newest_ms is not None:
+            ago_s = (self._now_ms() - self._newest_ms) / 1000
+            yield f"newest: {_moment(self._newest_ms)}, {ago_s:.0f} s ago"
+        elif not self._seen:
+            yield "none, which is no mistake: sign in to CyberArk in a browser, and there will be some"
+
+    def watch(self, seconds: float) -> Iterator[str]:
+        """Read on at the end for so long, and tell how late events arrive."""
+        if not self._is_at_end:
+            yield "not watched: the tenant is too busy to be read to its end here"
+            return
+        ends, late_s = time.monotonic() + seconds, list[float]()
+        while time.monotonic() < ends:
+            time.sleep(min(WATCH_EVERY_S, max(0.0, ends - time.monotonic())))
+            try:
+                fresh = self._next_page()
+            except Throttled:
+                yield "the API wants fewer calls, and so will the connector make them"
+                break
+            now_ms = self._now_ms()
+            late_s += [(now_ms - event.time_ms) / 1000 for event in fresh if event.time_ms is not None]
+        if not late_s:
+            yield f"none within {seconds:.0f} s"
+            return
+        late_s.sort()
+        half = f", half of them within {late_s[len(late_s) // 2]:.0f} s" if len(late_s) > 1 else ""
+        yield f"{_events(len(late_s))} within {seconds:.0f} s{half}, the latest {late_s[-1]:.0f} s after it happened"
+
+    def _next_page(self) -> list[Event]:
+        page = self._fetch(self._cursor)
+        fresh = [event for event in page.events if event.key not in self._seen]
+        self._seen.update(event.key for event in fresh)
+        dates = [event.time_ms for event in fresh if event.time_ms is not None]
+        self._newest_ms = max([*dates, *([] if self._newest_ms is None else [self._newest_ms])], default=None)
+        self._is_at_end = not page.events or not page.cursor or page.cursor == self._cursor
+        if not self._is_at_end and page.cursor:
+            self._cursor = page.cursor
+        return fresh
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
+
+
+def _moment(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

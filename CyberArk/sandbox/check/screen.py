@@ -1,0 +1,50 @@
+"""What a person sees of a check: colours in a terminal, plain lines elsewhere."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from sandbox.check.chain import Outcome
+
+_MARKS = {"good": ("✓", "bold green"), "odd": ("!", "bold yellow"), "bad": ("✗", "bold red"), "untried": ("–", "dim")}
+
+
+class Screen:
+    """Prints to that console; lines are wrapped in a terminal only."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str, style: str = "") -> None:
+        self._line(Text(text, style=style), 0)
+
+    def working(self, title: str) -> AbstractContextManager[object]:
+        """Show what is being tried, as long as it is."""
+        return self._console.status(f"{title} …") if self._console.is_terminal else nullcontext()
+
+    def show(self, outcome: Outcome) -> None:
+        mark, style = _MARKS[outcome.state]
+        untried = ": not tried, because of what is wrong above" if outcome.state == "untried" else ""
+        dim = "dim" if untried else ""
+        self._line(Text.assemble((mark, style), " ", (outcome.title, dim or "bold"), (untried, dim)), 0)
+        for figure in outcome.figures:
+            self._line(Text(figure), 4)
+        if outcome.trouble:
+            self._line(Text(outcome.trouble, style="red" if outcome.state == "bad" else "yellow"), 4)
+
+    def form(self, form: Mapping[str, Mapping[str, str]]) -> None:
+        """Show what to paste where."""
+        width = max(len(title) for fields in form.values() for title in fields)
+        for name, fields in form.items():
+            self._line(Text(f"\n{name}", style="bold"), 0)
+            for title, value in fields.items():
+                self._line(Text.assemble((f"{title:<{width}}", "dim"), f"  {value}"), 4)
+
+    def _line(self, text: Text, indent: int) -> None:
+        if self._console.is_terminal:
+            self._console.print(Padding(text, (0, 0, 0, indent)))
+        else:
+            self._console.print(Text(" " * indent) + text, soft_wrap=True)

@@ -1,0 +1,117 @@
+"""The connector's log: the diagnosis of each mistake, at the level that it deserves, once, and never a secret."""
+
+import gzip
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from diagnosis_cases import CONNECTOR_MISTAKES, EXPECTED, Secrets, log_everything, says
+
+from sandbox.check.rehearsal import BREAKS
+from sandbox.process import ConnectorProcess
+from sandbox.server import Sandbox
+
+PATIENCE_S = 40.0
+
+
+def running(sandbox: Sandbox, directory: Path, name: str | None, **variables: str) -> ConnectorProcess:
+    """The connector with that mistake, at debug level; to be entered."""
+    sandbox.tenant.add_backlog(50, 600)
+    mistake = BREAKS[name].make(sandbox) if name else None
+    differing = mistake.variables if mistake else {}
+    return ConnectorProcess(
+        sandbox,
+        directory / "state",
+        variables={**log_everything(directory / "site"), **differing, **variables},
+        **(mistake.fields if mistake else {}),
+    )
+
+
+def wait_until(condition: Callable[[], bool], process: ConnectorProcess) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert process.running, "\n".join(process.lines)
+        assert time.monotonic() < deadline, "\n".join(process.lines)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", CONNECTOR_MISTAKES)
+def test_a_mistake_is_in_the_log_with_what_mends_it_once_and_without_a_secret(
+    name: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    diagnosis = EXPECTED[name]
+    level = "CRITICAL" if diagnosis.needs_person else "WARNING"
+
+    def said() -> list[str]:
+        return [line for line in process.lines if says(diagnosis, line)]
+
+    with running(sandbox, tmp_path, name) as process:
+        wait_until(lambda: bool(said()), process)
+        if diagnosis.needs_person:
+            # What stops collection reaches the platform at once.
+            wait_until(lambda: any(says(diagnosis, str(log["message"])) for log in sandbox.sekoia.logs), process)
+        time.sleep(2)
+        assert process.running
+        assert process.stop() == 0
+    lines = [line for line in said() if not line.startswith("DEBUG")]
+    assert len(lines) == 1
+    assert lines[0].startswith(level)
+    reported = [str(log) for log in sandbox.sekoia.logs]
+    assert not Secrets.of(sandbox).seen_in([*process.lines, *reported])
+    assert not any("Traceback" in line for line in process.lines)
+    # Wherever a redirection leads to, nobody goes there.
+    assert not any(endpoint == "platform-other" for endpoint, _ in sandbox.account.requests)
+
+
+class Sentry:
+    """Takes what a Sentry client sends."""
+
+    def __init__(self) -> None:
+        self.received: list[str] = []
+        received = self.received
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                packed = self.headers.get("Content-Encoding") == "gzip"
+                received.append((gzip.decompress(body) if packed else body).decode())
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def dsn(self) -> str:
+        return f"http://public@127.0.0.1:{self._server.server_address[1]}/1"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.mark.parametrize("name", ["password", "api-key", "intake-key", "claims-script", "identity-odd"])
+def test_what_sentry_is_told_holds_no_secret(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    sentry = Sentry()
+    try:
+        with running(sandbox, tmp_path, name, SENTRY_DSN=sentry.dsn) as process:
+            wait_until(lambda: any(EXPECTED[name].wrong in event for event in sentry.received), process)
+            process.stop()
+        assert not Secrets.of(sandbox).seen_in(sentry.received)
+    finally:
+        sentry.close()
+
+
+def test_without_a_mistake_nothing_is_complained_of_and_no_secret_is_seen(sandbox: Sandbox, tmp_path: Path) -> None:
+    with running(sandbox, tmp_path, None) as process:
+        wait_until(lambda: sandbox.account.snapshot().accepted == 50, process)
+        process.stop()
+    assert not any(line.startswith(("WARNING", "ERROR", "CRITICAL")) for line in process.lines)
+    assert not Secrets.of(sandbox).seen_in(process.lines)

@@ -1,0 +1,25 @@
+"""The scene of each test, and the seed that its fault is drawn from."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults.scene import FIGURES, Scene
+from faults.table import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary", "scene"]
+
+DEFAULT_SEED = 20_260_131
+
+
+@pytest.fixture
+def scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """FAULT_SEED in the environment gives another seed."""
+    scene = Scene(tmp_path, int(os.environ.get("FAULT_SEED", DEFAULT_SEED)))
+    with scene.sandbox:
+        try:
+            yield scene
+        finally:
+            scene.close()
+            request.node.user_properties.append((FIGURES, scene.figures))

@@ -1,0 +1,62 @@
+"""Killed at any instant: the page in flight may come again, nothing else does, and nothing is lost."""
+
+import time
+
+import pytest
+from faults.scene import PAGE, Scene
+
+KILLS = 20
+BACKLOG = 50_000
+
+
+def test_kills_at_random_instants_cost_at_most_a_page_each(scene: Scene) -> None:
+    scene.tenant.add_backlog(BACKLOG, 3000)
+    scene.tenant.settings.page_latency = 0.3
+    scene.sandbox.sekoia.settings.push_latency = 0.1
+    scene.tenant.produce(20)
+    scene.start()
+    most_twice = 0
+    for _ in range(KILLS):
+        before = scene.snapshot().doubled
+        time.sleep(scene.rng.uniform(0.3, 6.0))
+        scene.kill()
+        most_twice = max(most_twice, scene.snapshot().doubled - before)
+        scene.connector.start()
+    scene.tenant.settings.page_latency = 0
+    scene.until_delivered(within=130)
+    seen = scene.judge(twice=KILLS * PAGE, most_a_kill=most_twice)
+    assert most_twice <= PAGE
+    assert seen.queries >= 2
+
+
+@pytest.mark.parametrize("moment", ["fetching", "pushing"])
+def test_a_kill_between_fetch_and_commit_leaves_the_page_to_be_sent_again(scene: Scene, moment: str) -> None:
+    scene.tenant.add_backlog(5000, 600)
+    scene.start()
+    scene.until(lambda: scene.asked("query"), 20, "a query")
+    if moment == "fetching":
+        scene.tenant.settings.page_latency = 3
+    else:
+        scene.sandbox.sekoia.settings.push_latency = 3
+    accepted = scene.snapshot().accepted
+    time.sleep(1)
+    scene.kill()
+    scene.tenant.settings.page_latency = scene.sandbox.sekoia.settings.push_latency = 0
+    scene.connector.start()
+    scene.until_delivered()
+    scene.judge(twice=PAGE, accepted_before=accepted)
+
+
+def test_a_restart_reads_on_from_the_kept_cursor_at_once(scene: Scene) -> None:
+    scene.tenant.add_backlog(20_000, 3000)
+    scene.tenant.settings.page_latency = 0.1
+    scene.start()
+    scene.until_accepted(5000)
+    scene.kill()
+    queries, accepted = scene.asked("query"), scene.snapshot().accepted
+    scene.connector.start()
+    waited = scene.until_accepted(accepted + 2 * PAGE, within=20)
+    assert scene.asked("query") == queries
+    scene.until_delivered()
+    scene.judge(twice=PAGE, first_pages_after=waited)
+    assert scene.asked("query") == queries
