@@ -1,11 +1,13 @@
 """Checking an account when it is created: a token is fetched and read, and whoever fills in the form is told."""
 
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
+from sekoia_automation.module import Module
 
 from .background import within
 from .client import build_tokens
@@ -26,12 +28,9 @@ class CyberArkAccountValidator(AccountValidator):
     AT_LEAST_S = 5.0
     TIMEOUTS_S = (5.0, 8.0)
 
-    _started = 0.0
-
-    def execute(self) -> None:
-        """See the SDK."""
+    def __init__(self, module: Module | None = None, data_path: Path | None = None) -> None:
+        super().__init__(module, data_path)
         self._started = time.monotonic()
-        super().execute()  # type: ignore[no-untyped-call]
 
     def set_task_as_running(self) -> None:
         """Tell the platform, which answers with the password; a configuration at fault is left to `validate`."""
@@ -91,6 +90,6 @@ class CyberArkAccountValidator(AccountValidator):
         transport = Transport(tenant_clock, str(self.module.manifest.get("version", "")))
         transport.timeouts = self.TIMEOUTS_S
         tokens = build_tokens(transport, account, time.monotonic)
-        remaining = self._started + self.WITHIN_S - time.monotonic() if self._started else self.WITHIN_S
+        remaining = self._started + self.WITHIN_S - time.monotonic()
         late = TryLater(Evidence(Service.IDENTITY, Sign.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT))
         return within(max(self.AT_LEAST_S, remaining), tokens.token, late)

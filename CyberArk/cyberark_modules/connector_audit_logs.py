@@ -13,7 +13,7 @@ from .client.audit_api import AuditApi
 from .client.retry import RetryPolicy
 from .clock import TenantClock
 from .errors import CyberArkError, QueryLost, Service, Throttled, TryLater
-from .events import Event, Page
+from .events import Event, Page, UnreadPage
 from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from .patient import PatientConnector, Stopping
 from .privacy import guard
@@ -29,7 +29,7 @@ class _Ahead:
     """A page that is being fetched before it is needed."""
 
     step: ReadPage
-    page: Future[Page]
+    page: Future[UnreadPage]
 
 
 class CyberArkAuditLogsConnector(PatientConnector):
@@ -81,31 +81,35 @@ class CyberArkAuditLogsConnector(PatientConnector):
             self._schedule.hold(self.retry.longest)
 
     def _collect(self, step: ReadPage) -> None:
-        page = self._fetch(step)
+        unread = self._fetch(step)
         before, now_ms = self._progress, self._tenant_clock.now_ms()
+        self._fetch_ahead(step, before, unread, now_ms)
+        page = unread.read()
         after = before.after(step.cursor, page, now_ms, self._overlap)
         fresh = self._drop_delivered(page)
-        self._schedule.page_read(step, before, after, fresh, now_ms)
-        self._fetch_ahead(after)
         self._push_until_accepted(fresh)
         self._commit(after, page, fresh, now_ms)
+        self._schedule.page_delivered(step, before, after, fresh, now_ms)
         self._report.page(step.is_head, before, after, page, fresh)
 
-    def _fetch(self, step: ReadPage) -> Page:
+    def _fetch(self, step: ReadPage) -> UnreadPage:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead.step == step:
             page = self.result(ahead.page)
         else:
-            page = self.call(lambda: self._api.fetch_page(step.cursor))
+            page = self.call(lambda: self._api.fetch_unread(step.cursor))
         self._failures = 0
         if self._report.well("collection"):
             self._critical_log_sent = False  # what a person has mended may be said again if it comes back
         return page
 
-    def _fetch_ahead(self, progress: Progress) -> None:
-        step = self._schedule.next_step(progress)
-        if isinstance(step, ReadPage):
-            self._ahead = _Ahead(step, self.in_background(lambda: self._api.fetch_page(step.cursor)))
+    def _fetch_ahead(self, step: ReadPage, before: Progress, unread: UnreadPage, now_ms: int) -> None:
+        """Ask for the next page, if one is to be read at once, before this one is read and pushed."""
+        likely = before.after(step.cursor, unread.ending(), now_ms, self._overlap)
+        self._schedule.page_fetched(step, before, likely)
+        ahead = self._schedule.next_step(likely)
+        if isinstance(ahead, ReadPage):
+            self._ahead = _Ahead(ahead, self.in_background(lambda: self._api.fetch_unread(ahead.cursor)))
 
     def _drop_delivered(self, page: Page) -> tuple[Event, ...]:
         delivered = self._state.checkpoint.delivered
@@ -120,8 +124,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 raise Stopping
             receipt = self.deliver(pending)
             self._report.receipt(receipt, pending)
-            settled = receipt.accepted | receipt.too_large
-            pending = tuple(event for event in pending if event.text not in settled)
+            self.put_discarded_events(self.configuration.intake_key, len(receipt.too_large))
+            pending = receipt.left(pending)
             if pending:
                 failures += 1
                 self._report.unwell("delivery", receipt.refusals[0])
@@ -176,6 +180,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self.heartbeat()  # type: ignore[no-untyped-call]
         self._state.retry()
         self._report.gauges(self._state.checkpoint)
+        self.put_events_lag(self.configuration.intake_key, self._report.lag_s(self._progress))
         # A page that is on its way comes first: what follows it waits for it.
         return self._ahead.step if self._ahead else self._schedule.next_step(self._progress)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from sekoia_automation.connector import Connector
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
 
@@ -23,15 +24,28 @@ _REFUSED_BY_TIME = (408, 425, 429)
 
 @dataclass
 class Receipt:
-    """What became of one push: the texts accepted, those too large for any request, and why others were refused.
+    """What became of one push: the texts taken, those too large for any request, and why others were refused.
 
     `ids_missing` is how many events the intake accepted without giving an id for them.
     """
 
-    accepted: set[str] = field(default_factory=set)
+    taken: list[str] = field(default_factory=list)
     too_large: set[str] = field(default_factory=set)
     refusals: list[CyberArkError] = field(default_factory=list)
     ids_missing: int = 0
+
+    @property
+    def accepted(self) -> set[str]:
+        """Return the texts that the intake has accepted."""
+        return set(self.taken)
+
+    def left(self, pushed: Sequence[Event]) -> tuple[Event, ...]:
+        """Return those of the pushed events that were neither accepted nor too large."""
+        # Every page but a refused one ends here, and hashing its texts would cost as much as encoding them.
+        if len(self.taken) + len(self.too_large) == len(pushed):
+            return ()
+        settled = self.accepted | self.too_large
+        return tuple(event for event in pushed if event.text not in settled)
 
 
 class AcknowledgedConnector(Connector):
@@ -42,8 +56,11 @@ class AcknowledgedConnector(Connector):
     def deliver(self, events: Sequence[Event]) -> Receipt:
         """Push those events once, and tell what became of each. Raises nothing."""
         self._receipt = receipt = Receipt()
-        receipt.too_large.update(event.text for event in events if len(event.text) > EVENT_BYTES_MAX_SIZE)
-        self.push_events_to_intakes([event.text for event in events if event.text not in receipt.too_large])
+        texts: list[Any] = [event.text for event in events]
+        receipt.too_large.update([text for text in texts if len(text) > EVENT_BYTES_MAX_SIZE])
+        if receipt.too_large:
+            texts = [text for text in texts if text not in receipt.too_large]
+        self.push_events_to_intakes(texts)
         return receipt
 
     def _send_chunk(
@@ -59,7 +76,9 @@ class AcknowledgedConnector(Connector):
         try:
             response = self._http_session.post(
                 batch_api,
-                json={"intake_key": self.configuration.intake_key, "jsons": chunk},
+                # Several times cheaper than the library's own JSON.
+                data=orjson.dumps({"intake_key": self.configuration.intake_key, "jsons": chunk}),
+                headers={"Content-Type": "application/json"},
                 timeout=self.PUSH_TIMEOUTS_S,
                 allow_redirects=False,
             )
@@ -69,7 +88,7 @@ class AcknowledgedConnector(Connector):
         status = response.status_code
         if status == 200:
             ids = _event_ids(response)
-            self._receipt.accepted.update(chunk)
+            self._receipt.taken.extend(chunk)
             self._receipt.ids_missing += max(0, len(chunk) - len(ids))
             return ids
         if status == 413:
@@ -93,7 +112,7 @@ def _seen(evidence: Evidence, sign: Sign, status: int | None = None) -> Evidence
 
 def _event_ids(response: Any) -> list[str]:
     try:
-        ids = response.json()["event_ids"]
+        ids = orjson.loads(response.content)["event_ids"]
     except (ValueError, KeyError, TypeError):
         return []
     return ids if isinstance(ids, list) else []

@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 
 KEY_BYTES = 12
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# So many events at the end of a page tell how far it reaches; a few of them may be dated wrongly.
+ENDING = 16
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 # Below this, an epoch number is in seconds: as milliseconds it would be before March 1973.
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_9999_MS = 253_402_300_800_000
@@ -25,8 +27,7 @@ _YEAR_9999_MS = 253_402_300_800_000
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One audit event.
 
     `text` is its JSON as the API sent it; `key` identifies it (by its uuid, or else by its content); `time_ms` is its
@@ -47,12 +48,28 @@ class Page:
     cursor: str | None
 
 
-class _Envelope(msgspec.Struct):
+@dataclass(frozen=True, slots=True)
+class UnreadPage:
+    """A page whose events were cut out of the answer, but not read yet."""
+
+    texts: tuple[str, ...]
+    cursor: str | None
+
+    def read(self) -> Page:
+        """Read its events."""
+        return Page(tuple(map(read_event, self.texts)), self.cursor)
+
+    def ending(self) -> Page:
+        """Read its last events only: they tell, at once, how far in time it reaches."""
+        return Page(tuple(map(read_event, self.texts[-ENDING:])), self.cursor)
+
+
+class _Envelope(msgspec.Struct, gc=False):
     data: list[msgspec.Raw] | None = None
     paging: Any = None
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     uuid: Any = None
     timestamp: Any = None
 
@@ -67,7 +84,12 @@ def uuid_key(uuid: str) -> bytes:
 
 
 def read_page(body: bytes) -> Page:
-    """Read the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
+    """Cut and read the answer of `results`. Raises ValueError as `cut_page` does."""
+    return cut_page(body).read()
+
+
+def cut_page(body: bytes) -> UnreadPage:
+    """Cut the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
 
     `data` may be null or absent, and any level of `paging` too. Raises ValueError when the body is not JSON or not of
     that shape; one event that is malformed raises nothing.
@@ -81,7 +103,7 @@ def read_page(body: bytes) -> Page:
     except (msgspec.DecodeError, RecursionError):
         # One event can make the whole page invalid to a strict parser (a lone surrogate does): cut it by its brackets.
         texts, paging = _cut_page(body.decode("utf-8", "replace"))
-    return Page(tuple(map(read_event, texts)), _next_cursor(paging))
+    return UnreadPage(tuple(texts), _next_cursor(paging))
 
 
 def _next_cursor(paging: Any) -> str | None:
@@ -154,6 +176,8 @@ def to_epoch_ms(timestamp: Any) -> int | None:
 
     Documented as epoch milliseconds, and by one vendor as a string of them; seconds, floats and ISO 8601 are read too.
     """
+    if type(timestamp) is int and _SECONDS_BELOW <= timestamp < _YEAR_9999_MS:
+        return timestamp
     if isinstance(timestamp, str):
         timestamp = _number_or_date(timestamp.strip())
     if isinstance(timestamp, bool) or not isinstance(timestamp, int | float) or not math.isfinite(timestamp):

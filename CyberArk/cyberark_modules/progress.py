@@ -19,7 +19,7 @@ RETENTION = timedelta(days=7)
 # How far ahead of the tenant's clock, which is known by the second, an event may be dated and still be present.
 AHEAD_TOLERANCE_MS = 2_000
 # A head that shows events this recent has been read to its end; the API shows an event a second or two after the fact.
-CAUGHT_UP_MS = 5_000
+CAUGHT_UP_MS = 2_500
 # A head that has not come nearer to now than this is behind, or its tenant is quiet.
 HEAD_STALE_MS = 120_000
 

@@ -12,8 +12,8 @@ from .client.auth import ENDPOINT as TOKEN_ENDPOINT
 from .client.auth import Token
 from .clock import TenantClock
 from .delivery import Receipt
-from .diagnosis import diagnose
-from .errors import CyberArkError
+from .diagnosis import CLOCK_OFF_S, diagnose
+from .errors import CyberArkError, Evidence, Service, Sign
 from .events import Event, Page
 from .figures import PollFigures, moment
 from .outages import Outages, Say
@@ -63,6 +63,10 @@ class Report:
     def query_opened(self, token: Token, since_ms: int) -> None:
         """Note the query whose pages come now."""
         self._token, self._since_ms = token, since_ms
+        clocks = Evidence(Service.AUDIT, Sign.CLOCK, clock_skew=self._tenant_clock.skew())
+        if abs(clocks.clock_skew) >= CLOCK_OFF_S:
+            # Once is enough: collection goes by the tenant's clock.
+            self._outages.failed("clock", diagnose(clocks).text(clocks), "warning")
 
     def page(self, is_head: bool, before: Progress, after: Progress, page: Page, fresh: Sequence[Event]) -> None:
         """Count a page; at the end of a query, leave the line of the poll."""
@@ -96,7 +100,7 @@ class Report:
 
     def receipt(self, receipt: Receipt, pushed: Sequence[Event]) -> None:
         """Report what the intake did not take, and acceptances without ids."""
-        for event in pushed:
+        for event in pushed if receipt.too_large else ():
             if event.text in receipt.too_large:
                 metrics.EVENTS.labels(outcome="too_large").inc()
                 self._say(

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from .errors import Throttled
 from .events import Event
-from .progress import Head, Progress
+from .progress import Progress
 
 # The API accepts one query a minute, counted per tenant. The tenant's clock is known by the second, hence the margin.
 QUERY_SPACING_S = 60.0
 SPACING_MARGIN_S = 2.0
 HEAD_INTERVAL_S = 10.0
+HEAD_REST_S = 2.0
 # A head that does not show what the sweeps find is read less and less often.
 HEAD_INTERVAL_LONGEST_S = 640.0
 # An event may be shown by the API this long after the fact and still count as one that the head should have seen.
@@ -113,35 +114,31 @@ class Schedule:
         self._swept_at = self._monotonic()
         self._call_accepted()
 
-    def page_read(
+    def page_fetched(self, step: ReadPage, before: Progress, after: Progress) -> None:
+        """Note a page, and what it makes of the progress."""
+        self._call_accepted()
+        now = self._monotonic()
+        if step.is_head and after.head is not None and after.head.cursor == after.head.start.cursor:
+            # From beginning to beginning of a reading, but never on and on.
+            self._head_due = max(self._head_due + self.head_interval, now + HEAD_REST_S)
+        if before.sweep is not None and after.sweep is None and after.head is not before.head:
+            self._head_due = now + self.head_interval
+
+    def page_delivered(
         self, step: ReadPage, before: Progress, after: Progress, fresh: Sequence[Event], now_ms: int
     ) -> None:
-        """Note a page, what it made of the progress, and the events that were new in it."""
-        self._call_accepted()
-        if step.is_head:
-            self._head_read(after.head, bool(fresh), now_ms)
+        """Note which events of a page were new: they tell whether the head shows what the sweeps find."""
+        if step.is_head and fresh:
+            self.head_interval, self._head_missed = HEAD_INTERVAL_S, 0
+        elif step.is_head:
+            self._head_silent_ms = now_ms
         elif before.head is not None:
             seen_ms, silent_ms = before.head.read_to_ms, self._head_silent_ms - HEAD_MISSED_MS
-            self._head_missed += sum(
-                event.time_ms is not None and seen_ms < event.time_ms < silent_ms for event in fresh
-            )
-        if before.sweep is not None and after.sweep is None:
-            self._sweep_over(after.head is not before.head)
-
-    def _head_read(self, head: Head | None, brought: bool, now_ms: int) -> None:
-        goes_on = head is not None and head.cursor != head.start.cursor
-        if brought:
-            self.head_interval, self._head_missed = HEAD_INTERVAL_S, 0
-        elif not goes_on:
-            self._head_silent_ms = now_ms
-        self._head_due = self._monotonic() + (0.0 if goes_on else self.head_interval)
-
-    def _sweep_over(self, new_head: bool) -> None:
-        if self._head_missed:
+            dates = [event.time_ms for event in fresh if event.time_ms is not None]
+            self._head_missed += sum(seen_ms < date < silent_ms for date in dates)
+        if before.sweep is not None and after.sweep is None and self._head_missed:
             self.head_interval = min(HEAD_INTERVAL_LONGEST_S, self.head_interval * 2)
             self._head_missed = 0
-        if new_head:
-            self._head_due = self._monotonic() + self.head_interval
 
     def throttled(self, error: Throttled) -> None:
         """Slow down to what the API accepts: it has refused a page as too early."""

@@ -1,6 +1,6 @@
 """Mistakes by name, continued: what stands between the connector and the services, and odd answers of these."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.http import Response, json_response
@@ -12,7 +12,7 @@ from sandbox.world import Service
 _BAD = {"message": "Bad Request"}
 
 
-def _answered(endpoint: str, status: int, content: object, **headers: str) -> Make:
+def _answered(endpoint: str, status: int, content: object, headers: Mapping[str, str] | None = None) -> Make:
     def make(sandbox: Sandbox) -> Mistake:
         sandbox.faults.hold(Answered(endpoint, json_response(content, status, headers)))
         return Mistake()
@@ -101,7 +101,7 @@ _TYPES = (
     MistakeType("other-tenant", "the Audit URL is of another tenant", _answered("query", 401, {})),
     MistakeType("filter", "the tenant refuses the filters of the query", _answered("query", 400, _BAD)),
     MistakeType("cursor", "the cursor is refused", _answered("results", 400, _BAD)),
-    MistakeType("pace", "pages are asked for too often", _answered("results", 429, {"message": "Too Many Requests"})),
+    MistakeType("pace", "pages are asked for too often", _answered("results", 429, {}, {"Retry-After": "1"})),
     MistakeType(
         "identity-refusal",
         "Identity refuses for a reason of its own",

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,9 +69,9 @@ def test_it_says_which_configuration_is_missing(sandbox: Sandbox, tmp_path: Path
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_said_to_the_platform(
-    sandbox: Sandbox, tmp_path: Path, field: str, value: object, sentence: str
+    sandbox: Sandbox, tmp_path: Path, field: str, value: Any, sentence: str
 ) -> None:
-    with ConnectorProcess(sandbox, tmp_path, **{field: value}) as process:
+    with ConnectorProcess(sandbox, tmp_path, **dict[str, Any]({field: value})) as process:
         assert process.wait(20) == 1
     critical = [line["message"] for line in sandbox.sekoia.logs if line["level"] == "critical"]
     assert len(critical) == 1

@@ -78,14 +78,14 @@ def test_an_unfinished_query_is_read_without_waiting(schedule: Schedule) -> None
 def test_the_head_is_read_every_ten_seconds_between_two_queries(schedule: Schedule, time: Time) -> None:
     schedule.query_attempted()
     assert schedule.next_step(TAILING) == ReadPage("h", True)
-    schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), NOW)
+    schedule.page_fetched(ReadPage("h", True), TAILING, TAILING)
     assert schedule.next_step(TAILING) == Pause(10)
 
 
 def test_the_head_is_read_beside_a_long_sweep_but_not_beside_an_endless_one(schedule: Schedule, time: Time) -> None:
     schedule.query_opened()
     assert schedule.next_step(SWEEPING) == ReadPage("h", True)
-    schedule.page_read(ReadPage("h", True), SWEEPING, SWEEPING, (), NOW)
+    schedule.page_fetched(ReadPage("h", True), SWEEPING, SWEEPING)
     assert schedule.next_step(SWEEPING) == ReadPage("s", False)
     time.now += 11
     assert schedule.next_step(SWEEPING) == ReadPage("h", True)
@@ -98,19 +98,19 @@ def test_a_head_that_shows_nothing_of_what_sweeps_find_is_read_less_often(schedu
     intervals = []
     for minute in range(1, 5):
         now_ms = NOW + minute * 60_000
-        schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), now_ms)
-        schedule.page_read(ReadPage("s", False), SWEEPING, TAILING, found, now_ms)
+        schedule.page_delivered(ReadPage("h", True), TAILING, TAILING, (), now_ms)
+        schedule.page_delivered(ReadPage("s", False), SWEEPING, TAILING, found, now_ms)
         intervals.append(schedule.head_interval)
     assert intervals == [20, 40, 80, 160]
-    schedule.page_read(ReadPage("h", True), TAILING, TAILING, found, NOW)
+    schedule.page_delivered(ReadPage("h", True), TAILING, TAILING, found, NOW)
     assert schedule.head_interval == 10
 
 
 def test_a_quiet_tenant_does_not_slow_the_head(schedule: Schedule) -> None:
     for minute in range(1, 5):
         now_ms = NOW + minute * 60_000
-        schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), now_ms)
-        schedule.page_read(ReadPage("s", False), SWEEPING, TAILING, (), now_ms)
+        schedule.page_delivered(ReadPage("h", True), TAILING, TAILING, (), now_ms)
+        schedule.page_delivered(ReadPage("s", False), SWEEPING, TAILING, (), now_ms)
     assert schedule.head_interval == 10
 
 
@@ -129,7 +129,7 @@ def test_it_slows_down_to_what_the_api_accepts(schedule: Schedule, time: Time, l
                 schedule.query_attempted()
                 schedule.query_opened()
             else:
-                schedule.page_read(step, TAILING, TAILING, (), NOW)
+                schedule.page_fetched(step, TAILING, TAILING)
         else:
             refused += 1
             remaining = limit_s - (time.now - accepted_at)
@@ -144,7 +144,7 @@ def test_it_slows_down_to_what_the_api_accepts(schedule: Schedule, time: Time, l
 
 def test_a_refusal_now_and_then_does_not_set_a_pace(schedule: Schedule, time: Time) -> None:
     for _ in range(3):
-        schedule.page_read(ReadPage("s", False), SWEEPING, SWEEPING, (), NOW)
+        schedule.page_fetched(ReadPage("s", False), SWEEPING, SWEEPING)
         time.now += 0.3
     schedule.throttled(throttled())
     assert schedule.pace == 0
@@ -159,5 +159,5 @@ def test_the_pace_is_eased_once_it_is_no_longer_needed(schedule: Schedule, time:
             time.now += step.seconds
         else:
             schedule.query_attempted()
-            schedule.page_read(ReadPage("h", True), TAILING, TAILING, (), NOW)
+            schedule.page_fetched(ReadPage("h", True), TAILING, TAILING)
     assert schedule.pace == 0

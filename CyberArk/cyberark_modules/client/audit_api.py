@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from ..clock import TenantClock
 from ..errors import QueryLost, Service, Sign
-from ..events import Page, read_page
+from ..events import Page, UnreadPage, cut_page
 from .auth import BearerAuth, Token, TokenSource
 from .transport import Answer, Refused, Transport
 
@@ -64,6 +64,10 @@ class AuditApi:
         return cursor
 
     def fetch_page(self, cursor: str) -> Page:
+        """Fetch and read the page at that cursor. Raises QueryLost when the cursor is refused or expired (400)."""
+        return self.fetch_unread(cursor).read()
+
+    def fetch_unread(self, cursor: str) -> UnreadPage:
         """Fetch the page at that cursor. Raises QueryLost when the cursor is refused or expired (400)."""
         try:
             answer = self._post(RESULTS, {"cursorRef": cursor})
@@ -72,7 +76,7 @@ class AuditApi:
                 raise QueryLost(error.evidence) from None
             raise
         try:
-            return read_page(answer.body)
+            return cut_page(answer.body)
         except ValueError:
             is_json = answer.body.lstrip()[:1] in (b"{", b"[")
             raise answer.unusable(Sign.SHAPE if is_json else Sign.NOT_JSON) from None

@@ -117,7 +117,10 @@ class Transport:
                 auth=auth,
                 timeout=self.timeouts,
                 allow_redirects=False,
+                stream=True,
             )
+            # At once: the library's own way, ten kilobytes at a time, takes three times as long.
+            body = b"".join(response.iter_content(None))
             outcome = str(response.status_code)
         except OSError as error:  # requests' own errors, and a file of authorities that it cannot read
             # `from None`: the library's error holds the request, and so the credentials.
@@ -125,21 +128,21 @@ class Transport:
         finally:
             self._observe(endpoint, outcome, time.monotonic() - started)
         self._tenant_clock.observe(response.headers.get("Date"))
-        return _judge(response, evidence)
+        return _judge(response, body, evidence)
 
 
-def _judge(response: requests.Response, evidence: Evidence) -> Answer:
+def _judge(response: requests.Response, body: bytes, evidence: Evidence) -> Answer:
     status = response.status_code
     evidence = Evidence(evidence.service, Sign.STATUS, evidence.host, evidence.endpoint, status)
     if status == 200:
-        return Answer(response.content, evidence)
+        return Answer(body, evidence)
     if status == 429:
         raise Throttled(evidence, retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
     if status >= 500 or status == 408:
         raise TryLater(evidence, retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
     if status < 400:
         raise Refused(_signed(evidence, Sign.REDIRECT if status >= 300 else Sign.SHAPE))
-    raise Refused(_with_reason(evidence, response.content))
+    raise Refused(_with_reason(evidence, body))
 
 
 def _with_reason(evidence: Evidence, body: bytes) -> Evidence:

@@ -72,18 +72,23 @@ class Diagnosis:
         return self.mended_by is MendedBy.PERHAPS_PERSON
 
     def __str__(self) -> str:
-        return self._at(self.place)
+        return f"{self.wrong} {self._advice(self.place)}"
 
     def text(self, evidence: Evidence) -> str:
         """Return the diagnosis with what it was made from, which names the host."""
-        place = _ADDRESSES[evidence.service] if self.is_about_address else self.place
-        return f"{self._at(place)} [{evidence}]"
+        return f"{self.wrong} {self.advice(evidence)} [{evidence}]"
 
-    def _at(self, place: Place) -> str:
+    def advice(self, evidence: Evidence) -> str:
+        """Return what to do, and where."""
+        return self._advice(_ADDRESSES[evidence.service] if self.is_about_address else self.place)
+
+    def _advice(self, place: Place) -> str:
         where = str(place)
-        if not where:
-            return f"{self.wrong} {self.remedy}"
-        return f"{self.wrong} {where[0].upper()}{where[1:]}: {self.remedy[0].lower()}{self.remedy[1:]}"
+        return f"{_sentence(where)}: {self.remedy[0].lower()}{self.remedy[1:]}" if where else self.remedy
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _listed(words: Sequence[str]) -> str:

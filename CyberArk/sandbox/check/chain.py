@@ -58,9 +58,12 @@ class Outcome:
     evidence: Evidence | None = None
 
     @property
-    def trouble(self) -> str:
-        """The diagnosis, empty if there is none."""
-        return diagnose(self.evidence).text(self.evidence) if self.evidence else ""
+    def trouble(self) -> tuple[str, ...]:
+        """What is wrong, what to do, and what was seen; empty if nothing is wrong."""
+        if self.evidence is None:
+            return ()
+        diagnosis = diagnose(self.evidence)
+        return diagnosis.wrong, diagnosis.advice(self.evidence), f"[{self.evidence}]"
 
 
 class Chain:
@@ -89,7 +92,7 @@ class Chain:
         yield Link("token", "Token", ("identity",), self._fetch_token)
         yield Link("clock", "Clock of this machine", ("token",), self._compare_clocks)
         yield Link("audit", "CyberArk Audit", (), partial(self._meet, Service.AUDIT, connector.api_base_url))
-        yield Link("query", "Query, the tenant's one of this minute", ("token", "audit"), self._open_query)
+        yield Link("query", "Query", ("token", "audit"), self._open_query)
         yield Link("events", "Events of the last hour", ("query",), self._read)
         yield Link("late", "Events that come in now", ("events",), self._watch)
         if self._values.has_intake:
@@ -152,7 +155,7 @@ class Chain:
         started = time.monotonic()
         open_query = partial(self._api.open_query, since_ms, connector.chunk_size, {})
         cursor = self._in_time(Service.AUDIT, connector.api_base_url, open_query)
-        yield f"opened in {time.monotonic() - started:.1f} s"
+        yield f"opened in {time.monotonic() - started:.1f} s; the tenant takes the next one in a minute"
         fetch = partial(self._in_time, Service.AUDIT, connector.api_base_url)
         self._reading = Reading(lambda at: fetch(lambda: self._api.fetch_page(at)), cursor, self._tenant_clock.now_ms)
 

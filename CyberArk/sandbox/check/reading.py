@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from cyberark_modules.errors import Throttled
 from cyberark_modules.events import Event, Page
 
 PAGES_MOST = 20
+# Some tenants count every call, not only queries, and take one a minute.
+PAUSE_S = 61.0
 WATCH_EVERY_S = 2.0
 
 
@@ -24,13 +27,18 @@ class Reading:
 
     def to_the_end(self) -> Iterator[str]:
         """Read the first page, and as many of the following ones as a person waits for."""
-        started = time.monotonic()
-        first = self._next_page()
-        yield f"first page: {_events(len(first))} in {time.monotonic() - started:.1f} s"
+        try:
+            yield self._first_page()
+        except Throttled as error:
+            pause_s = min(error.retry_after or PAUSE_S, PAUSE_S)
+            yield f"the API wants a pause between two calls of any kind: waited for {pause_s:.0f} s"
+            time.sleep(pause_s)
+            yield self._first_page()
         pages = 1
-        while not self._is_at_end and pages < PAGES_MOST:
-            self._next_page()
-            pages += 1
+        with suppress(Throttled):
+            while not self._is_at_end and pages < PAGES_MOST:
+                self._next_page()
+                pages += 1
         if pages > 1:
             end = "to the end" if self._is_at_end else "and there are more"
             yield f"{len(self._seen)} events in {pages} pages, {end}"
@@ -40,10 +48,15 @@ class Reading:
         elif not self._seen:
             yield "none, which is no mistake: sign in to CyberArk in a browser, and there will be some"
 
+    def _first_page(self) -> str:
+        started = time.monotonic()
+        first = self._next_page()
+        return f"first page: {_events(len(first))} in {time.monotonic() - started:.1f} s"
+
     def watch(self, seconds: float) -> Iterator[str]:
         """Read on at the end for so long, and tell how late events arrive."""
         if not self._is_at_end:
-            yield "not watched: the tenant is too busy to be read to its end here"
+            yield "not watched, since there are more events than were read"
             return
         ends, late_s = time.monotonic() + seconds, list[float]()
         while time.monotonic() < ends:

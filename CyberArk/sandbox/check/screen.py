@@ -23,7 +23,7 @@ class Screen:
 
     def working(self, title: str) -> AbstractContextManager[object]:
         """Show what is being tried, as long as it is."""
-        return self._console.status(f"{title} …") if self._console.is_terminal else nullcontext()
+        return self._console.status(f"{title} …") if self._console.is_interactive else nullcontext()
 
     def show(self, outcome: Outcome) -> None:
         mark, style = _MARKS[outcome.state]
@@ -32,8 +32,8 @@ class Screen:
         self._line(Text.assemble((mark, style), " ", (outcome.title, dim or "bold"), (untried, dim)), 0)
         for figure in outcome.figures:
             self._line(Text(figure), 4)
-        if outcome.trouble:
-            self._line(Text(outcome.trouble, style="red" if outcome.state == "bad" else "yellow"), 4)
+        for line, emphasis in zip(outcome.trouble, (style, "", "dim"), strict=False):
+            self._line(Text(line, style=emphasis), 4)
 
     def form(self, form: Mapping[str, Mapping[str, str]]) -> None:
         """Show what to paste where."""

@@ -36,7 +36,9 @@ class Line(NamedTuple):
 class Simulation:
     """Between `__enter__` and `__exit__`, time passes in `run_for` only. Not for several threads.
 
-    `configuration` overrides fields of both forms; `configure` changes them for the next start.
+    `observe` is told of each exchange with a service, `stored` of each file of the state that was written, `ended` of
+    each end of a process and whether it was killed. `configuration` overrides fields of both forms; `configure`
+    changes them for the next start.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Simulation:
         events_per_request: int = 1_000_000,
         observe: Callable[[Service, Request, Response], None] = lambda *_: None,
         stored: Callable[[str], None] = lambda _: None,
+        ended: Callable[[bool], None] = lambda _: None,
         **configuration: Any,
     ) -> None:
         self.timeline = Timeline(START)
@@ -61,6 +64,7 @@ class Simulation:
             prefix="cyberark-simulation-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None
         )
         self.folder = StateFolder(Path(self._directory.name) / "state", stored)
+        self._ended = ended
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
@@ -110,7 +114,7 @@ class Simulation:
         """Kill it where it is."""
         if self._process is not None and self._process.running:
             self._process.kill()
-            self.kills += 1
+            self._note_end()
 
     def run_for(self, seconds: float, restart: bool = False) -> None:
         """Let time pass; a connector that ends meanwhile is started again at once if it is to `restart`."""
@@ -119,7 +123,8 @@ class Simulation:
         while self.timeline.now < end:
             if self._process is not None and self._process.running:
                 self._process.resume()
-                self.kills += not self._process.running and self._process.connector.running
+                if not self._process.running:
+                    self._note_end()
             elif restart:
                 self.start()
             else:
@@ -133,6 +138,12 @@ class Simulation:
                 return False
             self.run_for(step, restart)
         return True
+
+    def _note_end(self) -> None:
+        """A connector that still wants to run was killed; another has stopped."""
+        was_killed = self.connector.running
+        self.kills += was_killed
+        self._ended(was_killed)
 
     def said(self, level: str) -> list[str]:
         return [line.message for line in self.lines if line.level == level]

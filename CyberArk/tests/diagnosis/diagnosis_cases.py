@@ -1,5 +1,6 @@
 """Which mistake leads to which diagnosis, and which of the three places can see it."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,4 +126,5 @@ def log_everything(directory: Path) -> dict[str, str]:
         "import logging, sys\n"
         "logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format='%(levelname)s %(name)s %(message)s')\n"
     )
-    return {"PYTHONPATH": str(directory), "PYTHONNOUSERSITE": "1"}
+    measured = {name: value for name, value in os.environ.items() if name == "COVERAGE_PROCESS_CONFIG"}
+    return {"PYTHONPATH": str(directory), **measured}

@@ -86,6 +86,15 @@ def test_a_dry_run_sends_nothing_and_send_sends_one_marked_event(given: Sandbox)
     assert "Nothing happened in CyberArk" in given.account.altered[0]
 
 
+def test_a_tenant_that_wants_a_pause_between_calls_is_given_it(given: Sandbox) -> None:
+    given.tenant.settings.call_spacing = 2
+    status, printed = check()
+    assert status == 0
+    assert "waited for 2 s" in printed
+    assert "first page: 500 events" in printed
+    assert "not watched" in printed
+
+
 def test_only_one_query_is_opened(given: Sandbox) -> None:
     check()
     assert len(given.account.query_times) == 1

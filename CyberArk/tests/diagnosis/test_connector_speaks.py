@@ -14,7 +14,7 @@ from sandbox.check.rehearsal import BREAKS
 from sandbox.process import ConnectorProcess
 from sandbox.server import Sandbox
 
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 
 def running(sandbox: Sandbox, directory: Path, name: str | None, **variables: str) -> ConnectorProcess:
@@ -53,7 +53,7 @@ def test_a_mistake_is_in_the_log_with_what_mends_it_once_and_without_a_secret(
         if diagnosis.needs_person:
             # What stops collection reaches the platform at once.
             wait_until(lambda: any(says(diagnosis, str(log["message"])) for log in sandbox.sekoia.logs), process)
-        time.sleep(2)
+        time.sleep(1.5)  # long enough for another try of what is tried again soon
         assert process.running
         assert process.stop() == 0
     lines = [line for line in said() if not line.startswith("DEBUG")]

@@ -97,7 +97,7 @@ class Scene:
         began = time.monotonic()
         while not happened():
             waited = time.monotonic() - began
-            assert waited < within, f"{what}: not within {within:.0f} s; {self.snapshot()}"
+            assert waited < within, f"{what}: not within {within:.0f} s; {self._state_of_things()}"
             assert self.connector.running, f"{what}: the connector has ended by itself"
             self.tenant.catch_up()
             self.sandbox.faults.advance()
@@ -159,6 +159,13 @@ class Scene:
         assert seen.queries_too_soon == 0, f"queries {spacing:.1f} s apart"
         assert spacing is None or spacing >= _LEAST_SPACING_S
         return seen
+
+    def _state_of_things(self) -> str:
+        now, index = self.sandbox.clock(), self.account.index
+        missing = [index.identify(text) for text in self.account.lost()]
+        ages = [f"{now - index.times_ms[n] / 1000:.1f}/{now - index.arrivals[n]:.1f}" for n in missing if n is not None]
+        pages = [f"{now - seen.time:.1f}" for seen in self.account.journal if seen.endpoint == "results"]
+        return f"{self.snapshot()}; dated and arrived {ages[:50]} s ago; pages read {pages[-30:]} s ago"
 
     def close(self) -> None:
         connector = getattr(self, "connector", None)

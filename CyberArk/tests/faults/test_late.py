@@ -41,7 +41,7 @@ def test_disorder_at_the_head_of_the_stream_is_delivered_before_the_next_query(s
 
 def test_what_arrives_later_than_the_overlap_is_not_promised(scene: Scene) -> None:
     """The limit of the promise, which the overlap of the form sets."""
-    scene.tenant.add_backlog(1000, 900)
+    scene.tenant.add_backlog(2000, 100)
     scene.start(overlap=1)
     scene.until_swept(1)
     now = scene.sandbox.clock()
