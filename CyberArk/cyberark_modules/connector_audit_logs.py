@@ -202,7 +202,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
         }
         self._tenant_clock = TenantClock(self.clock)
         self._schedule = Schedule(self.clock.monotonic, configuration.frequency)
-        self._report = Report(self.log, self.clock.monotonic, self._tenant_clock)
+        spacing = timedelta(seconds=configuration.frequency)
+        self._report = Report(self.log, self.clock.monotonic, self._tenant_clock, spacing)
         self._api = build_audit_api(
             account,
             configuration,

@@ -33,13 +33,13 @@ class Outages:
             outage.said[text] = level
             self._say(text, level)
 
-    def over(self, name: str) -> bool:
-        """Note that it works; return whether it had been unwell."""
+    def over(self, name: str, saying: str = "") -> bool:
+        """Note that it works, and say so, in those words if given; return whether it had been unwell."""
         outage = self._current.pop(name, None)
         if outage is None:
             return False
         lasted = _in_words(self._monotonic() - outage.since)
-        self._say(f"{name.capitalize()} resumed after {lasted}, nothing was lost", "info")
+        self._say(f"{saying or f'{name.capitalize()} resumed'} after {lasted}, nothing was lost", "info")
         return True
 
 

@@ -20,6 +20,8 @@ RETENTION = timedelta(days=7)
 AHEAD_TOLERANCE_MS = 2_000
 # A head that shows events this recent has been read to its end; the API shows an event a second or two after the fact.
 CAUGHT_UP_MS = 2_500
+# A reading of the head need not begin further back than this: what shows up later than that is left to the sweeps.
+HEAD_OVERLAP_MS = 3_000
 # A head that has not come nearer to now than this is behind, or its tenant is quiet.
 HEAD_STALE_MS = 120_000
 
@@ -50,8 +52,8 @@ class Head:
     """The end of the stream: the cursor to read next, and the newest event time seen there.
 
     A reading goes from `start` to the end, and the next one from `following`, which is where the reading before had
-    ended: what shows up a moment late, just behind the last event read, is then still seen within seconds. `reached`
-    is how far this reading has come.
+    ended, or a place in this one that is some seconds old already: what shows up a moment late, just behind the last
+    event read, is then still seen within seconds. `reached` is how far this reading has come.
     """
 
     cursor: str
@@ -167,9 +169,12 @@ class Progress:
 def _after_head(head: Head, view: _View, now_ms: int) -> Head:
     read_to_ms = max(head.read_to_ms, view.newest_ms)
     reached = view.clean_mark or head.reached
+    following = head.following
+    if view.clean_mark and following.from_ms < view.clean_mark.from_ms < now_ms - HEAD_OVERLAP_MS:
+        following = view.clean_mark
     if view.mark and view.newest_ms < now_ms - CAUGHT_UP_MS:
-        return Head(view.mark.cursor, head.start, head.following, reached, read_to_ms)
-    return Head(head.following.cursor, head.following, reached, reached, read_to_ms)
+        return Head(view.mark.cursor, head.start, following, reached, read_to_ms)
+    return Head(following.cursor, following, reached, reached, read_to_ms)
 
 
 def _ms(span: timedelta) -> int:

@@ -7,7 +7,7 @@ from sekoia_automation.module import LogLevelStr
 
 from . import metrics
 from .checkpoint import Checkpoint
-from .client.audit_api import CREATE_QUERY
+from .client.audit_api import CREATE_QUERY, RESULTS
 from .client.auth import ENDPOINT as TOKEN_ENDPOINT
 from .client.auth import Token
 from .clock import TenantClock
@@ -17,15 +17,16 @@ from .errors import CyberArkError, Evidence, Service, Sign
 from .events import Event, Page
 from .figures import PollFigures, moment
 from .outages import Outages, Say
-from .progress import RETENTION, Progress
+from .progress import RETENTION, Progress, Sweep
 
 # A little disorder at the head of the stream is no lateness.
 LATE_MS = 2_000
+_ENDPOINTS = {TOKEN_ENDPOINT: "token", CREATE_QUERY: "query", RESULTS: "results"}
 
 
 def observe_request(endpoint: str, outcome: str, seconds: float) -> None:
     """Count a request to CyberArk."""
-    metrics.API_REQUESTS.labels(endpoint=endpoint, outcome=outcome).observe(seconds)
+    metrics.API_REQUESTS.labels(endpoint=_ENDPOINTS.get(endpoint, "other"), outcome=outcome).observe(seconds)
     if outcome == "200" and endpoint == CREATE_QUERY:
         metrics.QUERIES.inc()
     if outcome == "200" and endpoint == TOKEN_ENDPOINT:
@@ -35,8 +36,18 @@ def observe_request(endpoint: str, outcome: str, seconds: float) -> None:
 class Report:
     """The figures of the current poll, what is unwell, and the gauges."""
 
-    def __init__(self, say: Say, monotonic: Callable[[], float], tenant_clock: TenantClock) -> None:
+    def __init__(
+        self,
+        say: Say,
+        monotonic: Callable[[], float],
+        tenant_clock: TenantClock,
+        spacing: timedelta,
+        overlap: timedelta = timedelta(minutes=5),
+    ) -> None:
         self._say = say
+        self._spacing_s = spacing.total_seconds()
+        self._overlap_ms = overlap // timedelta(milliseconds=1)
+        metrics.OVERLAP.set(overlap.total_seconds())
         self._tenant_clock = tenant_clock
         self._outages = Outages(say, monotonic)
         self._figures = PollFigures()
@@ -44,6 +55,10 @@ class Report:
         self._first_poll = True
         self._caught_up_ms = 0
         self._since_ms = 0
+        self._progress: Progress | None = None
+        # Worked out at every scrape: they grow while the loop is held by an intake or an API that does not answer.
+        metrics.LAG.set_function(lambda: self.lag_s(self._progress) if self._progress else 0.0)
+        metrics.SETTLED_LAG.set_function(lambda: self._age_s(self._progress.settled_ms) if self._progress else 0.0)
 
     def loaded(self, checkpoint: Checkpoint, note: str) -> None:
         """Tell where collection goes on from, and what a stop that was too long has cost."""
@@ -83,12 +98,17 @@ class Report:
         )
         for late_ms in late_by_ms:
             metrics.EVENT_DELAY.observe(late_ms / 1000)
+        # A query that came just in time has shown them; others like them were not seen.
+        beyond = sum(late_ms > self._overlap_ms for late_ms in late_by_ms)
+        metrics.EVENTS.labels(outcome="late_beyond_overlap").inc(beyond)
         self._figures.add(page, fresh, late_by_ms)
         sweep_over = before.sweep is not None and after.sweep is None
         head_over = is_head and after.head is not None and after.head.cursor == after.head.start.cursor
         if sweep_over or head_over:
             self._caught_up_ms = self._tenant_clock.now_ms()
-        if sweep_over:
+        if before.sweep is not None and after.sweep is None:
+            if self._open_for_s(before.sweep) <= self._spacing_s:
+                self._outages.over("reading", "Caught up")
             self._poll_line(after)
 
     def _poll_line(self, progress: Progress) -> None:
@@ -129,22 +149,25 @@ class Report:
         """Note that it works, and return whether it had not."""
         return self._outages.over(name)
 
-    def slow(self, seconds: float, spacing_s: float) -> None:
-        """Say that a query takes longer than the time between two, or that this is over."""
-        if seconds > spacing_s:
-            text = f"Behind: a query took {seconds:.0f} s, more than the {spacing_s:.0f} s between two"
-            self._outages.failed("pace", f"{text}; late events are looked for less often", "warning")
-        else:
-            self._outages.over("pace")
+    def _open_for_s(self, sweep: Sweep) -> float:
+        return (self._tenant_clock.now_ms() - sweep.opened_ms) / 1000
 
     def lag_s(self, progress: Progress) -> float:
         """Return the age (s) of the oldest moment not yet read to."""
-        return max(0.0, (self._tenant_clock.now_ms() - max(self._caught_up_ms, progress.position_ms)) / 1000)
+        return self._age_s(max(self._caught_up_ms, progress.position_ms, progress.settled_ms))
+
+    def _age_s(self, epoch_ms: int) -> float:
+        return max(0.0, (self._tenant_clock.now_ms() - epoch_ms) / 1000)
 
     def gauges(self, checkpoint: Checkpoint) -> None:
         """Set the gauges."""
-        progress, now_ms = checkpoint.progress, self._tenant_clock.now_ms()
+        progress = self._progress = checkpoint.progress
+        if progress.sweep is not None and self._open_for_s(progress.sweep) > self._spacing_s:
+            self._outages.failed(
+                "reading",
+                f"Behind: a query takes longer to read than the {self._spacing_s:.0f} s between two; nothing is lost, "
+                "and late events are looked for less often",
+                "warning",
+            )
         metrics.POSITION.set(progress.position_ms / 1000)
-        metrics.LAG.set(self.lag_s(progress))
-        metrics.SETTLED_LAG.set((now_ms - progress.settled_ms) / 1000)
         metrics.KEPT_KEYS.set(len(checkpoint.delivered))

@@ -21,7 +21,7 @@ HEAD_INTERVAL_LONGEST_S = 640.0
 # An event may be shown by the API this long after the fact and still count as one that the head should have seen.
 HEAD_MISSED_MS = 15_000
 # Beside a sweep that takes longer than this, the head is left alone: one stream in order needs half the requests.
-HEAD_BESIDE_SWEEP_S = 300.0
+HEAD_BESIDE_SWEEP_S = 900.0
 # The distance between calls of any kind when the API refuses closer ones; a minute is the strictest reading of it.
 PACE_FIRST_S = 10.0
 PACE_SLOWEST_S = 61.0
@@ -63,6 +63,8 @@ class Schedule:
         self._query_due = self._head_due = self._swept_at = monotonic()
         self._not_before = float("-inf")
         self.head_interval = HEAD_INTERVAL_S
+        # However slow the calls have to be, a sweep is read on between two readings of the head.
+        self._sweeps_turn = False
         self._head_silent_ms = 0
         self._head_missed = 0
         self.pace = 0.0
@@ -85,7 +87,7 @@ class Schedule:
             return Pause(not_before - now)
         head, sweep = progress.head, progress.sweep
         if sweep is not None:
-            beside = now >= self._head_due and now < self._swept_at + HEAD_BESIDE_SWEEP_S
+            beside = self._head_due <= now < self._swept_at + HEAD_BESIDE_SWEEP_S and not self._sweeps_turn
             return ReadPage(head.cursor, True) if head is not None and beside else ReadPage(sweep.cursor, False)
         if now >= self._query_due:
             return OpenQuery()
@@ -118,7 +120,10 @@ class Schedule:
         """Note a page, and what it makes of the progress."""
         self._call_accepted()
         now = self._monotonic()
-        if step.is_head and after.head is not None and after.head.cursor == after.head.start.cursor:
+        if not step.is_head:
+            self._sweeps_turn = False
+        elif after.head is not None and after.head.cursor == after.head.start.cursor:
+            self._sweeps_turn = True
             # From beginning to beginning of a reading, but never on and on.
             self._head_due = max(self._head_due + self.head_interval, now + HEAD_REST_S)
         if before.sweep is not None and after.sweep is None and after.head is not before.head:

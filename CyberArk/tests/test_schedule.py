@@ -89,8 +89,22 @@ def test_the_head_is_read_beside_a_long_sweep_but_not_beside_an_endless_one(sche
     assert schedule.next_step(SWEEPING) == ReadPage("s", False)
     time.now += 11
     assert schedule.next_step(SWEEPING) == ReadPage("h", True)
-    time.now += 600
+    time.now += 1200
     assert schedule.next_step(SWEEPING) == ReadPage("s", False)
+
+
+def test_a_sweep_is_read_on_between_two_readings_of_the_head_however_slow_the_calls_are(
+    schedule: Schedule, time: Time
+) -> None:
+    schedule.query_opened()
+    steps = []
+    for _ in range(6):
+        step = schedule.next_step(SWEEPING)
+        assert isinstance(step, ReadPage)
+        schedule.page_fetched(step, SWEEPING, SWEEPING)
+        steps.append(step.cursor)
+        time.now += 61
+    assert steps == ["h", "s"] * 3
 
 
 def test_a_head_that_shows_nothing_of_what_sweeps_find_is_read_less_often(schedule: Schedule, time: Time) -> None:

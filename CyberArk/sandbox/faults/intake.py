@@ -36,7 +36,7 @@ def _no_ids(stage: Stage, share: float) -> Fault:
 
 def _fewer_ids(stage: Stage, share: float) -> Fault:
     def fewer(request: Request, response: Response) -> Response:
-        identifiers = response.json()["event_ids"]
+        identifiers = response.json().get("event_ids", [])
         return _body(response, {"event_ids": identifiers[: len(identifiers) // 2]})
 
     return Spoilt(stage, _INTAKE, share, fewer)

@@ -103,6 +103,7 @@ class Network(BaseAdapter):
         answer.status_code = response.status
         answer.headers = CaseInsensitiveDict(response.headers)
         answer._content = response.body
+        answer._content_consumed = True
         answer.url = request.url or ""
         answer.request = request
         return answer

@@ -28,7 +28,6 @@ class Validation:
     def __init__(
         self, sandbox: Sandbox, directory: Path, variables: dict[str, str] | None = None, **fields: Any
     ) -> None:
-        started = time.monotonic()
         with ConnectorProcess(
             sandbox,
             directory / "state",
@@ -37,7 +36,9 @@ class Validation:
             **fields,
         ) as process:
             self.status = process.wait(60)
-        self.seconds = time.monotonic() - started
+        # From the first word to the platform to the last: how soon Python starts is the machine's affair.
+        times = [exchange.time for exchange in sandbox.account.journal if exchange.endpoint == "callback"]
+        self.seconds = times[-1] - times[0]
         self.output = "\n".join(process.lines)
         self.callbacks = list(sandbox.sekoia.callbacks)
 

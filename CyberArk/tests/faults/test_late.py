@@ -23,20 +23,21 @@ def test_events_that_arrive_late_within_the_overlap_are_delivered_by_the_next_qu
     scene.until_swept(2)
     scene.until_delivered()
     again = scene.metric("symphony_module_cyberark_events_total", outcome="already_delivered")
-    seen = scene.judge(late=200, shown_again=again)
-    assert seen.queries == 2
+    scene.judge(late=200, shown_again=again)
     assert again > 1000
 
 
-def test_disorder_at_the_head_of_the_stream_is_delivered_before_the_next_query(scene: Scene) -> None:
+def test_disorder_at_the_head_of_the_stream_waits_for_no_query(scene: Scene) -> None:
+    """All but a few events, shown just when the first query ends, arrive within seconds."""
     scene.tenant.delays.most = 2.5
     scene.tenant.add_backlog(1000, 600)
     scene.tenant.produce(50)
     scene.start()
     scene.until(lambda: scene.elapsed > 35, 40, "half a minute of live events")
-    scene.until_delivered(within=20)
-    seen = scene.judge(**{name: value for name, value in scene.snapshot().lag_since_arrival.items()})
-    assert seen.queries == 1
+    scene.until_delivered(within=60)
+    delays = scene.snapshot().lag_since_arrival
+    scene.judge(**delays)
+    assert delays["p95"] < 25
 
 
 def test_what_arrives_later_than_the_overlap_is_not_promised(scene: Scene) -> None:

@@ -8,6 +8,7 @@ import orjson
 from cyberark_modules.checkpoint import Checkpoint, decode
 from cyberark_modules.events import read_event
 from sandbox.account import RETENTION_SECONDS
+from sandbox.audit import CREATE_QUERY
 from sandbox.http import Request, Response
 from sandbox.simulation import Latency, Simulation
 from sandbox.world import Service
@@ -39,6 +40,8 @@ class Watched:
         self.keys: set[bytes] = set()
         self.may_double = 0.0
         self.promised_from = float("inf")
+        self.too_soon: list[float] = []
+        self._last_query = float("-inf")
         self._taken = 0
         self._taken_when_stored: dict[str, int] = {}
         self._unwell_until = 0.0
@@ -87,8 +90,7 @@ class Watched:
     def check(self) -> None:
         """What holds at every moment."""
         account = self.simulation.world.account.snapshot()
-        assert account.queries_too_soon == 0
-        assert account.smallest_spacing is None or account.smallest_spacing >= QUERY_SPACING_S
+        assert not self.too_soon, f"a query {self.too_soon} s after the last"
         assert account.altered == 0, self.simulation.world.account.altered[:3]
         assert account.doubled <= self.may_double, f"{account.doubled} came twice, {self.may_double} may"
         assert not [line for line in self.simulation.said("error") if line.startswith("Unexpected")]
@@ -152,6 +154,12 @@ class Watched:
         ]
 
     def _observe(self, service: Service, request: Request, response: Response) -> None:
+        if service == "audit" and request.path == CREATE_QUERY:
+            spacing = self.simulation.now - self._last_query
+            if spacing < QUERY_SPACING_S:
+                self.too_soon.append(spacing)
+            if response.status == 200:
+                self._last_query = self.simulation.now
         if service != "intake" or response.status != 200 or response.ending != "complete":
             return
         index = self.simulation.world.account.index
@@ -168,6 +176,9 @@ class Watched:
     def _ended(self, was_killed: bool) -> None:
         if was_killed or self.simulation.now <= self._unwell_until:
             self.may_double += self.unsaved
+        if self.simulation.now <= self._unwell_until:
+            # What could not be stored cannot be known by the next process.
+            self._last_query = float("-inf")
 
     @staticmethod
     def _is_damaged(content: bytes) -> bool:
