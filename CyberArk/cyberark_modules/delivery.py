@@ -3,7 +3,8 @@
 The SDK's `push_events_to_intakes` never raises: it retries each request for an hour, then forgets it, and the event
 ids that it returns prove nothing, since an intake may answer 200 without any. `AcknowledgedConnector` keeps the SDK's
 way of cutting requests and sending them side by side, and replaces the sending of one request by one that leaves a
-receipt: a request is accepted if and only if the intake answered it with 200. Trying again is left to the caller.
+receipt: a request is accepted if and only if the intake, and not a web page in its place, answered it with 200. Trying
+again is left to the caller.
 """
 
 from collections.abc import Sequence
@@ -86,6 +87,9 @@ class AcknowledgedConnector(Connector):
             # `from None`: the library's error holds the request, and so the intake key.
             raise TryLater(_seen(evidence, sign_of(error))) from None
         status = response.status_code
+        if status == 200 and response.content.lstrip()[:1] == b"<":
+            # The page of a gateway, or of a web site at a wrong address: no intake has seen the events.
+            raise TryLater(_seen(evidence, Sign.NOT_JSON, status))
         if status == 200:
             ids = _event_ids(response)
             self._receipt.taken.extend(chunk)

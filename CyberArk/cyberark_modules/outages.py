@@ -24,13 +24,13 @@ class Outages:
         self._monotonic = monotonic
         self._current: dict[str, _Outage] = {}
 
-    def failed(self, name: str, text: str, level: LogLevelStr, escalates: bool = False) -> None:
-        """Note a failure, and say it if it is a new one. One that `escalates` is said again if it lasts."""
+    def failed(self, name: str, text: str, level: LogLevelStr, kind: str = "", escalates: bool = False) -> None:
+        """Note a failure, and say it if its kind is a new one. One that `escalates` is said again if it lasts."""
         outage = self._current.setdefault(name, _Outage(self._monotonic(), {}))
         if escalates and self._monotonic() - outage.since >= ESCALATED_AFTER_S:
             level = "critical"
-        if outage.said.get(text) != level:
-            outage.said[text] = level
+        if outage.said.get(kind) != level:
+            outage.said[kind] = level
             self._say(text, level)
 
     def over(self, name: str, saying: str = "") -> bool:

@@ -138,7 +138,7 @@ class Report:
         metrics.RETRIES.labels(service=name).inc()
         diagnosis = diagnose(error.evidence)
         level: LogLevelStr = "critical" if diagnosis.needs_person else "warning"
-        self._outages.failed(name, diagnosis.text(error.evidence), level, escalates=diagnosis.likely_person)
+        self._outages.failed(name, diagnosis.text(error.evidence), level, diagnosis.name, diagnosis.likely_person)
 
     def state_unwell(self, error: Exception, consequence: str) -> None:
         """Say that the state cannot be read or written."""

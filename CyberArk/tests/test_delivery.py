@@ -82,6 +82,13 @@ def test_anything_else_is_not(sandbox: Sandbox, connector: CyberArkAuditLogsConn
     assert receipt.refusals[0].evidence.status == status
 
 
+def test_a_web_page_is_not_the_intake(sandbox: Sandbox, connector: CyberArkAuditLogsConnector) -> None:
+    sandbox.faults.hold(Intake(lambda _, __: Response(200, {}, b"\n<!DOCTYPE html><html>Welcome</html>")))
+    receipt = connector.deliver(events(sandbox, 5))
+    assert receipt.accepted == set()
+    assert receipt.refusals[0].evidence.sign is Sign.NOT_JSON
+
+
 @pytest.mark.parametrize(("ending", "sign"), [("reset", Sign.CONNECTION), ("hang", Sign.TIMEOUT)])
 def test_no_answer_is_no_acceptance(
     sandbox: Sandbox,

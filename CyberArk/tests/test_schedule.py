@@ -87,6 +87,7 @@ def test_the_head_is_read_beside_a_long_sweep_but_not_beside_an_endless_one(sche
     assert schedule.next_step(SWEEPING) == ReadPage("h", True)
     schedule.page_fetched(ReadPage("h", True), SWEEPING, SWEEPING)
     assert schedule.next_step(SWEEPING) == ReadPage("s", False)
+    schedule.page_fetched(ReadPage("s", False), SWEEPING, SWEEPING)
     time.now += 11
     assert schedule.next_step(SWEEPING) == ReadPage("h", True)
     time.now += 1200

@@ -7,7 +7,7 @@ import { createRoot } from "react-dom/client";
 const root = createRoot(document.getElementById("form"));
 
 function example(value) {
-  return Array.isArray(value) ? value.join(", ") : value;
+  return Array.isArray(value) ? value.join(" and ") : value;
 }
 
 function appearance(schema) {
