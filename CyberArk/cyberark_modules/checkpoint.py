@@ -19,9 +19,10 @@ from .progress import RETENTION, Progress
 
 SLOT_MS = 10_000
 LEGACY_UUIDS = 1000
+_LATEST_MS = 4_102_444_800_000  # the year 2100
 # The API shows an event for seven days, so one without a usable date can come back for as long.
 UNDATED_KEPT_MS = (RETENTION + timedelta(days=1)) // timedelta(milliseconds=1)
-UNDATED_MOST = 50_000
+UNDATED_MANY = 50_000
 
 
 class BadCheckpoint(ValueError):
@@ -95,14 +96,21 @@ class Delivered:
         seen = {event.key: now_ms for event in events if event.key in self.undated} if self.undated else None
         return replace(self, undated={**self.undated, **seen}) if seen else self
 
-    def since(self, shown_from_ms: int, now_ms: int) -> "Delivered":
-        """Return the set without what no query can show again."""
+    def since(self, shown_from_ms: int) -> "Delivered":
+        """Return the set without the dated ones that no query can show again."""
         slots = {slot: kept for slot, kept in self.slots.items() if slot >= shown_from_ms // SLOT_MS}
-        undated = self.undated
-        if undated:
-            kept = sorted(undated.items(), key=lambda item: item[1])[-UNDATED_MOST:]
-            undated = {key: seen for key, seen in kept if seen >= now_ms - UNDATED_KEPT_MS}
-        return Delivered(slots, undated)
+        return Delivered(slots, self.undated)
+
+    def without_unseen(self, last_query_ms: int, now_ms: int) -> "Delivered":
+        """Return the set without undated ones that the API shows no more.
+
+        That is those not seen for longer than it keeps events; and of a great many, those that the last query has not
+        shown either.
+        """
+        since_ms = now_ms - UNDATED_KEPT_MS if len(self.undated) <= UNDATED_MANY else last_query_ms
+        if all(seen_ms >= since_ms for seen_ms in self.undated.values()):
+            return self
+        return replace(self, undated={key: seen_ms for key, seen_ms in self.undated.items() if seen_ms >= since_ms})
 
 
 @dataclass(frozen=True)
@@ -117,14 +125,21 @@ class Checkpoint:
     queried: str = ""
     recent: tuple[str, ...] = ()
 
+    def opening(self, now_ms: int) -> "Checkpoint":
+        """Return the checkpoint to store before a query is opened."""
+        delivered = self.delivered.without_unseen(self.progress.query_ms or 0, now_ms)
+        return replace(self, progress=self.progress.opening(now_ms), delivered=delivered)
+
+    def accepted(self, events: Iterable[Event], now_ms: int) -> "Checkpoint":
+        """Return the checkpoint after a part of a page was accepted: nothing has been read any further."""
+        return replace(self, delivered=self.delivered.with_events(events, self.progress.shown_from_ms, now_ms))
+
     def committed(self, progress: Progress, page: Page, fresh: Sequence[Event], now_ms: int) -> "Checkpoint":
         """Return the checkpoint after a page whose `fresh` events the intake has accepted."""
         delivered = self.delivered.seen_again(page.events, now_ms)
         delivered = delivered.with_events(fresh, self.progress.shown_from_ms, now_ms)
         recent = (*self.recent, *(event.uuid for event in fresh if event.uuid))[-LEGACY_UUIDS:]
-        return replace(
-            self, progress=progress, delivered=delivered.since(progress.shown_from_ms, now_ms), recent=recent
-        )
+        return replace(self, progress=progress, delivered=delivered.since(progress.shown_from_ms), recent=recent)
 
 
 @dataclass(frozen=True)
@@ -186,22 +201,32 @@ def decode(content: bytes, now_ms: int) -> Checkpoint:
         undated = {b64decode(key, validate=True): seen for key, seen in stored.undated.items()}
     except (ValidationError, ValueError):
         raise BadCheckpoint("its collection is damaged", date_ms) from None
+    progress = stored.progress
+    if not 0 <= progress.settled_ms < _LATEST_MS or not 0 <= progress.position_ms < _LATEST_MS:
+        raise BadCheckpoint("its times are impossible", date_ms)
+    # Nothing is settled in the future: a clock was wrong then, or is now.
+    progress = replace(
+        progress, settled_ms=min(progress.settled_ms, now_ms), position_ms=min(progress.position_ms, now_ms)
+    )
     if stored.most_recent_date_seen != date:
         # The earlier connector has gone on from our state, and has kept the part that it does not know.
         return _of_earlier_connector(document, date_ms, now_ms)
-    recent = tuple(uuid for uuid in document.get("events_cache") or () if isinstance(uuid, str))
-    return Checkpoint(stored.progress, Delivered(slots, undated), stored.queried, recent)
+    return Checkpoint(progress, Delivered(slots, undated), stored.queried, _uuids(document))
 
 
 def _of_earlier_connector(document: Mapping[str, Any], date_ms: int | None, now_ms: int) -> Checkpoint:
     if date_ms is None:
         raise BadCheckpoint("it holds no date")
-    uuids = document.get("events_cache") or ()
-    recent = tuple(uuid for uuid in uuids if isinstance(uuid, str)) if isinstance(uuids, list) else ()
+    recent = _uuids(document)
     # Their dates are not known: they are kept for as long as the API can show them.
     delivered = Delivered(undated={uuid_key(uuid): now_ms for uuid in recent})
     # The earlier connector may have followed an event dated ahead: what lies between is read again.
-    return replace(resume_from(min(date_ms, now_ms)), delivered=delivered, recent=recent[-LEGACY_UUIDS:])
+    return replace(resume_from(min(date_ms, now_ms)), delivered=delivered, recent=recent)
+
+
+def _uuids(document: Mapping[str, Any]) -> tuple[str, ...]:
+    uuids = document.get("events_cache")
+    return tuple(uuid for uuid in uuids if isinstance(uuid, str))[-LEGACY_UUIDS:] if isinstance(uuids, list) else ()
 
 
 def _salvaged_date(content: bytes) -> int | None:

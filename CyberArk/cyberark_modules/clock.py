@@ -4,6 +4,9 @@ import time
 from email.utils import parsedate_to_datetime
 from threading import Event, Lock
 
+# The header has no fraction of a second; an answer that differs by more than this comes of a clock that was set.
+TOLERANCE_S = 5.0
+
 
 class Clock:
     """This machine's time and waits; a simulation gives another one."""
@@ -29,29 +32,29 @@ class TenantClock:
     service that sends no date, it is the machine's clock.
     """
 
-    # The header has no fraction of a second; an answer that differs by more than this is a clock that was set.
-    _TOLERANCE_S = 5.0
-
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = Lock()
+        self._is_audits = False
         self._offset: float | None = None  # the tenant's epoch time minus this machine's monotonic time
 
-    def observe(self, date: str | None) -> None:
-        """Take the `Date` header of an answer that has just arrived into account; anything else is ignored."""
+    def observe(self, date: str | None, is_audit: bool = True) -> None:
+        """Take the `Date` header of an answer that has just arrived into account; anything else is ignored.
+
+        Another service's counts until the Audit API has told its own.
+        """
+        if self._is_audits and not is_audit:
+            return
         try:
             seen = parsedate_to_datetime(date or "").timestamp()
         except (ValueError, TypeError, OverflowError):
             return
         offset = seen - self._clock.monotonic()
         with self._lock:
-            if self._offset is None or not 0 <= self._offset - offset <= self._TOLERANCE_S:
+            first = is_audit and not self._is_audits
+            self._is_audits = self._is_audits or is_audit
+            if first or self._offset is None or not 0 <= self._offset - offset <= TOLERANCE_S:
                 self._offset = offset
-
-    @property
-    def known(self) -> bool:
-        """Whether an answer has told the tenant's time."""
-        return self._offset is not None
 
     def now_ms(self) -> int:
         """Return the tenant's epoch time (ms)."""

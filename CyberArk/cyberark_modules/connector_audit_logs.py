@@ -11,7 +11,7 @@ import orjson
 from .client import build_audit_api
 from .client.audit_api import AuditApi
 from .client.retry import RetryPolicy
-from .clock import TenantClock
+from .clock import TOLERANCE_S, TenantClock
 from .errors import CyberArkError, QueryLost, Service, Throttled, TryLater
 from .events import Event, Page, UnreadPage
 from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
@@ -22,6 +22,9 @@ from .report import Report, observe_request
 from .schedule import OpenQuery, Pause, ReadPage, Schedule, Step
 from .state import State
 from .store import CheckpointStore
+
+# A page that fails so often may do so for ever; the next query finds its events by another cursor.
+CURSOR_GIVEN_UP_AFTER = 12
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,26 @@ class CyberArkAuditLogsConnector(PatientConnector):
     _tenant_clock: TenantClock
     _ahead: _Ahead | None = None
     _failures = 0
+    _cursors_lost = 0
 
     def run(self) -> None:
         """Collect until the connector is stopped."""
-        try:
-            self._prepare()
-            self._load()
-            while self.running:
-                self._take(self._next_step())
-        except Stopping:
-            self.log("Stopped; what the intake has accepted is committed", level="info")
+        self._prepare()
+        while self.running:
+            try:
+                self._load()
+                while True:
+                    self._take(self._next_step())
+            except Stopping:
+                self.log("Stopped; what the intake has accepted is committed", level="info")
+            except Exception as error:  # a defect of ours must neither end collection nor spin
+                self._ahead = None
+                self.log_exception(error, message="Unexpected error; collection goes on from the last commit")
+                self.wait(self.retry.longest)
 
     def _take(self, step: Step) -> None:
+        if not self.running:
+            raise Stopping
         try:
             match step:
                 case Pause():
@@ -74,11 +85,6 @@ class CyberArkAuditLogsConnector(PatientConnector):
                     self._collect(step)
         except CyberArkError as error:
             self._set_back(step, error)
-        except Stopping:
-            raise
-        except Exception as error:  # a defect of ours must neither end collection nor spin
-            self.log_exception(error, message="Unexpected error; collection goes on from the last commit")
-            self._schedule.hold(self.retry.longest)
 
     def _collect(self, step: ReadPage) -> None:
         unread = self._fetch(step)
@@ -87,7 +93,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         page = unread.read()
         after = before.after(step.cursor, page, now_ms, self._overlap)
         fresh = self._drop_delivered(page)
-        self._push_until_accepted(fresh)
+        self._push_until_accepted(fresh, now_ms)
         self._commit(after, page, fresh, now_ms)
         self._schedule.page_delivered(step, before, after, fresh, now_ms)
         self._report.page(step.is_head, before, after, page, fresh)
@@ -98,10 +104,13 @@ class CyberArkAuditLogsConnector(PatientConnector):
             page = self.result(ahead.page)
         else:
             page = self.call(lambda: self._api.fetch_unread(step.cursor))
-        self._failures = 0
-        if self._report.well("collection"):
-            self._critical_log_sent = False  # what a person has mended may be said again if it comes back
+        self._failures = self._cursors_lost = 0
+        self._mended("collection")
         return page
+
+    def _mended(self, name: str) -> None:
+        if self._report.well(name):
+            self._critical_log_sent = False  # what a person has mended may be said again if it comes back
 
     def _fetch_ahead(self, step: ReadPage, before: Progress, unread: UnreadPage, now_ms: int) -> None:
         """Ask for the next page, if one is to be read at once, before this one is read and pushed."""
@@ -116,7 +125,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         fresh = {event.key: event for event in page.events if event not in delivered}
         return tuple(fresh.values())
 
-    def _push_until_accepted(self, fresh: tuple[Event, ...]) -> None:
+    def _push_until_accepted(self, fresh: tuple[Event, ...], now_ms: int) -> None:
         """Push what is new; what the intake refuses, and only that, is pushed again until it is accepted."""
         pending, failures, started = fresh, 0, time.monotonic()
         while pending:
@@ -125,15 +134,24 @@ class CyberArkAuditLogsConnector(PatientConnector):
             receipt = self.deliver(pending)
             self._report.receipt(receipt, pending)
             self.put_discarded_events(self.configuration.intake_key, len(receipt.too_large))
-            pending = receipt.left(pending)
+            self.put_forwarded_events(self.configuration.intake_key, len(receipt.taken))
+            left = receipt.left(pending)
+            if left and len(left) < len(pending):
+                self._keep_accepted(pending, left, now_ms)
+            pending = left
             if pending:
                 failures += 1
                 self._report.unwell("delivery", receipt.refusals[0])
                 self.wait(self.retry.pause(receipt.refusals[0], failures))
         if fresh:
-            self._report.well("delivery")
-            self.put_forwarded_events(self.configuration.intake_key, len(fresh))
+            self._mended("delivery")
             self.put_forward_events_duration(self.configuration.intake_key, time.monotonic() - started)
+
+    def _keep_accepted(self, pushed: tuple[Event, ...], left: tuple[Event, ...], now_ms: int) -> None:
+        """Remember the part of a page that was accepted: a stop before the rest is must not send it again."""
+        refused = {event.text for event in left}
+        accepted = [event for event in pushed if event.text not in refused]
+        self._state.adopt(self._state.checkpoint.accepted(accepted, now_ms))
 
     def _commit(self, progress: Progress, page: Page, fresh: tuple[Event, ...], now_ms: int) -> None:
         checkpoint = self._state.checkpoint.committed(progress, page, fresh, now_ms)
@@ -141,43 +159,57 @@ class CyberArkAuditLogsConnector(PatientConnector):
 
     def _open_query(self) -> None:
         token = self.call(self._api.authenticate)
-        progress, now_ms = self._progress, self._tenant_clock.now_ms()
-        since_ms = progress.since_ms(now_ms)
-        self._state.adopt(replace(self._state.checkpoint, progress=progress.opening(now_ms)), and_copy=True)
+        checkpoint = self._state.checkpoint.opening(self._tenant_clock.now_ms())
+        since_ms = checkpoint.progress.since_ms(self._tenant_clock.now_ms())
+        self._state.adopt(checkpoint, and_copy=True)
         self._schedule.query_attempted()
+        started = self.clock.monotonic()
         try:
             cursor = self.call(lambda: self._api.open_query(since_ms, self.configuration.chunk_size, self._filters))
         finally:
             self._schedule.query_answered()
+        # By the clock of the Audit API, which its answer has just told, and not later than it was.
+        now_ms = self._tenant_clock.now_ms()
+        opened_ms = now_ms - int(1000 * (self.clock.monotonic() - started + TOLERANCE_S))
+        self._mended("query")
         self._schedule.query_opened()
         self._report.query_opened(token, since_ms)
-        self._state.adopt(replace(self._state.checkpoint, progress=progress.opened(cursor, since_ms, now_ms)))
+        progress = checkpoint.progress.opened(cursor, since_ms, opened_ms, now_ms)
+        self._state.adopt(replace(self._state.checkpoint, progress=progress))
 
     def _set_back(self, step: Step, error: CyberArkError) -> None:
         """Say what failed, and let time pass before it is tried again."""
         self._ahead = None
-        if isinstance(error, QueryLost) and isinstance(step, ReadPage):
-            # The next query starts from what is settled; nothing but time is lost with a cursor.
-            self._state.adopt(replace(self._state.checkpoint, progress=self._progress.without(step.cursor)))
-            self.log("The Audit API refused a cursor; the next query reads on from there", level="info")
+        if isinstance(step, OpenQuery) and isinstance(error, TryLater) and error.evidence.service is Service.AUDIT:
+            # The head can be read meanwhile, and is no sign that queries are accepted again.
+            self._report.unwell("query", error)
+            self._schedule.delay_query(self.retry.pause(error, 1))
             return
         self._failures += 1
+        if isinstance(error, QueryLost) and isinstance(step, ReadPage):
+            self._cursors_lost += 1
+            self._drop(step)
+            if self._cursors_lost > 1:
+                self._report.unwell("collection", error)
+            return
         self._report.unwell("collection", error)
-        pause = self.retry.pause(error, self._failures)
-        if isinstance(error, Throttled) and isinstance(step, ReadPage):
+        if isinstance(step, ReadPage) and self._failures >= CURSOR_GIVEN_UP_AFTER:
+            self._drop(step)
+        if isinstance(error, Throttled):
             self._schedule.throttled(error)
-        if isinstance(step, OpenQuery) and isinstance(error, TryLater) and error.evidence.service is Service.AUDIT:
-            # The head can be read meanwhile.
-            self._schedule.delay_query(pause)
-        else:
-            self._schedule.hold(pause)
+        self._schedule.hold(self.retry.pause(error, self._failures))
+
+    def _drop(self, step: ReadPage) -> None:
+        """Give a cursor up: the next query starts from what is settled, so nothing but time is lost with it."""
+        self._state.adopt(replace(self._state.checkpoint, progress=self._progress.without(step.cursor)))
+        self.log("A cursor was given up; the next query reads on from there", level="info")
 
     @property
     def _progress(self) -> Progress:
         return self._state.checkpoint.progress
 
     def _next_step(self) -> Step:
-        self.heartbeat()  # type: ignore[no-untyped-call]
+        self.heartbeat()
         self._state.retry()
         self._report.gauges(self._state.checkpoint)
         self.put_events_lag(self.configuration.intake_key, self._report.lag_s(self._progress))
@@ -185,7 +217,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         return self._ahead.step if self._ahead else self._schedule.next_step(self._progress)
 
     def _prepare(self) -> None:
-        """Build what a run needs, and load the checkpoint. Raises Stopping."""
+        """Build what a run needs."""
         account, configuration = cast(CyberArkModuleConfiguration, self.module.configuration), self.configuration
         guard(account.password, configuration.api_key, configuration.intake_key)
         if configuration.frequency_raised_from is not None:
@@ -236,4 +268,5 @@ class CyberArkAuditLogsConnector(PatientConnector):
         if checkpoint.queried != asked:
             progress = replace(progress, sweep=None, head=None)
         self._state.adopt(replace(checkpoint, queried=asked, progress=progress), is_new=False)
-        self._schedule.restarted(progress, now_ms)
+        # Whichever of the two clocks says that the last query is more recent is believed.
+        self._schedule.restarted(progress, min(now_ms, int(self.clock.wall() * 1000)))

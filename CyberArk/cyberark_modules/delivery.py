@@ -52,16 +52,21 @@ class Receipt:
 class AcknowledgedConnector(Connector):
     """A connector that knows which events the intake has accepted."""
 
-    PUSH_TIMEOUTS_S = (10.0, 30.0)
+    CONNECT_TIMEOUT_S = 10.0
+    # An intake that takes events but answers later than this would be sent them again, so it is given more each time.
+    push_timeout_s = 30.0
+    PUSH_TIMEOUT_LONGEST_S = 480.0
 
     def deliver(self, events: Sequence[Event]) -> Receipt:
-        """Push those events once, and tell what became of each. Raises nothing."""
+        """Push those events once, and tell what became of each."""
         self._receipt = receipt = Receipt()
         texts: list[Any] = [event.text for event in events]
         receipt.too_large.update([text for text in texts if len(text) > EVENT_BYTES_MAX_SIZE])
         if receipt.too_large:
             texts = [text for text in texts if text not in receipt.too_large]
         self.push_events_to_intakes(texts)
+        if any(refusal.evidence.sign is Sign.TIMEOUT for refusal in receipt.refusals):
+            self.push_timeout_s = min(self.PUSH_TIMEOUT_LONGEST_S, 2 * self.push_timeout_s)
         return receipt
 
     def _send_chunk(
@@ -80,7 +85,7 @@ class AcknowledgedConnector(Connector):
                 # Several times cheaper than the library's own JSON.
                 data=orjson.dumps({"intake_key": self.configuration.intake_key, "jsons": chunk}),
                 headers={"Content-Type": "application/json"},
-                timeout=self.PUSH_TIMEOUTS_S,
+                timeout=(self.CONNECT_TIMEOUT_S, self.push_timeout_s),
                 allow_redirects=False,
             )
         except Exception as error:  # whatever went wrong, the events were not accepted
@@ -97,11 +102,12 @@ class AcknowledgedConnector(Connector):
             return ids
         if status == 413:
             # The SDK counts characters, the intake bytes: a request can be too large although no event in it is.
-            if len(chunk) == 1:
+            if len(chunk) > 1:
+                half = len(chunk) // 2
+                return self._send(batch_api, chunk[:half]) + self._send(batch_api, chunk[half:])
+            if len(chunk[0].encode()) > EVENT_BYTES_MAX_SIZE:
                 self._receipt.too_large.update(chunk)
                 return []
-            half = len(chunk) // 2
-            return self._send(batch_api, chunk[:half]) + self._send(batch_api, chunk[half:])
         evidence = _seen(evidence, Sign.STATUS, status)
         if 400 <= status < 500 and status not in _REFUSED_BY_TIME:
             raise PersonNeeded(evidence)

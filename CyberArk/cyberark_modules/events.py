@@ -19,9 +19,11 @@ KEY_BYTES = 12
 # So many events at the end of a page tell how far it reaches; a few of them may be dated wrongly.
 ENDING = 16
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_NIL = "00000000-0000-0000-0000-000000000000"
 # Below this, an epoch number is in seconds: as milliseconds it would be before March 1973.
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_9999_MS = 253_402_300_800_000
+_NANOSECONDS_BELOW = 1_000_000 * _YEAR_9999_MS
 # Brackets, strings and the commas between values: enough to find where a value ends, whatever it holds.
 # The lone quote at the end matches a string that never ends.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)
@@ -157,10 +159,15 @@ def read_event(text: str) -> Event:
         uuid, timestamp = head.uuid, head.timestamp
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
         uuid, timestamp = _lenient_head(text)
-    if isinstance(uuid, str) and _UUID.fullmatch(uuid):
+    if isinstance(uuid, str) and _UUID.fullmatch(uuid) and uuid != _NIL:
         return Event(text, uuid_key(uuid), to_epoch_ms(timestamp), uuid)
     content = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES, person=b"content").digest()
-    return Event(text, content, to_epoch_ms(timestamp), uuid if isinstance(uuid, str) and uuid else None)
+    return Event(text, content, to_epoch_ms(timestamp), uuid if _is_name(uuid) else None)
+
+
+def _is_name(uuid: Any) -> bool:
+    """Return whether it is text that can be stored and shown, though no UUID."""
+    return isinstance(uuid, str) and 0 < len(uuid) <= 100 and uuid.isprintable() and uuid != _NIL
 
 
 def _lenient_head(text: str) -> tuple[Any, Any]:
@@ -179,20 +186,27 @@ def to_epoch_ms(timestamp: Any) -> int | None:
     if type(timestamp) is int and _SECONDS_BELOW <= timestamp < _YEAR_9999_MS:
         return timestamp
     if isinstance(timestamp, str):
-        timestamp = _number_or_date(timestamp.strip())
-    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float) or not math.isfinite(timestamp):
+        try:
+            timestamp = float(timestamp)
+        except ValueError:
+            return _date_to_epoch_ms(timestamp.strip())
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
         return None
-    epoch_ms = int(timestamp * 1000 if abs(timestamp) < _SECONDS_BELOW else timestamp)
-    return epoch_ms if 0 < epoch_ms < _YEAR_9999_MS else None
+    if isinstance(timestamp, float) and not math.isfinite(timestamp):
+        return None
+    if not 0 < timestamp < _NANOSECONDS_BELOW:
+        return None
+    # Milliseconds are documented; the magnitude tells the other units apart.
+    if timestamp < _SECONDS_BELOW:
+        return int(timestamp * 1000)
+    divisor = 1 if timestamp < _YEAR_9999_MS else 1000 if timestamp < 1000 * _YEAR_9999_MS else 1_000_000
+    return int(timestamp) // divisor
 
 
-def _number_or_date(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        pass
+def _date_to_epoch_ms(text: str) -> int | None:
     try:
         date = datetime.fromisoformat(text)
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000
+        epoch_ms = int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
+    return epoch_ms if 0 < epoch_ms < _YEAR_9999_MS else None

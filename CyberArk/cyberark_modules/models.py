@@ -103,7 +103,7 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         title="CyberArk Audit API base URL",
         description=(
             "Where the connector reads the events. CyberArk Audit shows it on the page of the SIEM integration once "
-            "the integration is made (step 36 of the guide)."
+            "the integration is made (step 36 of the guide). It ends with the name of the host: no path."
         ),
         examples=["https://abc1234.audit.cyberark.cloud", "https://abc1234-eu.audit.cyberark.cloud"],
     )
@@ -159,23 +159,25 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         description=(
             "How far behind the newest event every query reads again, to catch events that CyberArk receives late. "
             "What was delivered already is not sent twice. A longer overlap catches later events, at the price of "
-            "more pages read at every query and more memory on a busy tenant; 0 catches none."
+            "more pages read at every query and more memory on a busy tenant; 0 catches none, 1440 (a day) is the "
+            "most."
         ),
     )
     chunk_size: Annotated[int, WholeNumber(1, 1_000)] = Field(
         default=500,
         title="Events per page",
         description=(
-            "How many events are asked for in one call. Small pages cost more calls. CyberArk's own connectors ask "
-            "for 500; a tenant may refuse more."
+            "How many events are asked for in one call, 1000 at most. Small pages cost more calls. CyberArk's own "
+            "connectors ask for 500; a tenant may refuse more."
         ),
     )
     application_codes: Annotated[list[str], BeforeValidator(entries)] = Field(
         default=[],
         title="Only these applications",
         description=(
-            "Application codes to collect, such as IDP for Identity or PAM for Privilege Cloud. Leave it empty to "
-            "collect everything. What a filter leaves out is never collected, so no detection rule can see it."
+            "Application codes to collect, each as a value of its own, such as IDP for Identity or PAM for Privilege "
+            "Cloud. Leave it empty to collect everything. What a filter leaves out is never collected, so no "
+            "detection rule can see it."
         ),
         examples=[["IDP", "PAM"]],
     )
@@ -183,8 +185,9 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         default=[],
         title="Only these audit types",
         description=(
-            "Audit types to collect, written as in the auditType of the events. Leave it empty to collect everything. "
-            "What a filter leaves out is never collected, so no detection rule can see it."
+            "Audit types to collect, each as a value of its own, written as in the auditType of the events. Leave it "
+            "empty to collect everything. What a filter leaves out is never collected, so no detection rule can see "
+            "it."
         ),
         examples=[["Info"]],
     )
@@ -192,8 +195,8 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         default=[],
         title="Only these actions",
         description=(
-            "Actions to collect, written as in the action of the events. Leave it empty to collect everything. "
-            "What a filter leaves out is never collected, so no detection rule can see it."
+            "Actions to collect, each as a value of its own, written as in the action of the events. Leave it empty "
+            "to collect everything. What a filter leaves out is never collected, so no detection rule can see it."
         ),
         examples=[["Add Safe", "Retrieve password"]],
     )

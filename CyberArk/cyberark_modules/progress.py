@@ -122,10 +122,10 @@ class Progress:
         """Return the state to store before a query is opened, so that a restart keeps the spacing of queries."""
         return replace(self, query_ms=now_ms)
 
-    def opened(self, cursor: str, since_ms: int, now_ms: int) -> "Progress":
-        """Return the state with that query to be read."""
+    def opened(self, cursor: str, since_ms: int, opened_ms: int, now_ms: int) -> "Progress":
+        """Return the state with that query to be read, opened at the earliest at `opened_ms`, answered at `now_ms`."""
         start = Mark(cursor, since_ms)
-        sweep = Sweep(cursor, now_ms, start, start)
+        sweep = Sweep(cursor, opened_ms, start, start)
         return replace(self, query_ms=now_ms, sweep=sweep).current(now_ms)
 
     def current(self, now_ms: int) -> "Progress":

@@ -127,7 +127,8 @@ class Schedule:
             # From beginning to beginning of a reading, but never on and on.
             self._head_due = max(self._head_due + self.head_interval, now + HEAD_REST_S)
         if before.sweep is not None and after.sweep is None and after.head is not before.head:
-            self._head_due = now + self.head_interval
+            # A sweep may end some seconds behind the end of the stream.
+            self._head_due = now + HEAD_REST_S
 
     def page_delivered(
         self, step: ReadPage, before: Progress, after: Progress, fresh: Sequence[Event], now_ms: int

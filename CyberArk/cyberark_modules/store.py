@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 from s3path import S3Path
@@ -46,7 +47,8 @@ class CheckpointStore:
     def _recover(
         self, content: bytes, error: BadCheckpoint, now_ms: int, overlap: timedelta
     ) -> tuple[Checkpoint, str]:
-        aside = f"{FILE_NAME}.unreadable-{now_ms // 1000}"
+        # By its content: the same damaged file, found again, is set aside once.
+        aside = f"{FILE_NAME}.unreadable-{blake2b(content, digest_size=4).hexdigest()}"
         try:
             self._write(self._folder / aside, content)
         except StateUnwritable:
@@ -69,7 +71,10 @@ class CheckpointStore:
 
     def save(self, checkpoint: Checkpoint, and_copy: bool = False) -> int:
         """Write the checkpoint, and its copy if asked, and return its size (bytes). Raises StateUnwritable."""
-        content = codec.encode(checkpoint)
+        try:
+            content = codec.encode(checkpoint)
+        except Exception as error:
+            raise StateUnwritable(f"{type(error).__name__}: {error}") from None
         self._write(self._path, content)
         if and_copy:
             self._write(self._copy, content)

@@ -96,7 +96,16 @@ def test_an_earlier_connector_can_go_on_from_ours_and_ours_again_from_its(tmp_pa
     assert event(8, NOW) in checkpoint.delivered
 
 
-DAMAGED = [b"", b"{", b"[]", b"null", b"{}", b'{"most_recent_date_seen": "soon"}', b"\x00" * 50]
+DAMAGED = [
+    b'{"events_cache": 5}',
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"{}",
+    b'{"most_recent_date_seen": "soon"}',
+    b"\x00" * 50,
+]
 
 
 @pytest.mark.parametrize("content", DAMAGED)
@@ -187,7 +196,7 @@ def test_the_folder_is_made_if_it_is_not_there(tmp_path: Path) -> None:
 def test_what_no_query_can_show_again_is_forgotten() -> None:
     events = [event(number, NOW - number * 60_000) for number in range(100)]
     delivered = Delivered().with_events(events, NOW - 100 * 60_000, NOW)
-    kept = delivered.since(NOW - 10 * 60_000, NOW)
+    kept = delivered.since(NOW - 10 * 60_000)
     assert [event in kept for event in events] == [number <= 10 for number in range(100)]
 
 
@@ -196,9 +205,22 @@ def test_an_undated_event_is_remembered_for_as_long_as_it_is_seen() -> None:
     delivered = Delivered().with_events([undated], 0, NOW)
     day_ms = 24 * HOUR_MS
     for day in range(0, 30, 5):
-        delivered = delivered.seen_again([undated], NOW + day * day_ms).since(NOW + day * day_ms, NOW + day * day_ms)
+        now_ms = NOW + day * day_ms
+        delivered = delivered.seen_again([undated], now_ms).without_unseen(now_ms, now_ms)
         assert undated in delivered
-    assert undated not in delivered.since(NOW, NOW + 40 * day_ms)
+    assert undated not in delivered.without_unseen(NOW, NOW + 40 * day_ms)
+
+
+def test_of_a_great_many_undated_events_none_is_forgotten_that_the_last_query_has_shown() -> None:
+    shown = [event_of(number) for number in range(60_000)]
+    gone = [event_of(number) for number in range(60_000, 70_000)]
+    delivered = Delivered().with_events(gone, 0, NOW - 2).with_events(shown, 0, NOW).without_unseen(NOW - 1, NOW)
+    assert all(event in delivered for event in shown)
+    assert not any(event in delivered for event in gone)
+
+
+def event_of(number: int) -> Event:
+    return Event(str(number), number.to_bytes(12, "big"), None, None)
 
 
 def test_an_event_dated_before_anything_that_was_asked_for_is_remembered_as_undated() -> None:
@@ -218,3 +240,27 @@ def test_the_uuids_of_the_whole_overlap_are_kept_whatever_their_number() -> None
 def test_a_damaged_state_is_told_apart_by_what_is_wrong() -> None:
     with pytest.raises(BadCheckpoint, match="not JSON"):
         decode(b"{", NOW)
+
+
+@pytest.mark.parametrize("field", ["settled_ms", "position_ms"])
+@pytest.mark.parametrize("value", [-1, 10**18])
+def test_impossible_times_are_not_gone_on_from(tmp_path: Path, field: str, value: int) -> None:
+    store = CheckpointStore(tmp_path)
+    store.save(Checkpoint(Progress(NOW - HOUR_MS, NOW)))
+    state = json.loads((tmp_path / FILE_NAME).read_text())
+    state["collection"]["progress"][field] = value
+    (tmp_path / FILE_NAME).write_text(json.dumps(state))
+    checkpoint, note = load(store)
+    assert 0 < checkpoint.progress.settled_ms <= NOW
+    assert note
+
+
+def test_an_earlier_uuid_list_that_is_none_costs_nothing_else(tmp_path: Path) -> None:
+    state = {"most_recent_date_seen": iso(NOW - 5000), "events_cache": 5}
+    (tmp_path / FILE_NAME).write_text(json.dumps(state))
+    assert load(CheckpointStore(tmp_path))[0].progress.settled_ms == NOW - 5000
+
+
+def test_a_value_that_cannot_be_encoded_is_a_state_that_cannot_be_written(store: CheckpointStore) -> None:
+    with pytest.raises(StateUnwritable):
+        store.save(Checkpoint(Progress(1, 2), recent=("cut \ud83d",)))

@@ -97,7 +97,7 @@ def test_no_answer_is_no_acceptance(
     ending: Ending,
     sign: Sign,
 ) -> None:
-    monkeypatch.setattr(connector, "PUSH_TIMEOUTS_S", (2.0, 0.3))
+    monkeypatch.setattr(connector, "push_timeout_s", 0.3)
     sandbox.faults.hold(Intake(lambda _, __: Response(200, ending=ending)))
     receipt = connector.deliver(events(sandbox, 5))
     assert receipt.accepted == set()
@@ -143,11 +143,27 @@ def test_an_event_too_large_for_any_request_does_not_hold_the_others(
 def test_an_event_that_the_intake_finds_too_large_does_not_hold_the_others(
     sandbox: Sandbox, connector: CyberArkAuditLogsConnector
 ) -> None:
-    pushed = events(sandbox, 9)
+    """At most 250 000 characters, but more bytes than that."""
+    pushed = events(sandbox, 9, padding=130_000)
     sandbox.faults.hold(Intake(lambda _, texts: Response(413) if pushed[4].text in texts else None))
     receipt = connector.deliver(pushed)
     assert receipt.too_large == {pushed[4].text}
     assert receipt.accepted == texts_of(pushed) - receipt.too_large
+
+
+def test_a_413_that_is_not_about_size_costs_no_event(sandbox: Sandbox, connector: CyberArkAuditLogsConnector) -> None:
+    sandbox.faults.hold(Intake(lambda _, __: Response(413)))
+    receipt = connector.deliver(events(sandbox, 3))
+    assert (receipt.accepted, receipt.too_large) == (set(), set())
+    assert receipt.refusals
+
+
+def test_an_intake_that_is_slow_is_given_more_time(sandbox: Sandbox, connector: CyberArkAuditLogsConnector) -> None:
+    connector.push_timeout_s = 0.4
+    sandbox.sekoia.settings.push_latency = 0.6
+    pushed = events(sandbox, 3)
+    assert connector.deliver(pushed).accepted == set()
+    assert connector.deliver(pushed).accepted == texts_of(pushed)
 
 
 def test_a_redirect_takes_no_event_and_no_key_along(sandbox: Sandbox, connector: CyberArkAuditLogsConnector) -> None:

@@ -114,7 +114,12 @@ def test_what_is_no_page_is_refused(body: bytes) -> None:
         (0, None),
         (-5, None),
         (float("inf"), None),
+        (DAY_MS * 1000, DAY_MS),
+        (DAY_MS * 1_000_000, DAY_MS),
+        (float(DAY_MS) * 1000, DAY_MS),
         (10**30, None),
+        (10**400, None),
+        ("1" * 400, None),
         ([], None),
         ("9999-12-31T23:59:59-23:00", None),
     ],
@@ -129,7 +134,10 @@ def test_an_event_is_known_by_its_uuid_even_if_its_content_changes() -> None:
     assert first.uuid == UUID
 
 
-@pytest.mark.parametrize("uuid", ["null", "7", '""', '"unknown"', '"n/a"', "{}"])
+@pytest.mark.parametrize(
+    "uuid",
+    ["null", "7", '""', '"unknown"', '"n/a"', "{}", '"00000000-0000-0000-0000-000000000000"', '"cut \\ud83d"'],
+)
 def test_an_event_without_a_usable_uuid_is_known_by_its_content(uuid: str) -> None:
     one, same, other = (read_event(f'{{"uuid":{uuid},"a":{number}}}') for number in (1, 1, 2))
     assert one.key == same.key
@@ -139,3 +147,8 @@ def test_an_event_without_a_usable_uuid_is_known_by_its_content(uuid: str) -> No
 @given(st.text(string.printable))
 def test_any_text_can_be_read_as_an_event(text: str) -> None:
     assert read_event(text).text == text
+
+
+@pytest.mark.parametrize("uuid", ['"cut \\ud83d"', f'"{"x" * 5000}"', '"a\\nb"', '""'])
+def test_a_uuid_that_cannot_be_stored_or_shown_is_none(uuid: str) -> None:
+    assert read_event(f'{{"uuid":{uuid}}}').uuid is None

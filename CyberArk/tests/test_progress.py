@@ -22,7 +22,7 @@ def page(*times: int | None, cursor: str | None = "next") -> Page:
 
 
 def sweeping(since_ms: int, opened_ms: int = NOW, position_ms: int = 0) -> Progress:
-    return Progress(since_ms, position_ms).opened("first", since_ms, opened_ms)
+    return Progress(since_ms, position_ms).opened("first", since_ms, opened_ms, opened_ms)
 
 
 def test_a_backlog_is_settled_as_far_as_it_was_read() -> None:
@@ -114,14 +114,14 @@ def test_what_a_kept_cursor_can_show_again_is_remembered() -> None:
 
 def test_a_head_far_behind_is_dropped_for_the_sweep_that_reads_the_same() -> None:
     head = Head("c", Mark("c", 0), Mark("c", 0), Mark("c", 0), NOW - 3_600_000)
-    assert Progress(0, NOW, head=head).opened("first", 0, NOW).head is None
+    assert Progress(0, NOW, head=head).opened("first", 0, NOW, NOW).head is None
     fresh = Head("c", Mark("c", 0), Mark("c", 0), Mark("c", 0), NOW - 1000)
-    assert Progress(0, NOW, head=fresh).opened("first", 0, NOW).head is fresh
+    assert Progress(0, NOW, head=fresh).opened("first", 0, NOW, NOW).head is fresh
 
 
 def test_a_finished_sweep_does_not_replace_a_head_that_is_further() -> None:
     head = Head("h", Mark("h", 0), Mark("h", 0), Mark("h", 0), NOW + 50_000)
-    progress = Progress(NOW - 400_000, 0, head=head).opened("first", NOW - 400_000, NOW)
+    progress = Progress(NOW - 400_000, 0, head=head).opened("first", NOW - 400_000, NOW, NOW)
     progress = progress.after("first", page(*[NOW + 1] * 3), NOW + 60_000, OVERLAP)
     assert progress.sweep is None
     assert progress.head == head
@@ -129,7 +129,7 @@ def test_a_finished_sweep_does_not_replace_a_head_that_is_further() -> None:
 
 def test_a_refused_cursor_is_dropped_and_the_other_kept() -> None:
     head = Head("h", Mark("h", 0), Mark("h", 0), Mark("h", 0), NOW)
-    progress = Progress(0, 0, head=head).opened("first", 0, NOW)
+    progress = Progress(0, 0, head=head).opened("first", 0, NOW, NOW)
     assert progress.without("first").sweep is None
     assert progress.without("first").head == head
     assert progress.without("h").head is None

@@ -12,7 +12,7 @@ MARK = Mark("h", NOW)
 HEAD = Head("h", MARK, MARK, MARK, NOW)
 IDLE = Progress(NOW, NOW)
 TAILING = Progress(NOW, NOW, head=HEAD)
-SWEEPING = TAILING.opened("s", NOW, NOW)
+SWEEPING = TAILING.opened("s", NOW, NOW, NOW)
 
 
 class Time:
@@ -72,7 +72,7 @@ def test_a_restart_keeps_the_distance_from_the_last_query(schedule: Schedule, el
 
 def test_an_unfinished_query_is_read_without_waiting(schedule: Schedule) -> None:
     schedule.query_attempted()
-    assert schedule.next_step(Progress(0, 0).opened("s", 0, NOW)) == ReadPage("s", False)
+    assert schedule.next_step(Progress(0, 0).opened("s", 0, NOW, NOW)) == ReadPage("s", False)
 
 
 def test_the_head_is_read_every_ten_seconds_between_two_queries(schedule: Schedule, time: Time) -> None:

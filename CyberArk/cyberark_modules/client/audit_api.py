@@ -15,6 +15,8 @@ from .transport import Answer, Refused, Transport
 
 CREATE_QUERY = "/api/audits/stream/createQuery"
 RESULTS = "/api/audits/stream/results"
+# 400 is what the API is known to answer; the others mean the same of an address that has just opened a query.
+_CURSOR_REFUSED = (400, 404, 410, 422)
 
 
 class AuditApi:
@@ -64,15 +66,15 @@ class AuditApi:
         return cursor
 
     def fetch_page(self, cursor: str) -> Page:
-        """Fetch and read the page at that cursor. Raises QueryLost when the cursor is refused or expired (400)."""
+        """Fetch and read the page at that cursor. Raises QueryLost when the cursor is refused or expired."""
         return self.fetch_unread(cursor).read()
 
     def fetch_unread(self, cursor: str) -> UnreadPage:
-        """Fetch the page at that cursor. Raises QueryLost when the cursor is refused or expired (400)."""
+        """Fetch the page at that cursor. Raises QueryLost when the cursor is refused or expired."""
         try:
             answer = self._post(RESULTS, {"cursorRef": cursor})
         except Refused as error:
-            if error.status == 400:
+            if error.status in _CURSOR_REFUSED:
                 raise QueryLost(error.evidence) from None
             raise
         try:

@@ -33,11 +33,10 @@ class Token:
         """Return what the Audit API needs and this token does not hold: `jwt`, `scope`, `aud`, `tenant_id`."""
         if self.claims is None:
             return ("jwt",)
-        scopes = self.claims.get("scope") or self.claims.get("scp") or ""
-        audience = self.claims.get("aud") or ""
+        scopes, audience = self.claims.get("scope") or self.claims.get("scp"), self.claims.get("aud")
         held = {
-            "scope": SCOPE in (scopes.split() if isinstance(scopes, str) else scopes),
-            "aud": AUDIENCE in ([audience] if isinstance(audience, str) else audience),
+            "scope": SCOPE in (scopes.split() if isinstance(scopes, str) else _listed(scopes)),
+            "aud": audience == AUDIENCE or AUDIENCE in _listed(audience),
             "tenant_id": bool(self.claims.get("tenant_id")),
         }
         return tuple(claim for claim, is_held in held.items() if not is_held)
@@ -104,6 +103,10 @@ class TokenSource:
         life_s = float(life) if isinstance(life, int | float) and life > 0 else self.DEFAULT_LIFE_S
         renew_at = self._monotonic() + max(life_s - self.MARGIN_S, 0.9 * life_s)
         return Token(SecretStr(value), renew_at, read_claims(value))
+
+
+def _listed(claim: Any) -> list[Any]:
+    return claim if isinstance(claim, list) else []
 
 
 def read_claims(token: str) -> dict[str, Any] | None:

@@ -127,7 +127,9 @@ class Transport:
             raise TryLater(_signed(evidence, sign_of(error))) from None
         finally:
             self._observe(endpoint, outcome, time.monotonic() - started)
-        self._tenant_clock.observe(response.headers.get("Date"))
+        if response.status_code == 200:
+            # Only from the service itself: a gateway that answers in its place has a clock of its own.
+            self._tenant_clock.observe(response.headers.get("Date"), service is Service.AUDIT)
         return _judge(response, body, evidence)
 
 

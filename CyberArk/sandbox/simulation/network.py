@@ -73,8 +73,8 @@ class Network(BaseAdapter):
         parts = urlsplit(request.url or "")
         service = HOSTS[str(parts.hostname)]
         self._count()
-        is_last = self._is_last(service)
-        if is_last and self._kill and not self._kill.after:
+        kill = self._kill_due(service)
+        if kill is not None and not kill.after:
             raise Killed
         self._timeline.advance(self.latency.there)
         headers = {name.lower(): str(value) for name, value in request.headers.items()}
@@ -82,7 +82,7 @@ class Network(BaseAdapter):
         asked = Request(request.method or "", parts.path, headers, body)
         response = self._world.answer(service, asked)
         self._observe(service, asked, response)
-        if is_last:
+        if kill is not None:
             raise Killed
         patience = timeout[1] if isinstance(timeout, tuple) else timeout
         return self._carry(request, response, float(patience))
@@ -115,9 +115,12 @@ class Network(BaseAdapter):
         if self._requests_at_once > _MOST_REQUESTS_AT_ONCE:
             raise AssertionError(f"{_MOST_REQUESTS_AT_ONCE} requests in no time: the connector spins")
 
-    def _is_last(self, service: Service) -> bool:
+    def _kill_due(self, service: Service) -> _Kill | None:
         kill = self._kill
         if kill is None or kill.service not in (None, service):
-            return False
+            return None
         kill.requests_left -= 1
-        return kill.requests_left <= 0
+        if kill.requests_left > 0:
+            return None
+        self._kill = None
+        return kill

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import requests
 from cachetools import TLRUCache
 
 from cyberark_modules import CyberArkModule
+from cyberark_modules.checkpoint import Checkpoint
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 from cyberark_modules.delivery import Receipt
 from cyberark_modules.events import Event
@@ -88,13 +90,22 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         self._say = say
         self._events_per_request = events_per_request
         self._executor = self._aside = _Aside(timeline)  # type: ignore[assignment]
-        self._http_session.mount("https://", network)
+        self._attach(self._http_session)
         # Real time would hide from the platform's log what is said twice within a real minute.
         self._rate_limited_logs = TLRUCache(4096, self.log_ttl, timer=clock.monotonic)
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """What it goes on from and has committed, stored or not; None before it is loaded."""
+        return getattr(getattr(self, "_state", None), "checkpoint", None)
+
     def _prepare(self) -> None:
         super()._prepare()
-        self._api._transport.session.mount("https://", self._network)
+        self._attach(self._api._transport.session)
+
+    def _attach(self, session: requests.Session) -> None:
+        session.mount("https://", self._network)
+        session.trust_env = False  # there is no proxy to be looked for at each request
 
     def _send_logs_to_api(self) -> None:  # type: ignore[override]
         for line in self._logs:

@@ -79,6 +79,8 @@ def simulate(scenario: Scenario) -> Figures:
         simulation.world.tenant.catch_up()
         after, read = account.snapshot(), _events_read()
         minutes = scenario.seconds / 60
+        checkpoint = simulation.connector.checkpoint
+        kept_keys = 0 if checkpoint is None else len(checkpoint.delivered)
         new, again = (read[name] - read_before[name] for name in ("collected", "already_delivered"))
         return Figures(
             lag=after.lag,
@@ -92,7 +94,7 @@ def simulate(scenario: Scenario) -> Figures:
             requests_per_minute=_rates(before, after, minutes, good=True),
             refused_per_minute=_rates(before, after, minutes, good=False),
             read_again_share=again / max(1.0, new + again),
-            kept_keys=len(simulation.connector._state.checkpoint.delivered),
+            kept_keys=kept_keys,
             state_writes_per_minute=(folder.writes - writes) / minutes,
             state_bytes_per_minute=(folder.bytes_written - written) / minutes,
             cpu_seconds=cpu,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from faults.scene import FIGURES, Scene
 from faults.table import pytest_terminal_summary
 

@@ -115,6 +115,9 @@ class Scene:
     def all_delivered(self) -> bool:
         return self.snapshot().waiting == 0 and self.account.index.last_arrival() is None
 
+    def until_said(self, *words: str, times: int = 1, within: float = 30.0) -> float:
+        return self.until(lambda: self.said(*words) >= times, within, f"{' '.join(words)} is said")
+
     def until_swept(self, count: int, within: float = 75.0) -> float:
         """That many queries of this process have been read to their end."""
         return self.until(lambda: self.said("done:") >= count, within, f"{count} queries read to their end")
@@ -162,10 +165,12 @@ class Scene:
 
     def _state_of_things(self) -> str:
         now, index = self.sandbox.clock(), self.account.index
-        missing = [index.identify(text) for text in self.account.lost()]
-        ages = [f"{now - index.times_ms[n] / 1000:.1f}/{now - index.arrivals[n]:.1f}" for n in missing if n is not None]
+        missing = [number for text in self.account.lost() if (number := index.identify(text)) is not None]
+        dates = [f"{now - index.times_ms[number] / 1000:.1f}" for number in missing]
+        arrivals = [f"{now - index.arrivals[number]:.1f}" for number in missing]
         pages = [f"{now - seen.time:.1f}" for seen in self.account.journal if seen.endpoint == "results"]
-        return f"{self.snapshot()}; dated and arrived {ages[:50]} s ago; pages read {pages[-30:]} s ago"
+        missed = f"missing, dated {dates[:9]} s ago, shown {arrivals[:9]} s ago"
+        return f"{self.snapshot()}; {missed}; pages read {pages[-20:]} s ago"
 
     def close(self) -> None:
         connector = getattr(self, "connector", None)
@@ -177,4 +182,6 @@ class Scene:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name} {_shown(part)}" for name, part in value.items())
     return f"{value:.1f}" if isinstance(value, float) else str(value)

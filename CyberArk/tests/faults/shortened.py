@@ -1,7 +1,8 @@
 """Starts main.py with shortened pauses: run as `python -m tests.faults.shortened COMMAND`.
 
 An hour of the SDK's retries becomes a second, so that an outage of a few seconds is longer than that; the connector's
-own pauses become a tenth of a second to a second. Nothing else differs.
+own pauses become a tenth of a second to a second, and half a minute without an answer three seconds. Nothing else
+differs.
 """
 
 import runpy
@@ -11,6 +12,7 @@ from sekoia_automation.connector import Connector
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from cyberark_modules.client.retry import RetryPolicy
+from cyberark_modules.client.transport import Transport
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 
 
@@ -20,6 +22,7 @@ def retry_for_a_second(connector: Connector) -> Retrying:
 
 
 if __name__ == "__main__":
+    Transport.READ_TIMEOUT_S = 3.0
     CyberArkAuditLogsConnector.retry = RetryPolicy(first=0.1, longest=1.0, first_slow=0.5, longest_slow=2.0)
     CyberArkAuditLogsConnector._retry = retry_for_a_second  # type: ignore[method-assign]
     sys.argv[0] = "main.py"

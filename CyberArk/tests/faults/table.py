@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import pytest
+
 from faults.scene import FIGURES
 
 Figures = Mapping[str, str]

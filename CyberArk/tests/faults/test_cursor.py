@@ -1,6 +1,7 @@
 """Cursors that are refused, missing or repeated, and every shape of the end of a query."""
 
 import pytest
+
 from faults.scene import Scene
 
 BACKLOG = 6000
@@ -26,6 +27,7 @@ def test_a_cursor_refused_in_the_middle_of_a_query_costs_a_new_query_a_minute_la
     assert scene.said("refused a cursor") == 1
 
 
+@pytest.mark.long
 def test_a_cursor_refused_after_a_restart_costs_a_new_query_a_minute_after_the_last(scene: Scene) -> None:
     at_work(scene)
     scene.kill()
@@ -53,7 +55,8 @@ def test_every_shape_of_the_end_is_an_end(scene: Scene, fault: str) -> None:
     scene.until_delivered()
     scene.until_swept(1)
     scene.tenant.produce(20)
-    scene.until(lambda: scene.elapsed > 25, 30, "live events are read")
+    accepted = scene.snapshot().accepted
+    scene.until_accepted(accepted + 100)
     scene.until_delivered()
     scene.judge(pages=scene.asked("results"))
     assert scene.asked("results") < 20, "an end is not asked for again at once"

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from faults.scene import Scene, ShortenedProcess
 
+from faults.scene import Scene, ShortenedProcess
 from sandbox.http import Response, json_response
 
-BACKLOG = 6000
+BACKLOG = 5000
 
 
 def at_work(scene: Scene, shortened: bool = False, accepted: int = 1000) -> None:
@@ -25,7 +25,7 @@ def test_outages_longer_than_the_sdk_retries_lose_nothing(scene: Scene, outages:
     for _ in range(outages):
         accepted = scene.snapshot().accepted
         scene.sandbox.faults.add("intake-down", 60, duration=5)
-        scene.until(lambda: scene.said("resumed"), 20, "the end of the outage is said")
+        scene.until_said("Delivery resumed", within=20)
         scene.connector.lines.clear()
         scene.until_accepted(accepted + 1000)
     scene.until_delivered()
@@ -35,7 +35,7 @@ def test_outages_longer_than_the_sdk_retries_lose_nothing(scene: Scene, outages:
 def test_an_outage_slows_the_pushing_down_and_is_said_once(scene: Scene) -> None:
     at_work(scene)
     scene.sandbox.faults.add("intake-down", 60, duration=20)
-    scene.until(lambda: scene.said("Delivery resumed"), 50, "the end of the outage is said")
+    scene.until_said("Delivery resumed", within=50)
     scene.until_delivered()
     tries = scene.asked("intake", "503")
     warnings = scene.said("WARNING")
@@ -49,7 +49,7 @@ def test_two_outages_are_said_twice(scene: Scene) -> None:
     at_work(scene)
     for number in (1, 2):
         scene.sandbox.faults.add("intake-down", 60, duration=2)
-        scene.until(lambda n=number: scene.said("Delivery resumed") == n, 30, "the end of the outage is said")
+        scene.until_said("Delivery resumed", times=number)
         assert scene.said("WARNING") == number
     scene.until_delivered()
     scene.judge(tries=scene.asked("intake", "503"))
@@ -97,12 +97,13 @@ def test_a_client_error_for_a_while_is_no_acceptance(scene: Scene, status: int) 
     assert said == 1
 
 
+@pytest.mark.long
 def test_a_refusal_that_only_a_person_mends_is_tried_again_within_minutes(scene: Scene) -> None:
     at_work(scene)
     scene.answer("intake", 1, json_response({"message": "the intake key is unknown"}, 403))
     scene.until(lambda: scene.asked("intake", "403"), 20, "a refusal")
     scene.sandbox.faults.clear()
-    waited = scene.until(lambda: scene.said("Delivery resumed"), 90, "delivery resumed")
+    waited = scene.until_said("Delivery resumed", within=90)
     scene.until_delivered()
     scene.judge(resumed_after=waited)
     assert scene.asked("intake", "403") == 1

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from faults.scene import PAGE, Scene
 
 KILLS = 20
@@ -18,22 +19,22 @@ def test_kills_at_random_instants_cost_at_most_a_page_each(scene: Scene) -> None
     most_twice = 0
     for _ in range(KILLS):
         before = scene.snapshot().doubled
-        time.sleep(scene.rng.uniform(0.3, 6.0))
+        time.sleep(scene.rng.uniform(0.3, 5.0))
         scene.kill()
         most_twice = max(most_twice, scene.snapshot().doubled - before)
         scene.connector.start()
     scene.tenant.settings.page_latency = 0
     scene.until_delivered(within=130)
-    seen = scene.judge(twice=KILLS * PAGE, most_a_kill=most_twice)
+    scene.judge(twice=KILLS * PAGE, most_a_kill=most_twice)
     assert most_twice <= PAGE
-    assert seen.queries >= 2
 
 
 @pytest.mark.parametrize("moment", ["fetching", "pushing"])
 def test_a_kill_between_fetch_and_commit_leaves_the_page_to_be_sent_again(scene: Scene, moment: str) -> None:
     scene.tenant.add_backlog(5000, 600)
+    scene.tenant.settings.page_latency = 0.1
     scene.start()
-    scene.until(lambda: scene.asked("query"), 20, "a query")
+    scene.until_accepted(1000)
     if moment == "fetching":
         scene.tenant.settings.page_latency = 3
     else:
@@ -45,6 +46,7 @@ def test_a_kill_between_fetch_and_commit_leaves_the_page_to_be_sent_again(scene:
     scene.connector.start()
     scene.until_delivered()
     scene.judge(twice=PAGE, accepted_before=accepted)
+    assert accepted < 5000
 
 
 def test_a_restart_reads_on_from_the_kept_cursor_at_once(scene: Scene) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from faults.scene import PAGE, Scene
 from moto.server import ThreadedMotoServer
 
+from faults.scene import PAGE, Scene
 from sandbox.server import free_port
 
 FOLDER = "cyberark/connector-1"
@@ -95,9 +95,9 @@ def test_a_storage_that_is_down_for_a_while_stops_nothing(scene: Scene, storage:
     storage.stop()
     accepted = scene.snapshot().accepted
     waited = scene.until_accepted(accepted + 1000, within=90)
-    scene.until(lambda: scene.said("The state cannot be written"), 60, "the outage is said")
+    scene.until_said("The state cannot be written", within=60)
     storage.start()
-    scene.until(lambda: scene.said("State resumed"), 120, "the state is written again")
+    scene.until_said("State resumed", within=120)
     scene.until_delivered()
     said = scene.said("The state cannot be written")
     scene.judge(said=said, two_pages_took=waited)

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from faults.scene import Scene
 
+from faults.scene import Scene
 from sandbox.http import Response, html_response
 
 AT_ONCE_S = 2.0
@@ -26,7 +26,7 @@ def test_it_stops_at_once_while_waiting(scene: Scene) -> None:
     scene.start()
     scene.until_delivered()
     scene.until_swept(1)
-    time.sleep(3)
+    time.sleep(1)
     stopped = stopped_in(scene)
     scene.judge(stopped_in=stopped)
     assert stopped < AT_ONCE_S
@@ -94,6 +94,7 @@ def test_it_stops_within_ten_seconds_while_it_starts(scene: Scene, endpoint: str
     time.sleep(0.5)
     stopped = stopped_in(scene)
     scene.sandbox.faults.clear()
+    scene.sandbox.clock.offset += 100  # the query that hung was one, and the next has to wait for its minute
     scene.connector.start()
     scene.until_delivered(within=90)
     scene.judge(stopped_in=stopped)

@@ -1,6 +1,7 @@
 """Long absences, and clocks that jump."""
 
 import pytest
+
 from faults.scene import Scene
 
 DAY_S = 86_400
@@ -22,10 +23,10 @@ def off_for(scene: Scene, days: int) -> None:
 
 def test_after_three_days_off_all_of_them_are_collected(scene: Scene) -> None:
     off_for(scene, days=3)
-    scene.until(lambda: scene.elapsed > 25, 30, "live events are read")
-    scene.until_delivered()
-    seen = scene.judge(expired=scene.account.expired())
-    assert seen.queries == 2
+    accepted = scene.snapshot().accepted
+    scene.until_accepted(accepted + 100)
+    scene.until_delivered(within=80)
+    scene.judge(expired=scene.account.expired())
     assert scene.account.expired() == 0
     assert scene.said("The connector was off") == 0
 
@@ -38,7 +39,13 @@ def test_after_nine_days_off_it_says_what_is_gone_and_collects_the_rest(scene: S
     assert scene.said("ERROR", "The connector was off since", "7 days") == 1
 
 
-@pytest.mark.parametrize("first", [HOUR_S, -HOUR_S], ids=["forward, then back", "back, then forward"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(HOUR_S, id="forward, then back"),
+        pytest.param(-HOUR_S, id="back, then forward", marks=pytest.mark.long),
+    ],
+)
 def test_jumps_of_the_wall_clock_by_an_hour_change_nothing(scene: Scene, first: int) -> None:
     scene.tenant.add_backlog(3000, 600)
     scene.tenant.produce(20)
@@ -52,11 +59,11 @@ def test_jumps_of_the_wall_clock_by_an_hour_change_nothing(scene: Scene, first: 
     scene.until_accepted(accepted + 300, within=30)
     scene.until_delivered()
     delays = scene.snapshot().lag
-    seen = scene.judge(**delays)
-    assert seen.queries == 2
+    scene.judge(lag=delays)
     assert delays["p95"] < 25
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("offset", [HOUR_S, -HOUR_S], ids=["ahead", "behind"])
 def test_a_restart_with_another_wall_clock_changes_nothing(scene: Scene, offset: int) -> None:
     """The machine's clock was wrong, and was set while the connector was down."""
@@ -70,5 +77,4 @@ def test_a_restart_with_another_wall_clock_changes_nothing(scene: Scene, offset:
     scene.connector.start()
     scene.until_swept(2)
     scene.until_delivered()
-    seen = scene.judge(twice=500)
-    assert seen.queries == 2
+    scene.judge(twice=500)

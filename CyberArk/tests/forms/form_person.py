@@ -16,7 +16,7 @@ INSTALL += ["--fetch-retries", "1", "--fetch-timeout", "20000"]
 BUNDLE = ["page.jsx", "--bundle", "--minify", "--jsx=automatic", "--outfile=page.js", "--log-level=warning"]
 BUNDLE += ['--define:process.env.NODE_ENV="production"']
 NO_ANSWER = re.compile(
-    r"code (E(NOTFOUND|AI_AGAIN|TIMEDOUT|NETUNREACH|HOSTUNREACH|CONN\w+|40[137]|5\d\d)|ERR_SOCKET\w*)"
+    r"code (E(NOTFOUND|AI_AGAIN|TIMEDOUT|NETUNREACH|HOSTUNREACH|CONN\w+|40[137]|5\d\d)|ERR_SOCKET\w*|FETCH_ERROR)"
 )
 
 

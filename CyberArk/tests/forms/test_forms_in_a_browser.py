@@ -1,7 +1,7 @@
 """The two forms as a person meets them: drawn by a JSON Schema form in Chromium, filled in, refused, saved.
 
-FORM_PICTURES=FOLDER in the environment makes the guide's pictures in that folder; `pngquant --ext .png --force 32` then
-makes them small.
+FORM_PICTURES=FOLDER in the environment makes the guide's pictures in that folder;
+`pngquant --force --strip --ext .png 32 FOLDER/form_*.png` then makes them small.
 """
 
 import json
@@ -119,6 +119,7 @@ def test_a_person_creates_the_account(person: Person) -> None:
     person.types("Application ID", "SekoiaAudit")
     expect_only_good_addresses(person, ACCOUNT_FORM, CyberArkModuleConfiguration, "auth_base_url")
     assert list(saved_by(person).values()) == list(filled.values())
+    assert person.sees()["Password of the service user"].kinds == ["password"]
     assert PASSWORD not in person.reads()
     keep_picture(person, "form_account.png")
 
@@ -142,6 +143,7 @@ def test_a_person_configures_the_connector(person: Person) -> None:
     expect_refusal(person, "CyberArk Audit API key", "two words", "must be copied whole, and nothing else")
     person.types("CyberArk Audit API key", API_KEY)
     assert load(saved_by(person)) == load(least)
+    assert person.sees()["CyberArk Audit API key"].kinds == ["password"]
     assert API_KEY not in person.reads()
     keep_picture(person, "form_connector.png")
 

@@ -44,7 +44,8 @@ class Watched:
         self._last_query = float("-inf")
         self._taken = 0
         self._taken_when_stored: dict[str, int] = {}
-        self._unwell_until = 0.0
+        self._unwritable_until = float("-inf")
+        self._unreadable_until = float("-inf")
         self._judged_to = 0
         self._unaccepted: set[int] = set()
 
@@ -65,12 +66,22 @@ class Watched:
         self.simulation.configure(chunk_size=chunk_size)
         self.chunk_size = chunk_size
 
+    @property
+    def _is_unwell(self) -> bool:
+        """The state cannot be written, or could not a moment ago."""
+        return self.simulation.now <= self._unwritable_until + STORED_AGAIN_WITHIN_S
+
     def state_unwritable(self, seconds: float) -> None:
         folder, timeline = self.simulation.folder, self.simulation.timeline
         folder.writable = False
-        end = timeline.now + seconds
-        self._unwell_until = max(self._unwell_until, end + STORED_AGAIN_WITHIN_S)
-        timeline.at(end, lambda: setattr(folder, "writable", timeline.now >= self._unwell_until - STORED_AGAIN_WITHIN_S))
+        self._unwritable_until = end = max(self._unwritable_until, timeline.now + seconds)
+        timeline.at(end, lambda: setattr(folder, "writable", timeline.now >= self._unwritable_until))
+
+    def state_unreadable(self, seconds: float) -> None:
+        folder, timeline = self.simulation.folder, self.simulation.timeline
+        folder.readable = False
+        self._unreadable_until = end = max(self._unreadable_until, timeline.now + seconds)
+        timeline.at(end, lambda: setattr(folder, "readable", timeline.now >= self._unreadable_until))
 
     def damage(self, keep: float, and_copy: bool) -> None:
         """Damage the state while nothing runs."""
@@ -94,13 +105,13 @@ class Watched:
         assert account.altered == 0, self.simulation.world.account.altered[:3]
         assert account.doubled <= self.may_double, f"{account.doubled} came twice, {self.may_double} may"
         assert not [line for line in self.simulation.said("error") if line.startswith("Unexpected")]
-        if self.simulation.now > self._unwell_until:
+        if not self._is_unwell:
             assert self.unsaved <= self.chunk_size, "more than a page would come twice after a kill"
         stored = self.simulation.folder.read(STATE)
         if stored and not self._is_damaged(stored):
             self._check(decode(stored, int(self.simulation.now * 1000)))
-        if self.simulation.running and hasattr(self.simulation.connector, "_state"):
-            self._check(self.simulation.connector._state.checkpoint)
+        if self.simulation.running and (checkpoint := self.simulation.connector.checkpoint) is not None:
+            self._check(checkpoint)
 
     def check_kept(self) -> None:
         """What holds once the faults are over and time has passed."""
@@ -115,7 +126,7 @@ class Watched:
         latest = simulation.world.account.index.last_arrival() or simulation.now
         self._run(max(0.0, latest - simulation.now) + 1.0, step)
         end = simulation.now + within
-        while self.missing() and simulation.now < end:
+        while (self.missing() or self.promised_from == float("inf")) and simulation.now < end:
             self._run(step, step)
         self._run(130.0, step)
         self.check_kept()
@@ -174,9 +185,9 @@ class Watched:
         self._taken_when_stored[name] = self._taken
 
     def _ended(self, was_killed: bool) -> None:
-        if was_killed or self.simulation.now <= self._unwell_until:
+        if was_killed or self._is_unwell:
             self.may_double += self.unsaved
-        if self.simulation.now <= self._unwell_until:
+        if self._is_unwell:
             # What could not be stored cannot be known by the next process.
             self._last_query = float("-inf")
 
