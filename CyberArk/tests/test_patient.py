@@ -51,13 +51,20 @@ def test_an_interrupt_stops_it_too(sandbox: Sandbox, tmp_path: Path) -> None:
 )
 def test_it_says_which_configuration_is_missing(sandbox: Sandbox, tmp_path: Path, missing: str, kept: str) -> None:
     process = ConnectorProcess(sandbox, tmp_path)
-    del process.environment[missing]
+    del process.environment[missing], process.environment["URL_LOGS"]
     with process:
         assert process.wait(20) == 1
     said = "\n".join(process.lines)
     assert missing in said
     assert kept not in said
     assert "Traceback" not in said
+
+
+def test_what_the_sdk_can_do_without_is_not_missing(sandbox: Sandbox, tmp_path: Path) -> None:
+    process = ConnectorProcess(sandbox, tmp_path)
+    del process.environment["URL_CALLBACK"], process.environment["INTAKE_URL"]
+    with process:
+        eventually(lambda: sandbox.account.snapshot().queries == 1)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,9 @@ class Watched:
         if self._is_unwell:
             # What could not be stored cannot be known by the next process.
             self._last_query = float("-inf")
+            if self.simulation.folder.read(STATE) is None:
+                # The next start is a first run, which promises its own history only.
+                self.promised_from = float("inf")
 
     @staticmethod
     def _is_damaged(content: bytes) -> bool:
