@@ -19,6 +19,8 @@ from .progress import RETENTION, Progress
 
 SLOT_MS = 10_000
 LEGACY_UUIDS = 1000
+# The longest that a request may take, connecting and waiting: until then the API may count the query.
+QUERY_MAY_TAKE_MS = 40_000
 _LATEST_MS = 4_102_444_800_000  # the year 2100
 # The API shows an event for seven days, so one without a usable date can come back for as long.
 UNDATED_KEPT_MS = (RETENTION + timedelta(days=1)) // timedelta(milliseconds=1)
@@ -128,7 +130,7 @@ class Checkpoint:
     def opening(self, now_ms: int) -> "Checkpoint":
         """Return the checkpoint to store before a query is opened."""
         delivered = self.delivered.without_unseen(self.progress.query_ms or 0, now_ms)
-        return replace(self, progress=self.progress.opening(now_ms), delivered=delivered)
+        return replace(self, progress=self.progress.opening(now_ms + QUERY_MAY_TAKE_MS), delivered=delivered)
 
     def accepted(self, events: Iterable[Event], now_ms: int) -> "Checkpoint":
         """Return the checkpoint after a part of a page was accepted: nothing has been read any further."""
@@ -162,9 +164,9 @@ def first_run(now_ms: int, start_time: timedelta) -> Checkpoint:
     return Checkpoint(Progress(start_ms, 0))
 
 
-def resume_from(date_ms: int) -> Checkpoint:
-    """Return the checkpoint of a collection of which only the date is known."""
-    return Checkpoint(Progress(date_ms, date_ms))
+def resume_from(date_ms: int, query_ms: int | None = None) -> Checkpoint:
+    """Return the checkpoint of a collection of which only the date is known, and perhaps that it queried recently."""
+    return Checkpoint(Progress(date_ms, date_ms, query_ms))
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
@@ -178,7 +180,13 @@ def encode(checkpoint: Checkpoint) -> bytes:
         slots={slot: kept.packed for slot, kept in checkpoint.delivered.slots.items()},
         undated={b64encode(key).decode(): seen for key, seen in checkpoint.delivered.undated.items()},
     )
-    document = {"most_recent_date_seen": date, "events_cache": checkpoint.recent, "collection": stored}
+    # First of all what a file that was cut can still tell.
+    document = {
+        "settled": _iso(progress.settled_ms),
+        "most_recent_date_seen": date,
+        "events_cache": checkpoint.recent,
+        "collection": stored,
+    }
     return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
 
 
@@ -191,7 +199,7 @@ def decode(content: bytes, now_ms: int) -> Checkpoint:
     if not isinstance(document, dict):
         raise BadCheckpoint("it is not a JSON object")
     date = document.get("most_recent_date_seen")
-    date_ms = to_epoch_ms(date)
+    date_ms, settled_ms = to_epoch_ms(date), to_epoch_ms(document.get("settled"))
     collection = document.get("collection")
     if collection is None:
         return _of_earlier_connector(document, date_ms, now_ms)
@@ -200,10 +208,10 @@ def decode(content: bytes, now_ms: int) -> Checkpoint:
         slots = {slot: Slot.unpacked(text) for slot, text in stored.slots.items()}
         undated = {b64decode(key, validate=True): seen for key, seen in stored.undated.items()}
     except (ValidationError, ValueError):
-        raise BadCheckpoint("its collection is damaged", date_ms) from None
+        raise BadCheckpoint("its collection is damaged", settled_ms or date_ms) from None
     progress = stored.progress
     if not 0 <= progress.settled_ms < _LATEST_MS or not 0 <= progress.position_ms < _LATEST_MS:
-        raise BadCheckpoint("its times are impossible", date_ms)
+        raise BadCheckpoint("its times are impossible", settled_ms or date_ms)
     # Nothing is settled in the future: a clock was wrong then, or is now.
     progress = replace(
         progress, settled_ms=min(progress.settled_ms, now_ms), position_ms=min(progress.position_ms, now_ms)
@@ -230,9 +238,13 @@ def _uuids(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _salvaged_date(content: bytes) -> int | None:
-    _, _, rest = content.decode("utf-8", "replace").partition('"most_recent_date_seen"')
-    value = rest.lstrip(": \n\t").partition('"')[2].partition('"')
-    return to_epoch_ms(value[0]) if value[1] else None
+    """Return the date up to which everything was delivered, from what is left of a file; an earlier one's own date."""
+    for name in ("settled", "most_recent_date_seen"):
+        _, _, rest = content.decode("utf-8", "replace").partition(f'"{name}"')
+        value = rest.lstrip(": \n\t").partition('"')[2].partition('"')
+        if value[1]:
+            return to_epoch_ms(value[0])
+    return None
 
 
 def _iso(epoch_ms: int) -> str:

@@ -8,6 +8,7 @@ from typing import cast
 
 import orjson
 
+from . import metrics
 from .client import build_audit_api
 from .client.audit_api import AuditApi
 from .client.retry import RetryPolicy
@@ -62,10 +63,12 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._prepare()
         while self.running:
             try:
-                self._load()
+                if not self._state.is_loaded:
+                    self._load()
                 while True:
                     self._take(self._next_step())
             except Stopping:
+                self._state.save_last()
                 self.log("Stopped; what the intake has accepted is committed", level="info")
             except Exception as error:  # a defect of ours must neither end collection nor spin
                 self._ahead = None
@@ -235,7 +238,9 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._tenant_clock = TenantClock(self.clock)
         self._schedule = Schedule(self.clock.monotonic, configuration.frequency)
         spacing = timedelta(seconds=configuration.frequency)
-        self._report = Report(self.log, self.clock.monotonic, self._tenant_clock, spacing)
+        self._report = Report(self.log, self.clock.monotonic, self._tenant_clock, spacing, self._overlap)
+        self._state = State(CheckpointStore(self.data_path), self._report, self.retry, self.clock.monotonic)
+        metrics.show_common(self, configuration.intake_key)
         self._api = build_audit_api(
             account,
             configuration,
@@ -255,7 +260,6 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 self._failures += 1
                 self._report.unwell("collection", error)
                 self.wait(self.retry.pause(error, self._failures))
-        self._state = State(CheckpointStore(self.data_path), self._report, self.retry, self.clock.monotonic)
         start_time = timedelta(hours=self.configuration.start_time)
         while pause := self._state.load(self._tenant_clock.now_ms(), start_time, self._overlap):
             self.wait(pause)

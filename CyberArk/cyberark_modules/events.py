@@ -7,7 +7,7 @@ numbers beyond 64 bits, lone surrogates and unknown keys reach the intake unchan
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 KEY_BYTES = 12
-# So many events at the end of a page tell how far it reaches; a few of them may be dated wrongly.
+# So many events at the end of a page tell how far it reaches.
 ENDING = 16
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _NIL = "00000000-0000-0000-0000-000000000000"
@@ -54,16 +54,16 @@ class Page:
 class UnreadPage:
     """A page whose events were cut out of the answer, but not read yet."""
 
-    texts: tuple[str, ...]
+    texts: Sequence[msgspec.Raw | str]
     cursor: str | None
 
     def read(self) -> Page:
         """Read its events."""
-        return Page(tuple(map(read_event, self.texts)), self.cursor)
+        return Page(tuple(map(_read_text, self.texts)), self.cursor)
 
     def ending(self) -> Page:
         """Read its last events only: they tell, at once, how far in time it reaches."""
-        return Page(tuple(map(read_event, self.texts[-ENDING:])), self.cursor)
+        return Page(tuple(map(_read_text, self.texts[-ENDING:])), self.cursor)
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -98,14 +98,13 @@ def cut_page(body: bytes) -> UnreadPage:
     """
     try:
         envelope = _decode_envelope(body)
-        texts = [str(raw, "utf-8", "replace") for raw in envelope.data or ()]
-        paging = envelope.paging
+        return UnreadPage(envelope.data or (), _next_cursor(envelope.paging))
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     except (msgspec.DecodeError, RecursionError):
         # One event can make the whole page invalid to a strict parser (a lone surrogate does): cut it by its brackets.
         texts, paging = _cut_page(body.decode("utf-8", "replace"))
-    return UnreadPage(tuple(texts), _next_cursor(paging))
+        return UnreadPage(texts, _next_cursor(paging))
 
 
 def _next_cursor(paging: Any) -> str | None:
@@ -150,6 +149,10 @@ def _cut(text: str, opening: str, closing: str) -> Iterator[str]:
                 break
             return
     raise ValueError("an answer that was cut, or that is not JSON")
+
+
+def _read_text(text: msgspec.Raw | str) -> Event:
+    return read_event(text if isinstance(text, str) else str(text, "utf-8", "replace"))
 
 
 def read_event(text: str) -> Event:

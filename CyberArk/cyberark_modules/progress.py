@@ -20,6 +20,8 @@ RETENTION = timedelta(days=7)
 AHEAD_TOLERANCE_MS = 2_000
 # A head that shows events this recent has been read to its end; the API shows an event a second or two after the fact.
 CAUGHT_UP_MS = 2_500
+# So many dates tell how far a page reaches.
+LAST_DATES = 16
 # A reading of the head need not begin further back than this: what shows up later than that is left to the sweeps.
 HEAD_OVERLAP_MS = 3_000
 # A head that has not come nearer to now than this is behind, or its tenant is quiet.
@@ -36,15 +38,18 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A query that is being read: the cursor to go on with, when it was opened, and the two last places of it.
+    """A query that is being read: the cursor to go on with, when it was opened, and two places to start the head from.
 
-    A cursor behind an event that is dated ahead of the clock is no such place: it would show nothing until that date.
+    `reached` is the last place, `before` the last that is some seconds old. A cursor behind an event that is dated
+    ahead of the clock is no such place: it would show nothing until that date. `last_dates` are those of the last
+    events read.
     """
 
     cursor: str
     opened_ms: int
     before: Mark
     reached: Mark
+    last_dates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +72,27 @@ class Head:
 class _View:
     """What matters of a page: the place behind its events, if there is one, and how far in time it reaches.
 
-    `read_to_ms` is the event time up to which everything has been shown. One event that is dated wrongly must not
-    decide that: of the last three dates the earliest counts.
+    `read_to_ms` is the event time up to which everything has been shown. A few events that are dated wrongly must not
+    decide that: of the last dates, pages before this one included, the earliest counts.
     """
 
     mark: Mark | None
     is_clean: bool
     newest_ms: int
-    read_to_ms: int
+    last_dates: tuple[int, ...]
 
     @classmethod
-    def of(cls, cursor: str, page: Page, now_ms: int) -> "_View":
+    def of(cls, cursor: str, page: Page, now_ms: int, earlier: tuple[int, ...]) -> "_View":
         dates = [event.time_ms for event in page.events if event.time_ms is not None]
         present = [date for date in dates if date <= now_ms + AHEAD_TOLERANCE_MS]
-        read_to_ms = min(present[-3:], default=0)
+        last_dates = (*earlier, *present[-LAST_DATES:])[-LAST_DATES:]
         goes_on = page.events and page.cursor and page.cursor != cursor
-        mark = Mark(page.cursor, read_to_ms) if goes_on and page.cursor else None
-        return cls(mark, len(present) == len(dates), max(present, default=0), read_to_ms)
+        mark = Mark(page.cursor, min(last_dates, default=0)) if goes_on and page.cursor else None
+        return cls(mark, len(present) == len(dates), max(present, default=0), last_dates)
+
+    @property
+    def read_to_ms(self) -> int:
+        return min(self.last_dates, default=0)
 
     @property
     def clean_mark(self) -> Mark | None:
@@ -118,9 +127,12 @@ class Progress:
             kept.append(self.head.start.from_ms)
         return min(kept)
 
-    def opening(self, now_ms: int) -> "Progress":
-        """Return the state to store before a query is opened, so that a restart keeps the spacing of queries."""
-        return replace(self, query_ms=now_ms)
+    def opening(self, latest_ms: int) -> "Progress":
+        """Return the state to store before a query is opened, so that a restart keeps the spacing of queries.
+
+        `latest_ms` is the latest moment at which the API may count it.
+        """
+        return replace(self, query_ms=latest_ms)
 
     def opened(self, cursor: str, since_ms: int, opened_ms: int, now_ms: int) -> "Progress":
         """Return the state with that query to be read, opened at the earliest at `opened_ms`, answered at `now_ms`."""
@@ -144,25 +156,28 @@ class Progress:
 
     def after(self, cursor: str, page: Page, now_ms: int, overlap: timedelta) -> "Progress":
         """Return the state once that page, read at that cursor, is delivered."""
-        view = _View.of(cursor, page, now_ms)
+        is_sweep = self.sweep is not None and cursor == self.sweep.cursor
+        view = _View.of(cursor, page, now_ms, self.sweep.last_dates if self.sweep and is_sweep else ())
         following = replace(self, position_ms=max(self.position_ms, min(view.newest_ms, now_ms)))
         if self.sweep is not None and cursor == self.sweep.cursor:
-            return following._after_sweep(self.sweep, view, overlap)
+            return following._after_sweep(self.sweep, view, overlap, now_ms)
         if self.head is not None and cursor == self.head.cursor:
             return replace(following, head=_after_head(self.head, view, now_ms))
         return following
 
-    def _after_sweep(self, sweep: Sweep, view: _View, overlap: timedelta) -> "Progress":
+    def _after_sweep(self, sweep: Sweep, view: _View, overlap: timedelta, now_ms: int) -> "Progress":
         settled_ms = max(self.settled_ms, min(view.read_to_ms, sweep.opened_ms - _ms(overlap)))
-        before, reached = (sweep.reached, view.clean_mark) if view.clean_mark else (sweep.before, sweep.reached)
+        before, reached = sweep.before, view.clean_mark or sweep.reached
+        if view.newest_ms < now_ms - HEAD_OVERLAP_MS:
+            before = reached
         if view.mark and view.read_to_ms < sweep.opened_ms:
-            going_on = Sweep(view.mark.cursor, sweep.opened_ms, before, reached)
+            going_on = Sweep(view.mark.cursor, sweep.opened_ms, before, reached, view.last_dates)
             return replace(self, settled_ms=settled_ms, sweep=going_on)
         # Over: an empty page, the moment of its opening read past, or no way to go on.
         head = self.head
         if head is None or head.read_to_ms < view.newest_ms:
             read_to_ms = max(view.newest_ms, head.read_to_ms if head else 0)
-            head = Head(before.cursor, before, reached, reached, read_to_ms)
+            head = Head(before.cursor, before, before, reached, read_to_ms)
         return replace(self, settled_ms=settled_ms, sweep=None, head=head)
 
 
@@ -170,7 +185,8 @@ def _after_head(head: Head, view: _View, now_ms: int) -> Head:
     read_to_ms = max(head.read_to_ms, view.newest_ms)
     reached = view.clean_mark or head.reached
     following = head.following
-    if view.clean_mark and following.from_ms < view.clean_mark.from_ms < now_ms - HEAD_OVERLAP_MS:
+    is_old = view.newest_ms < now_ms - HEAD_OVERLAP_MS
+    if view.clean_mark and is_old and following.from_ms < view.clean_mark.from_ms:
         following = view.clean_mark
     if view.mark and view.newest_ms < now_ms - CAUGHT_UP_MS:
         return Head(view.mark.cursor, head.start, following, reached, read_to_ms)

@@ -42,7 +42,7 @@ class Report:
         monotonic: Callable[[], float],
         tenant_clock: TenantClock,
         spacing: timedelta,
-        overlap: timedelta = timedelta(minutes=5),
+        overlap: timedelta,
     ) -> None:
         self._say = say
         self._spacing_s = spacing.total_seconds()
@@ -63,6 +63,7 @@ class Report:
     def loaded(self, checkpoint: Checkpoint, note: str) -> None:
         """Tell where collection goes on from, and what a stop that was too long has cost."""
         progress, now_ms = checkpoint.progress, self._tenant_clock.now_ms()
+        self._since_ms = progress.since_ms(now_ms)
         if note:
             self._say(note, "error")
         self._say(f"Collection goes on from {moment(progress.settled_ms)}", "info")
@@ -162,7 +163,9 @@ class Report:
     def gauges(self, checkpoint: Checkpoint) -> None:
         """Set the gauges."""
         progress = self._progress = checkpoint.progress
-        if progress.sweep is not None and self._open_for_s(progress.sweep) > self._spacing_s:
+        # A query that an earlier process has opened is no measure.
+        measured = progress.sweep if self._token is not None else None
+        if measured is not None and self._open_for_s(measured) > self._spacing_s:
             self._outages.failed(
                 "reading",
                 f"Behind: a query takes longer to read than the {self._spacing_s:.0f} s between two; nothing is lost, "

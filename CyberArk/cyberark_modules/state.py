@@ -26,6 +26,7 @@ class State:
         self, store: CheckpointStore, report: Report, retry: RetryPolicy, monotonic: Callable[[], float]
     ) -> None:
         self.checkpoint: Checkpoint
+        self.is_loaded = False
         self._store = store
         self._report = report
         self._retry = retry
@@ -43,6 +44,7 @@ class State:
             self._report.state_unwell(error, _UNKNOWN)
             return self._retry.pause(error, self._failures)
         self._failures = 0
+        self.is_loaded = True
         self._report.well("state")
         self._report.loaded(self.checkpoint, note)
         return 0.0
@@ -57,6 +59,12 @@ class State:
     def retry(self) -> None:
         """Store what could not be stored before, once its pause is over."""
         if not self._is_stored:
+            self._save()
+
+    def save_last(self) -> None:
+        """Store what is not stored yet, pause or not: the process ends."""
+        if not self._is_stored:
+            self._due = float("-inf")
             self._save()
 
     def _save(self, and_copy: bool = False) -> None:

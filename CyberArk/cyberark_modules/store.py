@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from s3path import S3Path
+from s3path.accessor import configuration_map
 
 from . import checkpoint as codec
 from .checkpoint import BadCheckpoint, Checkpoint
@@ -63,11 +64,13 @@ class CheckpointStore:
         if error.date_ms is not None:
             margin_ms = (overlap + SALVAGE_MARGIN) // timedelta(milliseconds=1)
             since_ms = min(error.date_ms, now_ms) - margin_ms
-            return codec.resume_from(since_ms), (
+            return codec.resume_from(since_ms, now_ms), (
                 f"{found}Collection goes on from its date, less {overlap + SALVAGE_MARGIN}; those events come twice."
             )
-        week = codec.first_run(now_ms, RETENTION)
-        return week, f"{found}All that the Audit API still shows (7 days) is read again, so that nothing is lost."
+        week_ms = now_ms - RETENTION // timedelta(milliseconds=1)
+        return codec.resume_from(
+            week_ms, now_ms
+        ), f"{found}All that the Audit API still shows (7 days) is read again, so that nothing is lost."
 
     def save(self, checkpoint: Checkpoint, and_copy: bool = False) -> int:
         """Write the checkpoint, and its copy if asked, and return its size (bytes). Raises StateUnwritable."""
@@ -95,7 +98,10 @@ class CheckpointStore:
     def _write(path: Path, content: bytes) -> None:
         try:
             if isinstance(path, S3Path):
-                path.write_bytes(content)  # an object is replaced at once
+                # One request, which replaces the object at once; `write_bytes` is a multipart upload in three, each
+                # tried again for minutes by a library of its own.
+                resource, _ = configuration_map.get_configuration(path)
+                resource.Object(path.bucket, path.key).put(Body=content)
             else:
                 _write_file(path, content)
         except Exception as error:  # the storage libraries raise their own errors, not only OSError

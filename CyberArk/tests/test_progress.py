@@ -75,6 +75,14 @@ def test_one_event_dated_too_late_does_not_settle_what_was_not_read() -> None:
     assert progress.settled_ms < NOW - 8_990_000
 
 
+def test_events_dated_too_late_do_not_settle_what_was_not_read_even_on_pages_of_one() -> None:
+    progress = sweeping(NOW - 10_000_000)
+    for number, time in enumerate([NOW - 9_000_000] * 12 + [NOW - 400_000] * 3):
+        assert progress.sweep is not None
+        progress = progress.after(progress.sweep.cursor, page(time, cursor=f"c{number}"), NOW, OVERLAP)
+        assert progress.settled_ms <= NOW - 9_000_000
+
+
 def test_the_position_is_never_in_the_future() -> None:
     progress = sweeping(NOW - 400_000).after("first", page(NOW - 5, NOW + 1500, NOW + 7_200_000), NOW, OVERLAP)
     assert progress.position_ms == NOW

@@ -95,6 +95,8 @@ def drain(
         more = events - accepted
         gained = {key: value - first.get(key, 0.0) for key, value in last.items()}
         prefix = "symphony_module_cyberark_state"
+        if not last[f"{prefix}_write_duration_seconds_count", "written"]:
+            raise RuntimeError("the state was never written:\n" + "\n".join(connector.lines))
         return Drained(
             events=events,
             seconds=account.last_accepted_at - account.query_times[0],

@@ -1,5 +1,6 @@
 """The connector as a simulated process: the real object, in a thread that runs only when it has the turn."""
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,10 @@ from sandbox.simulation.timeline import Killed, ProcessClock, Timeline
 
 T = TypeVar("T")
 Say = Callable[[str, str], None]
+# What the connector says goes to the platform's log only: days of lines on the console would say nothing.
+_SILENT = logging.getLogger("simulation")
+_SILENT.propagate = False
+_SILENT.addHandler(logging.NullHandler())
 
 
 class _Later(Future[T]):
@@ -91,6 +96,7 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         self._events_per_request = events_per_request
         self._executor = self._aside = _Aside(timeline)  # type: ignore[assignment]
         self._attach(self._http_session)
+        self._logger = _SILENT
         # Real time would hide from the platform's log what is said twice within a real minute.
         self._rate_limited_logs = TLRUCache(4096, self.log_ttl, timer=clock.monotonic)
 

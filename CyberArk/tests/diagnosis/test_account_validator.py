@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from diagnosis_cases import ACCOUNT_MISTAKES, EXPECTED, Secrets, log_everything, says
+from diagnosis_cases import ACCOUNT_MISTAKES, EXPECTED, Secrets, log_everything, says, some_now
 
 from cyberark_modules import CyberArkModule
 from cyberark_modules.account_validator import CyberArkAccountValidator
@@ -51,7 +51,9 @@ class Validation:
         return str(last.get("error", ""))
 
 
-@pytest.mark.parametrize("name", ACCOUNT_MISTAKES)
+@pytest.mark.parametrize(
+    "name", some_now(ACCOUNT_MISTAKES, "password", "application-id", "token-type", "identity-silent")
+)
 def test_a_mistake_in_the_account_is_told_in_time_and_without_a_secret(
     name: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from diagnosis_cases import EXPECTED, Secrets, says
+from diagnosis_cases import EXPECTED, Secrets, says, some_now
 from rich.console import Console
 
 from sandbox.check.__main__ import main
@@ -159,7 +159,7 @@ def _read(screen: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize("name", [None, "password", "intake-key", "token-type", "redirect"])
+@pytest.mark.parametrize("name", some_now([None, "password", "intake-key", "token-type", "redirect"], "password"))
 def test_the_process_shows_no_secret(name: str | None, given: Sandbox) -> None:
     options = ["--sandbox", "--break", name] if name else ["--send"]
     ran = subprocess.run([*COMMAND, "--watch", "0", *options], cwd=MODULE, capture_output=True, text=True, check=False)

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from faults.scene import PAGE, Scene
+from sandbox.http import Response, html_response
 
 KILLS = 20
 BACKLOG = 50_000
@@ -14,6 +15,7 @@ def test_kills_at_random_instants_cost_at_most_a_page_each(scene: Scene) -> None
     scene.tenant.add_backlog(BACKLOG, 3000)
     scene.tenant.settings.page_latency = 0.3
     scene.sandbox.sekoia.settings.push_latency = 0.1
+    scene.sandbox.faults.add("intake-refusals", 0.1)
     scene.tenant.produce(20)
     scene.start()
     most_twice = 0
@@ -24,28 +26,44 @@ def test_kills_at_random_instants_cost_at_most_a_page_each(scene: Scene) -> None
         most_twice = max(most_twice, scene.snapshot().doubled - before)
         scene.connector.start()
     scene.tenant.settings.page_latency = 0
+    scene.sandbox.faults.clear()
     scene.until_delivered(within=130)
     scene.judge(twice=KILLS * PAGE, most_a_kill=most_twice)
     assert most_twice <= PAGE
 
 
-@pytest.mark.parametrize("moment", ["fetching", "pushing"])
-def test_a_kill_between_fetch_and_commit_leaves_the_page_to_be_sent_again(scene: Scene, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "answer", "again"),
+    [
+        pytest.param("results", Response(ending="hang"), 0, id="fetching"),
+        pytest.param("intake", Response(ending="hang"), 0, id="pushing"),
+        pytest.param("intake", html_response("Service Unavailable", 503), 0, id="waiting to push again"),
+        pytest.param("intake", None, PAGE, id="waiting for the answer to a push"),
+    ],
+)
+def test_a_kill_between_fetch_and_commit_leaves_the_page_to_be_sent_again(
+    scene: Scene, endpoint: str, answer: Response | None, again: int
+) -> None:
+    """It comes twice only if the intake took it, and was about to say so."""
     scene.tenant.add_backlog(5000, 600)
     scene.tenant.settings.page_latency = 0.1
     scene.start()
     scene.until_accepted(1000)
-    if moment == "fetching":
-        scene.tenant.settings.page_latency = 3
+    if answer is None:
+        scene.sandbox.sekoia.settings.push_latency = 5
     else:
-        scene.sandbox.sekoia.settings.push_latency = 3
+        scene.answer(endpoint, 1, answer)
+    asked = scene.asked(endpoint)
+    scene.until(lambda: scene.asked(endpoint) > asked, 10, "a request")
+    time.sleep(0.3)
     accepted = scene.snapshot().accepted
-    time.sleep(1)
     scene.kill()
-    scene.tenant.settings.page_latency = scene.sandbox.sekoia.settings.push_latency = 0
+    scene.sandbox.faults.clear()
+    scene.sandbox.sekoia.settings.push_latency = 0
     scene.connector.start()
     scene.until_delivered()
-    scene.judge(twice=PAGE, accepted_before=accepted)
+    seen = scene.judge(twice=again, accepted_before=accepted)
+    assert seen.doubled == again
     assert accepted < 5000
 
 

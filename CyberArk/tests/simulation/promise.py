@@ -35,6 +35,7 @@ class Watched:
             **configuration,
         )
         self.chunk_size = int(configuration.get("chunk_size", 500))
+        self.applications: list[str] = configuration.get("application_codes", [])
         self.overlap = timedelta(minutes=configuration.get("overlap", 5)).total_seconds()
         self.accepted: set[int] = set()
         self.keys: set[bytes] = set()
@@ -162,6 +163,7 @@ class Watched:
             if index.times_ms[number] >= oldest_ms
             and index.arrivals[number] <= index.times_ms[number] / 1000 + self.overlap + 0.001
             and number not in index.too_large
+            and (not self.applications or index.factory.kind(number).application in self.applications)
         ]
 
     def _observe(self, service: Service, request: Request, response: Response) -> None:

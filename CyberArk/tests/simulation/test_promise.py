@@ -49,7 +49,11 @@ class Promise(RuleBasedStateMachine):
         backlog: float,
     ) -> None:
         self.watched = Watched(
-            seed, Latency(latency, latency), -(-chunk_size // requests_per_page), chunk_size=chunk_size, overlap=overlap
+            seed,
+            Latency(latency, latency),
+            -(-chunk_size // requests_per_page),
+            chunk_size=chunk_size,
+            overlap=overlap,
         )
         self.watched.__enter__()
         self.rng = random.Random(seed)
@@ -222,7 +226,9 @@ _COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": list(H
 
 
 def test_whatever_happens_every_event_is_delivered_once() -> None:
-    run_state_machine_as_test(Promise, settings=settings(max_examples=60, stateful_step_count=20, derandomize=True, **_COMMON))
+    run_state_machine_as_test(
+        Promise, settings=settings(max_examples=60, stateful_step_count=20, derandomize=True, **_COMMON)
+    )
 
 
 @pytest.mark.long

@@ -1,0 +1,243 @@
+"""Inputs that were invented to break the promise, each by itself, over virtual time."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Protocol
+
+import pytest
+
+from promise import Watched
+from sandbox.faults.fault import Fault
+from sandbox.http import Request, Response, json_response
+from sandbox.simulation import Latency
+
+HOUR, DAY = 3600.0, 86_400.0
+
+
+class Watch(Protocol):
+    def __call__(self, latency: Latency | None = None, **configuration: Any) -> Watched: ...
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    with ExitStack() as stack:
+
+        def enter(latency: Latency | None = None, **configuration: Any) -> Watched:
+            return stack.enter_context(Watched(1, latency, **configuration))
+
+        yield enter
+
+
+class _Spoilt(Fault):
+    """Answers of the Audit API's results, changed by `spoil` where `hits` says so."""
+
+    def __init__(self, share: float) -> None:
+        self._rng = random.Random(1)
+        self._share = share
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        hit = endpoint == "results" and response.status == 200 and self._rng.random() < self._share
+        return replace(json_response({"data": [], "paging": {"cursor": {"cursorRef": None}}})) if hit else response
+
+
+@pytest.mark.parametrize("chunk_size", [7, 500])
+def test_thousands_of_events_at_one_instant_survive_refused_cursors(watch: Watch, chunk_size: int) -> None:
+    watched = watch(chunk_size=chunk_size)
+    tenant = watched.simulation.world.tenant
+    moment = watched.simulation.now - 100
+    for _ in range(4 * chunk_size + 3):
+        tenant.add(time=moment, arrival=moment)
+    watched.simulation.world.faults.add("cursor-refused", 70, duration=400)
+    watched.simulation.start()
+    watched.settle()
+    assert watched.simulation.world.account.snapshot().doubled == 0
+
+
+@pytest.mark.parametrize("step_ms", [1, 200, 999])
+def test_pages_may_end_in_the_middle_of_a_second(watch: Watch, step_ms: int) -> None:
+    """The API's dates are whole seconds, so the query behind such a page shows what was delivered already."""
+    watched = watch(chunk_size=7, overlap=0)
+    for number in range(100):
+        watched.simulation.world.tenant.add(time=watched.simulation.now - 200 + number * step_ms / 1000)
+    watched.simulation.world.faults.add("cursor-null", 0.3)
+    watched.simulation.start()
+    watched.settle(within=2 * HOUR)
+    assert watched.simulation.world.account.snapshot().doubled == 0
+
+
+def test_an_intake_that_is_down_for_longer_than_a_day_loses_nothing(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.tenant.produce(0.05)
+    simulation.start()
+    simulation.run_for(100)
+    simulation.world.faults.add("intake-down", 60, duration=26 * HOUR)
+    simulation.run_for(26 * HOUR)
+    simulation.world.tenant.stop_production()
+    watched.settle()
+    assert simulation.world.account.snapshot().doubled == 0
+    assert simulation.world.account.requests["intake", "503"] < 26 * 70
+
+
+def test_pages_that_come_empty_now_and_then_hide_nothing(watch: Watch) -> None:
+    """Nobody says that the API never answers so; an empty page settles nothing."""
+    watched = watch(chunk_size=20)
+    simulation = watched.simulation
+    simulation.world.tenant.add_backlog(700, 3000)
+    simulation.world.tenant.produce(1)
+    simulation.world.faults.hold(_Spoilt(0.2), duration=900)
+    simulation.start()
+    simulation.run_for(1000)
+    simulation.world.tenant.stop_production()
+    watched.settle()
+    assert simulation.world.account.snapshot().doubled == 0
+
+
+def test_one_event_a_page(watch: Watch) -> None:
+    watched = watch(chunk_size=1)
+    watched.simulation.world.tenant.add_backlog(150, 3000)
+    watched.simulation.world.tenant.produce(0.05)
+    watched.simulation.start()
+    watched.simulation.run_for(HOUR)
+    watched.simulation.world.tenant.stop_production()
+    watched.settle()
+    assert watched.simulation.world.account.snapshot().doubled == 0
+
+
+def test_no_overlap_loses_nothing_that_is_in_time(watch: Watch) -> None:
+    watched = watch(overlap=0, chunk_size=30)
+    tenant = watched.simulation.world.tenant
+    tenant.delays.least = tenant.delays.most = 0.0
+    tenant.produce(3.7)
+    watched.simulation.start()
+    for _ in range(20):
+        watched.simulation.run_for(61)
+        tenant.refuse_cursors()
+        watched.check()
+    tenant.stop_production()
+    watched.settle()
+
+
+def test_a_day_of_overlap_finds_what_comes_a_day_late(watch: Watch) -> None:
+    watched = watch(overlap=1440)
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    tenant.produce(0.01)
+    simulation.start()
+    simulation.run_for(HOUR)
+    for hours in (1, 5, 12, 24):
+        for number in range(20):
+            tenant.add(time=simulation.now + number, arrival=simulation.now + number + hours * HOUR)
+    for _ in range(4):
+        simulation.run_for(600)
+        simulation.kill()
+        simulation.run_for(6 * HOUR)
+        simulation.start()
+        watched.check()
+    tenant.stop_production()
+    watched.settle()
+
+
+def test_events_of_the_future_at_the_end_of_the_stream_hide_no_others(watch: Watch) -> None:
+    """A cursor behind an event that is dated an hour ahead shows nothing until then."""
+    watched = watch(chunk_size=50)
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    tenant.produce(2)
+    simulation.start()
+    simulation.run_for(200)
+    for number in range(120):
+        ahead = simulation.now + HOUR + number
+        text = f'{{"uuid":"01234567-89ab-4cde-8f01-{number:012x}","timestamp":{int(ahead * 1000)}}}'
+        tenant.add(text, time=ahead, arrival=simulation.now + number / 10)
+    simulation.run_for(120)
+    simulation.world.account.forget_delays()
+    simulation.run_for(0.5 * HOUR)
+    lag = simulation.world.account.snapshot().lag
+    assert lag["p95"] < 20, lag
+    tenant.produce(0.1)
+    simulation.run_for(HOUR)
+    tenant.stop_production()
+    watched.settle()
+    assert simulation.world.account.snapshot().doubled == 0
+
+
+def test_a_filter_leaves_nothing_else_out(watch: Watch) -> None:
+    watched = watch(chunk_size=20, application_codes=["PAM"])
+    simulation = watched.simulation
+    simulation.world.tenant.add_backlog(400, 3000)
+    simulation.world.tenant.produce(2)
+    simulation.start()
+    for _ in range(5):
+        simulation.run_for(130, restart=True)
+        simulation.kill()
+        simulation.world.tenant.refuse_cursors()
+    simulation.world.tenant.stop_production()
+    watched.settle()
+    index = simulation.world.account.index
+    assert watched.accepted
+    assert all(b'"applicationCode":"PAM"' in index.text(number) for number in watched.accepted)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it is opened", "once it is opened"])
+def test_a_kill_between_a_query_s_intent_and_its_cursor_keeps_the_minute(watch: Watch, after: bool) -> None:
+    watched = watch(Latency(0.5, 0.5))
+    simulation = watched.simulation
+    simulation.world.tenant.produce(1)
+    simulation.network.kill_at_request(1, "audit", after=after)
+    simulation.start()
+    for _ in range(20):
+        simulation.run_for(7, restart=True)
+        if simulation.kills % 2:
+            simulation.network.kill_at_request(2, "audit", after=after)
+        watched.check()
+    simulation.network.forget_kill()
+    simulation.world.tenant.stop_production()
+    watched.settle()
+
+
+@pytest.mark.parametrize("point", ["before", "unfinished", "after"])
+def test_a_kill_at_any_write_of_the_state_costs_a_page_at_most(watch: Watch, point: Any) -> None:
+    watched = watch(chunk_size=40)
+    simulation = watched.simulation
+    simulation.world.tenant.add_backlog(300, 3000)
+    simulation.world.tenant.produce(1)
+    for number in range(1, 12):
+        simulation.folder.kill_at_write(number, point)
+        simulation.run_for(65, restart=True)
+        watched.check()
+    simulation.folder.forget_kill()
+    simulation.world.tenant.stop_production()
+    watched.settle()
+    assert simulation.kills >= 5
+
+
+def test_nine_days_off_cost_what_the_api_no_longer_shows_and_it_is_said(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.tenant.produce(0.005)
+    simulation.start()
+    simulation.run_for(HOUR)
+    simulation.stop()
+    simulation.run_for(9 * DAY)
+    simulation.start()
+    simulation.run_for(300)
+    assert any("The connector was off since" in message for message in simulation.said("error"))
+    simulation.world.tenant.stop_production()
+    watched.settle()
+    assert simulation.world.account.snapshot().doubled == 0
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.tenant.produce(1)
+    simulation.start()
+    for jump in (HOUR, -HOUR, 0.0, 30 * DAY, -30 * DAY, 0.0):
+        simulation.wall_offset = jump
+        simulation.run_for(100)
+        watched.check()
+        simulation.kill()
+        simulation.run_for(100, restart=True)
+    simulation.world.tenant.stop_production()
+    watched.settle()
