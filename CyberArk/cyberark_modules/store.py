@@ -5,8 +5,7 @@ from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 
-from s3path import S3Path
-from s3path.accessor import configuration_map
+from s3path import S3Path, configuration_map
 
 from . import checkpoint as codec
 from .checkpoint import BadCheckpoint, Checkpoint

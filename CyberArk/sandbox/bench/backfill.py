@@ -8,7 +8,7 @@ from sandbox.server import Sandbox
 PAGE_SECONDS = 0.3
 PUSH_SECONDS = 0.15
 _SIZES = (500, 1000)
-_SEQUENTIAL_PAGES, _SEQUENTIAL_PAGES_QUICK = 40, 10
+_SEQUENTIAL_PAGES, _SEQUENTIAL_PAGES_QUICK = 30, 10
 
 
 def measure(is_quick: bool) -> tuple[Section, dict[int, Drained]]:

@@ -31,7 +31,7 @@ def measure(is_quick: bool, backfills: dict[int, Drained]) -> Section:
     runs = {f"disk, {size} a page": run for size, run in backfills.items()}
     with _s3() as variables:
         runs["S3, 500 a page"] = drain(
-            10_000 if is_quick else 50_000,
+            10_000 if is_quick else 30_000,
             page_latency=PAGE_SECONDS,
             push_latency=PUSH_SECONDS,
             variables=variables,

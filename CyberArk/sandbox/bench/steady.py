@@ -15,7 +15,7 @@ from sandbox.simulation import Scenario, simulate
 
 Figures = dict[str, Any]
 _LATENCY = {"page_latency": 0.3, "push_latency": 0.15}
-_RATES: dict[float, float] = {1: 3600, 20: 1800, 100: 900, 500: 1200}
+_RATES: dict[float, float] = {1: 3600, 20: 1800, 100: 900, 500: 900}
 _RATES_QUICK: dict[float, float] = {1: 900, 20: 600, 100: 240}
 
 
