@@ -109,6 +109,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
             page = self.call(lambda: self._api.fetch_unread(step.cursor))
         self._failures = self._cursors_lost = 0
         self._mended("collection")
+        if not self._schedule.pace:
+            self._mended("pace")
         return page
 
     def _mended(self, name: str) -> None:
@@ -191,21 +193,21 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._failures += 1
         if isinstance(error, QueryLost) and isinstance(step, ReadPage):
             self._cursors_lost += 1
-            self._drop(step)
+            self._drop(step, "The Audit API refused a cursor")
             if self._cursors_lost > 1:
                 self._report.unwell("collection", error)
             return
-        self._report.unwell("collection", error)
+        self._report.unwell("pace" if isinstance(error, Throttled) else "collection", error)
         if isinstance(step, ReadPage) and self._failures >= CURSOR_GIVEN_UP_AFTER:
-            self._drop(step)
+            self._drop(step, "A cursor keeps failing")
         if isinstance(error, Throttled):
             self._schedule.throttled(error)
         self._schedule.hold(self.retry.pause(error, self._failures))
 
-    def _drop(self, step: ReadPage) -> None:
+    def _drop(self, step: ReadPage, reason: str) -> None:
         """Give a cursor up: the next query starts from what is settled, so nothing but time is lost with it."""
         self._state.adopt(replace(self._state.checkpoint, progress=self._progress.without(step.cursor)))
-        self.log("A cursor was given up; the next query reads on from there", level="info")
+        self.log(f"{reason}; the next query reads on from there", level="info")
 
     @property
     def _progress(self) -> Progress:

@@ -67,7 +67,7 @@ class Schedule:
         self._sweeps_turn = False
         self._head_silent_ms = 0
         self._head_missed = 0
-        self.pace = 0.0
+        self.pace = self._eased_from = 0.0
         self._accepted_at = self._quick_at = float("-inf")
         self._accepted = 0
 
@@ -149,10 +149,15 @@ class Schedule:
     def throttled(self, error: Throttled) -> None:
         """Slow down to what the API accepts: it has refused a page as too early."""
         now = self._monotonic()
-        if now - self._quick_at > PACE_NOT_YET_S:
-            asked = now - self._accepted_at + error.retry_after if error.retry_after else 0.0
-            self.pace = min(PACE_SLOWEST_S, max(PACE_FIRST_S, 3 * self.pace, asked))
-            self._accepted = 0
+        if now - self._quick_at <= PACE_NOT_YET_S:
+            return
+        if error.retry_after:
+            wanted = now - self._accepted_at + error.retry_after
+        else:
+            # Just eased too far: back to what was accepted.
+            wanted = self._eased_from or max(PACE_FIRST_S, 3 * self.pace)
+        self.pace = min(PACE_SLOWEST_S, max(wanted, PACE_NONE_BELOW_S))
+        self._eased_from, self._accepted = 0.0, 0
 
     def _call_accepted(self) -> None:
         now = self._monotonic()
@@ -161,6 +166,6 @@ class Schedule:
         self._accepted_at = now
         self._accepted += 1
         if self.pace and self._accepted >= PACE_EASED_AFTER:
-            self.pace, self._accepted = self.pace * 0.8, 0
+            self._eased_from, self.pace, self._accepted = self.pace, self.pace * 0.8, 0
             if self.pace < PACE_NONE_BELOW_S:
                 self.pace = 0.0

@@ -7,7 +7,6 @@ import socket
 import ssl
 import tempfile
 import threading
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -194,9 +193,15 @@ def _make_request(
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now, below those that outgoing connections take theirs from."""
-    for port in random.sample(range(20_000, 32_000), 1000):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no port is free")
+    """A port of this machine that nobody listens on now.
+
+    Below the range that the system gives to outgoing connections, one of which could take it at any moment.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port

@@ -6,14 +6,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
 from sandbox.bench import backfill, cost, life, memory, state, steady
-from sandbox.bench.figures import Figure, Section
-from sandbox.bench.page import verdict, write
+from sandbox.bench.figures import Section
+from sandbox.bench.page import verdicts, write
 from sandbox.process import MODULE_ROOT
+
+T = TypeVar("T")
 
 _PAGE = MODULE_ROOT.parent / "docs" / "benchmarks.md"
 
@@ -27,11 +30,13 @@ def main(argv: list[str]) -> int:
     seconds = time.monotonic() - began
     page = options.output or (Path(tempfile.gettempdir()) / "benchmarks.md" if options.quick else _PAGE)
     write(page, sections, seconds, options.quick)
-    figures = [figure for section in sections for figure in section.figures]
-    _print(figures, console)
-    missed = [figure for figure in figures if not figure.met and (figure.bound.robust or not options.quick)]
+    found = verdicts(sections, options.quick)
+    table = Table(*found.columns, title="Benchmarks")
+    for row in found.rows:
+        table.add_row(*row, style="red" if row[-1] == "MISSED" else None)
+    console.print(table)
     console.print(f"\n{seconds:.0f} s; the page is {page}")
-    return 1 if missed else 0
+    return int(any(row[-1] == "MISSED" for row in found.rows))
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
@@ -48,31 +53,18 @@ def _options(argv: list[str]) -> argparse.Namespace:
 
 
 def _measure(is_quick: bool, console: Console) -> list[Section]:
-    def timed(name: str, measure: Callable[[], Section]) -> Section:
+    def timed(name: str, measure: Callable[[], T]) -> T:
         began = time.monotonic()
-        section = measure()
+        measured = measure()
         console.print(f"{name:<12} {time.monotonic() - began:5.0f} s")
-        return section
+        return measured
 
-    began = time.monotonic()
-    throughput, runs = backfill.measure(is_quick)
-    console.print(f"{'throughput':<12} {time.monotonic() - began:5.0f} s")
-    return [
-        throughput,
-        timed("CPU time", lambda: cost.measure(is_quick)),
-        timed("memory", lambda: memory.measure(is_quick)),
-        timed("steady state", lambda: steady.measure(is_quick)),
-        timed("state", lambda: state.measure(is_quick, runs)),
-        timed("life", lambda: life.measure(is_quick)),
-    ]
-
-
-def _print(figures: list[Figure], console: Console) -> None:
-    table = Table("What", "Bound", "Measured", "Verdict", title="Benchmarks")
-    for figure in figures:
-        style = "green" if figure.met else "red"
-        table.add_row(figure.name, figure.asked, figure.shown, f"[{style}]{verdict(figure)}[/]")
-    console.print(table)
+    throughput, backfills = timed("throughput", lambda: backfill.measure(is_quick))
+    cpu = timed("CPU time", lambda: cost.measure(is_quick))
+    size, longest = timed("memory", lambda: memory.measure(is_quick))
+    lag = timed("steady state", lambda: steady.measure(is_quick))
+    written = timed("state", lambda: state.measure(is_quick, backfills, longest))
+    return [throughput, cpu, size, lag, written, timed("life", lambda: life.measure(is_quick))]
 
 
 if __name__ == "__main__":

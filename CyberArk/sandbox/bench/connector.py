@@ -74,14 +74,21 @@ def drain(
     page_latency: float = 0.0,
     push_latency: float = 0.0,
     span_seconds: float = BACKLOG_SPAN_SECONDS,
+    event_bytes: int = 0,
     variables: Mapping[str, str] | None = None,
 ) -> Drained:
-    """Deliver a backlog from a first run on, over TLS, and check that nothing is lost or comes twice."""
+    """Deliver a backlog from a first run on, over TLS, and check that nothing is lost or comes twice.
+
+    The events are realistic ones, of about a kilobyte, or of `event_bytes` each.
+    """
     with working_folder() as folder, Sandbox() as sandbox:
         sandbox.tenant.settings.page_limit = chunk_size
         sandbox.tenant.settings.page_latency = page_latency
         sandbox.sekoia.settings.push_latency = push_latency
-        sandbox.tenant.add_backlog(events, span_seconds)
+        if event_bytes:
+            _add_large(sandbox, events, span_seconds, event_bytes)
+        else:
+            sandbox.tenant.add_backlog(events, span_seconds)
         options = {"chunk_size": chunk_size, "start_time": WEEK_HOURS}
         with MeasuredProcess(sandbox, folder / "state", variables=variables, **options) as connector:
             accepted, first = _scrape_at(1, sandbox, connector)
@@ -112,6 +119,14 @@ def drain(
             results_answered=snapshot.requests["results", "200"],
             output=list(connector.lines),
         )
+
+
+def _add_large(sandbox: Sandbox, events: int, span_seconds: float, size: int) -> None:
+    start = sandbox.clock() - span_seconds
+    for number in range(events):
+        time_s = start + number * span_seconds / events
+        uuid = f"00000000-0000-4000-8000-{number:012x}"
+        sandbox.tenant.add(f'{{"uuid":"{uuid}","timestamp":{int(time_s * 1000)},"message":"{"x" * size}"}}', time_s)
 
 
 def _scrape_at(

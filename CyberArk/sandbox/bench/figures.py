@@ -29,6 +29,11 @@ class Figure:
     def met(self) -> bool:
         return self.bound.holds(self.value)
 
+    def verdict(self, is_quick: bool) -> str:
+        if self.met:
+            return "PASS"
+        return "MISSED" if self.bound.robust or not is_quick else "too short to tell"
+
     @property
     def shown(self) -> str:
         return self.form.format(self.value)

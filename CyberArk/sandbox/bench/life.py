@@ -24,7 +24,7 @@ def measure(is_quick: bool) -> Section:
         "once, without waiting for the minute. Stopping is from SIGTERM to the end of the process: while it waits, "
         "and while a push that takes ten seconds is under way.",
     )
-    lives = [_life() for _ in range(2 if is_quick else 3)]
+    lives = [_life() for _ in range(1 if is_quick else 3)]
     figures = {name: median(life[name] for life in lives) for name in lives[0]}
     bounds = {
         "started: first request": Bound(5.0),

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import fill
 
 from sandbox.bench.chart import draw
-from sandbox.bench.figures import Figure, Section, Table
+from sandbox.bench.figures import Section, Table
 
 _WIDTH = 119
 _INTRODUCTION = """\
@@ -32,20 +32,16 @@ def write(page: Path, sections: Sequence[Section], seconds: float, is_quick: boo
     page.write_text("\n".join(_page(sections, seconds, is_quick)) + "\n", encoding="utf-8")
 
 
-def verdicts(sections: Sequence[Section]) -> Table:
-    """Every figure that has a bound."""
+def verdicts(sections: Sequence[Section], is_quick: bool) -> Table:
+    """Every figure, with its bound."""
     return Table(
         ("What", "Bound", "Measured", "Verdict"),
         [
-            (figure.name, figure.asked, figure.shown, verdict(figure))
+            (figure.name, figure.asked, figure.shown, figure.verdict(is_quick))
             for section in sections
             for figure in section.figures
         ],
     )
-
-
-def verdict(figure: Figure) -> str:
-    return "PASS" if figure.met else "MISSED"
 
 
 def _page(sections: Sequence[Section], seconds: float, is_quick: bool) -> Iterator[str]:
@@ -53,7 +49,7 @@ def _page(sections: Sequence[Section], seconds: float, is_quick: bool) -> Iterat
     kind = "A quick run" if is_quick else "This run"
     yield _wrapped(f"{kind} took {seconds:.0f} s on {_machine()}.")
     yield ""
-    yield from _table(verdicts(sections))
+    yield from _table(verdicts(sections, is_quick))
     for section in sections:
         yield f"\n## {section.title}\n\n{_wrapped(section.text)}\n"
         for chart in section.charts:

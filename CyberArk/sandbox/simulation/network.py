@@ -103,7 +103,7 @@ class Network(BaseAdapter):
         answer.status_code = response.status
         answer.headers = CaseInsensitiveDict(response.headers)
         answer._content = response.body
-        answer._content_consumed = True
+        answer._content_consumed = True  # type: ignore[attr-defined]
         answer.url = request.url or ""
         answer.request = request
         return answer

@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as StillWaiting
 from contextlib import contextmanager
@@ -130,7 +130,7 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         self._timeline.advance_to(self._aside.idle_at)
         return receipt
 
-    def _chunk_events(self, events: Any) -> Iterator[list[Any]]:
+    def _chunk_events(self, events: Any) -> Generator[list[Any], None, None]:
         for chunk in super()._chunk_events(events):
             for start in range(0, len(chunk), self._events_per_request):
                 yield chunk[start : start + self._events_per_request]

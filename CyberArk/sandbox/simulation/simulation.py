@@ -123,8 +123,8 @@ class Simulation:
         while self.timeline.now < end:
             if self._process is not None and self._process.running:
                 self._process.resume()
-                if not self._process.running:
-                    self._note_end()
+                if not self._process.running:  # resuming may end it
+                    self._note_end()  # type: ignore[unreachable]
             elif restart:
                 self.start()
             else:

@@ -1,5 +1,6 @@
 """The promise, checked from outside: what the API showed, what the intake accepted, and what the state file claims."""
 
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ from cyberark_modules.checkpoint import Checkpoint, decode
 from cyberark_modules.events import read_event
 from sandbox.account import RETENTION_SECONDS
 from sandbox.audit import CREATE_QUERY
-from sandbox.http import Request, Response
+from sandbox.faults.fault import Fault
+from sandbox.http import Request, Response, json_response
 from sandbox.simulation import Latency, Simulation
 from sandbox.world import Service
 
@@ -17,6 +19,18 @@ STATE, COPY = "context.json", "context.previous.json"
 QUERY_SPACING_S = 60.0
 # The longest pause before what could not be stored is tried again.
 STORED_AGAIN_WITHIN_S = 62.0
+
+
+class EmptyPages(Fault):
+    """Pages that come empty although there is more: no end, whatever they look like."""
+
+    def __init__(self, share: float) -> None:
+        self._rng = random.Random(1)
+        self._share = share
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        hit = endpoint == "results" and response.status == 200 and self._rng.random() < self._share
+        return json_response({"data": [], "paging": {"cursor": {"cursorRef": None}}}) if hit else response
 
 
 class Watched:
@@ -189,6 +203,7 @@ class Watched:
     def _ended(self, was_killed: bool) -> None:
         if was_killed or self._is_unwell:
             self.may_double += self.unsaved
+        self._taken_when_stored[STATE] = self._taken
         if self._is_unwell:
             # What could not be stored cannot be known by the next process.
             self._last_query = float("-inf")

@@ -1,16 +1,12 @@
 """Inputs that were invented to break the promise, each by itself, over virtual time."""
 
-import random
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
+from promise import EmptyPages, Watched
 
-from promise import Watched
-from sandbox.faults.fault import Fault
-from sandbox.http import Request, Response, json_response
 from sandbox.simulation import Latency
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -28,18 +24,6 @@ def watch() -> Iterator[Watch]:
             return stack.enter_context(Watched(1, latency, **configuration))
 
         yield enter
-
-
-class _Spoilt(Fault):
-    """Answers of the Audit API's results, changed by `spoil` where `hits` says so."""
-
-    def __init__(self, share: float) -> None:
-        self._rng = random.Random(1)
-        self._share = share
-
-    def after(self, endpoint: str, request: Request, response: Response) -> Response:
-        hit = endpoint == "results" and response.status == 200 and self._rng.random() < self._share
-        return replace(json_response({"data": [], "paging": {"cursor": {"cursorRef": None}}})) if hit else response
 
 
 @pytest.mark.parametrize("chunk_size", [7, 500])
@@ -87,7 +71,7 @@ def test_pages_that_come_empty_now_and_then_hide_nothing(watch: Watch) -> None:
     simulation = watched.simulation
     simulation.world.tenant.add_backlog(700, 3000)
     simulation.world.tenant.produce(1)
-    simulation.world.faults.hold(_Spoilt(0.2), duration=900)
+    simulation.world.faults.hold(EmptyPages(0.2), duration=900)
     simulation.start()
     simulation.run_for(1000)
     simulation.world.tenant.stop_production()
