@@ -25,6 +25,7 @@ _LATEST_MS = 4_102_444_800_000  # the year 2100
 # The API shows an event for seven days, so one without a usable date can come back for as long.
 UNDATED_KEPT_MS = (RETENTION + timedelta(days=1)) // timedelta(milliseconds=1)
 UNDATED_MANY = 50_000
+UNDATED_UNSEEN_MS = 3_600_000
 
 
 class BadCheckpoint(ValueError):
@@ -103,13 +104,15 @@ class Delivered:
         slots = {slot: kept for slot, kept in self.slots.items() if slot >= shown_from_ms // SLOT_MS}
         return Delivered(slots, self.undated)
 
-    def without_unseen(self, last_query_ms: int, now_ms: int) -> "Delivered":
+    def without_unseen(self, now_ms: int) -> "Delivered":
         """Return the set without undated ones that the API shows no more.
 
-        That is those not seen for longer than it keeps events; and of a great many, those that the last query has not
-        shown either.
+        That is those not seen for longer than it keeps events; and of a great many, those not seen for an hour while
+        others were: a time without any answer does not count.
         """
-        since_ms = now_ms - UNDATED_KEPT_MS if len(self.undated) <= UNDATED_MANY else last_query_ms
+        since_ms = now_ms - UNDATED_KEPT_MS
+        if len(self.undated) > UNDATED_MANY:
+            since_ms = max(self.undated.values()) - UNDATED_UNSEEN_MS
         if all(seen_ms >= since_ms for seen_ms in self.undated.values()):
             return self
         return replace(self, undated={key: seen_ms for key, seen_ms in self.undated.items() if seen_ms >= since_ms})
@@ -129,7 +132,7 @@ class Checkpoint:
 
     def opening(self, now_ms: int) -> "Checkpoint":
         """Return the checkpoint to store before a query is opened."""
-        delivered = self.delivered.without_unseen(self.progress.query_ms or 0, now_ms)
+        delivered = self.delivered.without_unseen(now_ms)
         return replace(self, progress=self.progress.opening(now_ms + QUERY_MAY_TAKE_MS), delivered=delivered)
 
     def accepted(self, events: Iterable[Event], now_ms: int) -> "Checkpoint":

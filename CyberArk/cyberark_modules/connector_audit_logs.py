@@ -24,6 +24,7 @@ from .schedule import OpenQuery, Pause, ReadPage, Schedule, Step
 from .state import State
 from .store import CheckpointStore
 
+ASKED_WITHIN_S = 0.002
 # A page that fails so often may do so for ever; the next query finds its events by another cursor.
 CURSOR_GIVEN_UP_AFTER = 12
 
@@ -124,6 +125,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
         ahead = self._schedule.next_step(likely)
         if isinstance(ahead, ReadPage):
             self._ahead = _Ahead(ahead, self.in_background(lambda: self._api.fetch_unread(ahead.cursor)))
+            # Let the request leave: while this thread reads the page, the other gets the interpreter every 5 ms only.
+            self.clock.wait(self._stop_event, ASKED_WITHIN_S)
 
     def _drop_delivered(self, page: Page) -> tuple[Event, ...]:
         delivered = self._state.checkpoint.delivered
