@@ -89,6 +89,7 @@ def test_a_damaged_state_is_set_aside_and_said_and_loses_nothing(scene: Scene, h
     assert scene.said("ERROR", "The stored state cannot be used", aside[0].name) == 1
 
 
+@pytest.mark.long
 def test_a_damaged_state_of_long_ago_is_no_first_run(scene: Scene) -> None:
     """The form asks for one hour of history at the first run; what was missed for a day is read all the same."""
     at_work(scene)

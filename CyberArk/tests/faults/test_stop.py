@@ -89,7 +89,7 @@ def test_it_stops_within_ten_seconds_whatever_it_is_at(scene: Scene, busy: Calla
     assert stopped < ALWAYS_S
 
 
-@pytest.mark.parametrize("endpoint", ["token", "query", "secrets"])
+@pytest.mark.parametrize("endpoint", ["token", pytest.param("query", marks=pytest.mark.long), "secrets"])
 def test_it_stops_within_ten_seconds_while_it_starts(scene: Scene, endpoint: str) -> None:
     scene.tenant.add_backlog(1000, 600)
     scene.answer(endpoint, 1, HANGS)
