@@ -136,10 +136,10 @@ class Adversary(RuleBasedStateMachine):
 
     @rule(then=SPANS)
     def has_malformed_events(self, then: float) -> None:
-        for text in malformed_events(self.simulation.now, self.rng).values():
-            if len(text) < 10_000:
-                self.tenant.add(text)
-                self._have_good_ones()
+        texts = sorted(malformed_events(self.simulation.now, self.rng).values(), key=len)
+        for text in self.rng.sample([text for text in texts if len(text) < 10_000], 6):
+            self.tenant.add(text)
+            self._have_good_ones()
         self.passes(then)
 
     def _have_good_ones(self) -> None:
