@@ -12,6 +12,16 @@ from faults.table import pytest_terminal_summary
 __all__ = ["pytest_terminal_summary", "scene"]
 
 DEFAULT_SEED = 20_260_131
+# These run every time; the others, which wait for minutes of the API's pace together, with the long ones.
+EVERY_TIME = {"test_kill", "test_malformed", "test_intake", "test_delivery_page"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `./dev test --long` what would make every run take minutes more."""
+    for item in items:
+        if item.path.parent.name == "faults" and item.path.stem not in EVERY_TIME:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture
