@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from faults.table import pytest_terminal_summary
 from hypothesis import settings
 
 from sandbox.server import Sandbox
+
+__all__ = ["pytest_terminal_summary", "sandbox"]
 
 # Real files and sockets answer when they answer; a failure prints the example that made it.
 settings.register_profile("module", deadline=None, print_blob=True)

@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 from faults.scene import FIGURES, Scene
-from faults.table import pytest_terminal_summary
-
-__all__ = ["pytest_terminal_summary", "scene"]
 
 DEFAULT_SEED = 20_260_131
 # These run every time; the others, which wait for minutes of the API's pace together, with the long ones.

@@ -83,7 +83,9 @@ def test_refusals_and_resets_at_random_cost_nothing(scene: Scene, fault: str) ->
     assert failed
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 429])
+@pytest.mark.parametrize(
+    "status", [400, 401, *(pytest.param(status, marks=pytest.mark.long) for status in (403, 404, 408, 429))]
+)
 def test_a_client_error_for_a_while_is_no_acceptance(scene: Scene, status: int) -> None:
     at_work(scene, shortened=True)
     scene.answer("intake", 1, json_response({"message": "refused"}, status))

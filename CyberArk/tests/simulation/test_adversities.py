@@ -123,6 +123,7 @@ def test_a_day_of_overlap_finds_what_comes_a_day_late(watch: Watch) -> None:
     watched.settle()
 
 
+@pytest.mark.long
 def test_events_of_the_future_at_the_end_of_the_stream_hide_no_others(watch: Watch) -> None:
     """A cursor behind an event that is dated an hour ahead shows nothing until then."""
     watched = watch(chunk_size=50)

@@ -11,7 +11,7 @@ def kept(figures: Figures) -> Figures:
     return figures
 
 
-@pytest.mark.parametrize("page_latency", [0.05, 0.3])
+@pytest.mark.parametrize("page_latency", [pytest.param(0.05, marks=pytest.mark.long), 0.3])
 def test_twenty_events_a_second_wait_seconds_for_few_requests(page_latency: float) -> None:
     figures = kept(simulate(Scenario(20, page_latency=page_latency)))
     assert figures.lag["p50"] <= 7, figures
@@ -20,14 +20,14 @@ def test_twenty_events_a_second_wait_seconds_for_few_requests(page_latency: floa
     assert figures.requests_per_minute["query"] <= 1, figures
 
 
-@pytest.mark.parametrize("page_latency", [0.05, 0.3])
+@pytest.mark.parametrize("page_latency", [0.05, pytest.param(0.3, marks=pytest.mark.long)])
 def test_a_hundred_events_a_second_wait_seconds(page_latency: float) -> None:
     figures = kept(simulate(Scenario(100, seconds=240, page_latency=page_latency)))
     assert figures.lag["p50"] <= 7, figures
     assert figures.lag["p95"] <= 14, figures
 
 
-@pytest.mark.parametrize("rate", [1, 20])
+@pytest.mark.parametrize("rate", [1, pytest.param(20, marks=pytest.mark.long)])
 def test_where_a_cursor_shows_nothing_new_events_wait_for_the_minute(rate: float) -> None:
     figures = kept(simulate(Scenario(rate, seconds=1200, tenant={"cursor_ceiling": True})))
     assert figures.lag["p95"] < 70, figures
@@ -45,7 +45,10 @@ def test_one_call_a_minute_of_any_kind_loses_nothing(retry_after: str) -> None:
     assert figures.lag["p95"] < 300, figures
 
 
-@pytest.mark.parametrize(("spacing", "p95"), [(5.0, 60), (15.0, 120), (30.0, 300)])
+@pytest.mark.parametrize(
+    ("spacing", "p95"),
+    [pytest.param(5.0, 60, marks=pytest.mark.long), (15.0, 120), pytest.param(30.0, 300, marks=pytest.mark.long)],
+)
 def test_pages_that_may_only_be_asked_for_now_and_then_lose_nothing(spacing: float, p95: float) -> None:
     figures = kept(simulate(Scenario(2, seconds=3600, tenant={"results_spacing": spacing})))
     assert figures.refused_per_minute.get("results", 0) <= figures.requests_per_minute["results"], figures
