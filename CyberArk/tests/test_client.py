@@ -226,7 +226,8 @@ def test_a_second_query_within_the_minute_is_throttled(client: Client) -> None:
 def test_what_time_mends_is_tried_later(
     sandbox: Sandbox, client: Client, endpoint: str, answer: Response, signs: tuple[Sign, ...]
 ) -> None:
-    client.transport.timeouts = (2.0, 0.3)
+    if answer.ending == "hang":
+        client.transport.timeouts = (5.0, 0.5)
     sandbox.faults.hold(Answers(endpoint, lambda _: answer))
     with pytest.raises(TryLater) as raised:
         client.api.fetch_page("any") if endpoint != "query" else client.open()

@@ -5,6 +5,8 @@ from adversary import Adversary
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 # An example that makes pages of events or an outage of hours is large and slow by nature.
 COMMON = settings(deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
 
@@ -14,7 +16,7 @@ def test_whatever_happens_every_event_is_delivered_once() -> None:
     quick = settings(
         COMMON, max_examples=20, stateful_step_count=15, derandomize=True, phases=[Phase.generate], database=None
     )
-    run_state_machine_as_test(Adversary, settings=quick)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Adversary, settings=quick)
 
 
 @pytest.mark.long
@@ -22,4 +24,4 @@ def test_whatever_happens_every_event_is_delivered_once() -> None:
 def test_whatever_happens_in_another_order_every_event_is_delivered_once() -> None:
     """Other examples each time; a failing one is made smaller, which takes minutes, and is kept for the next time."""
     deep = settings(COMMON, max_examples=300, stateful_step_count=30)
-    run_state_machine_as_test(Adversary, settings=deep)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Adversary, settings=deep)
