@@ -133,6 +133,11 @@ def entries(value: object) -> list[str]:
     return list(dict.fromkeys(text for entry in found if (text := EDGES.sub("", entry or ""))))
 
 
+def codes(value: object) -> list[str]:
+    """Clean a list of codes: no code holds a comma, so several typed into one box are several."""
+    return entries(",".join(entries(value)))
+
+
 def draw_form(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """Turn the JSON Schema that Pydantic derives from a model into the form that the platform draws.
 

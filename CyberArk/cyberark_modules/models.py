@@ -20,6 +20,7 @@ from .inputs import (
     NearestWholeNumber,
     Text,
     WholeNumber,
+    codes,
     draw_form,
     entries,
 )
@@ -171,7 +172,7 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
             "connectors ask for 500; a tenant may refuse more."
         ),
     )
-    application_codes: Annotated[list[str], BeforeValidator(entries)] = Field(
+    application_codes: Annotated[list[str], BeforeValidator(codes)] = Field(
         default=[],
         title="Only these applications",
         description=(
@@ -181,7 +182,7 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         ),
         examples=[["IDP", "PAM"]],
     )
-    audit_types: Annotated[list[str], BeforeValidator(entries)] = Field(
+    audit_types: Annotated[list[str], BeforeValidator(codes)] = Field(
         default=[],
         title="Only these audit types",
         description=(

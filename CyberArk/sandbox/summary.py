@@ -60,7 +60,8 @@ def print_summary(account: Account, verdict: Verdict, connector: ConnectorProces
             print(f"  {text[:300]}")
         print("The connector's last lines:", *list(connector.lines)[-_SHOWN_LINES:], sep="\n  ")
         return 1
-    console.print("[bold green]✓[/] everything made was delivered, nothing twice")
+    twice = f"{snapshot.doubled:,} twice, as a kill may cost" if snapshot.doubled else "nothing twice"
+    console.print(f"[bold green]✓[/] everything made was delivered, {twice}")
     return 0
 
 

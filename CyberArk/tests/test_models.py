@@ -310,6 +310,15 @@ def test_filters_are_cleaned(name: str) -> None:
         assert "Give a list of texts" in refusal(connector, **{name: wrong})
 
 
+@pytest.mark.parametrize("name", ["application_codes", "audit_types"])
+def test_codes_typed_into_one_box_are_several(name: str) -> None:
+    assert getattr(connector(**{name: ["IDP, PAM", "ITDR"]}), name) == ["IDP", "PAM", "ITDR"]
+
+
+def test_an_action_of_a_list_may_hold_a_comma() -> None:
+    assert connector(actions=["Logon, failed"]).actions == ["Logon, failed"]
+
+
 def test_two_configurations_do_not_share_their_filters() -> None:
     connector().actions.append("add-user")
     assert connector().actions == []

@@ -98,7 +98,10 @@ AUDIT = (
         name="cursor-lost",
         seen="HTTP 400 when a page is asked for",
         wrong="CyberArk Audit no longer takes the cursor that the connector was reading on with.",
-        remedy="There is nothing to do: a new query is opened at the next minute, and nothing is lost.",
+        remedy=(
+            "There is nothing to do: a new query is opened at the next minute, and nothing is lost. If this comes "
+            "back at every query, set the field Events per page back to 500."
+        ),
         mended_by=MendedBy.TIME,
         fits=_at(Sign.STATUS, statuses={400}, endpoint=RESULTS),
     ),
