@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from diagnosis_cases import ACCOUNT_MISTAKES, EXPECTED, Secrets, log_everything, says, some_now
+from sentry_server import SentryServer
 
 from cyberark_modules import CyberArkModule
 from cyberark_modules.account_validator import CyberArkAccountValidator
@@ -58,16 +59,35 @@ def test_a_mistake_in_the_account_is_told_in_time_and_without_a_secret(
     name: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     mistake = BREAKS[name].make(sandbox)
-    ran = Validation(sandbox, tmp_path, mistake.variables, **mistake.fields)
+    with SentryServer() as sentry:
+        ran = Validation(sandbox, tmp_path, {**mistake.variables, "SENTRY_DSN": sentry.dsn}, **mistake.fields)
     # A clock that is off is no fault of the account: it is said in the log only.
     assert says(EXPECTED[name], ran.output if name == "clock" else ran.error)
     assert (ran.error == "") == (name == "clock")
     assert ran.seconds < WITHIN_S
     assert ran.status == 0
     assert "Traceback" not in ran.output
-    assert not Secrets.of(sandbox).seen_in([ran.output, ran.error])
+    assert not Secrets.of(sandbox).seen_in([ran.output, ran.error, *sentry.received])
     # Wherever a redirection leads to, nobody goes there.
     assert not any(endpoint == "platform-other" for endpoint, _ in sandbox.account.requests)
+
+
+class _Gone(Fault):
+    """The platform knows nothing of the task."""
+
+    def before(self, endpoint: str, request: Request) -> Response | None:
+        return Response(404) if endpoint == "callback" else None
+
+
+def test_an_unexpected_end_is_told_to_sentry_without_a_secret(sandbox: Sandbox, tmp_path: Path) -> None:
+    with SentryServer() as sentry:
+        sandbox.faults.hold(_Gone())
+        environment = {**log_everything(tmp_path / "site"), "SENTRY_DSN": sentry.dsn}
+        command = "validate_module_configuration"
+        with ConnectorProcess(sandbox, tmp_path / "state", command=command, variables=environment) as process:
+            assert process.wait(60)
+    assert any("HTTPError" in event for event in sentry.received)
+    assert not Secrets.of(sandbox).seen_in(sentry.received)
 
 
 def test_an_account_without_a_mistake_is_accepted(sandbox: Sandbox, tmp_path: Path) -> None:

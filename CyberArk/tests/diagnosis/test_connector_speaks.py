@@ -1,14 +1,12 @@
 """The connector's log: the diagnosis of each mistake, at the level that it deserves, once, and never a secret."""
 
-import gzip
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from diagnosis_cases import CONNECTOR_MISTAKES, EXPECTED, Secrets, log_everything, says, some_now
+from sentry_server import SentryServer
 
 from sandbox.check.rehearsal import BREAKS
 from sandbox.process import ConnectorProcess
@@ -66,49 +64,15 @@ def test_a_mistake_is_in_the_log_with_what_mends_it_once_and_without_a_secret(
     assert not any(endpoint == "platform-other" for endpoint, _ in sandbox.account.requests)
 
 
-class Sentry:
-    """Takes what a Sentry client sends."""
-
-    def __init__(self) -> None:
-        self.received: list[str] = []
-        received = self.received
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                packed = self.headers.get("Content-Encoding") == "gzip"
-                received.append((gzip.decompress(body) if packed else body).decode())
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def dsn(self) -> str:
-        return f"http://public@127.0.0.1:{self._server.server_address[1]}/1"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.mark.parametrize(
     "name", some_now(["password", "api-key", "intake-key", "claims-script", "identity-odd"], "api-key")
 )
 def test_what_sentry_is_told_holds_no_secret(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
-    sentry = Sentry()
-    try:
+    with SentryServer() as sentry:
         with running(sandbox, tmp_path, name, SENTRY_DSN=sentry.dsn) as process:
             wait_until(lambda: any(EXPECTED[name].wrong in event for event in sentry.received), process)
             process.stop()
         assert not Secrets.of(sandbox).seen_in(sentry.received)
-    finally:
-        sentry.close()
 
 
 def test_without_a_mistake_nothing_is_complained_of_and_no_secret_is_seen(sandbox: Sandbox, tmp_path: Path) -> None:
