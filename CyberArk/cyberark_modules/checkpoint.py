@@ -19,8 +19,8 @@ from .progress import RETENTION, Progress
 
 SLOT_MS = 10_000
 LEGACY_UUIDS = 1000
-# The longest that a request may take, connecting and waiting: until then the API may count the query.
-QUERY_MAY_TAKE_MS = 40_000
+# The longest that a query may take, its second attempt with a renewed token included: until then the API may count it.
+QUERY_MAY_TAKE_MS = 120_000
 _LATEST_MS = 4_102_444_800_000  # the year 2100
 # The API shows an event for seven days, so one without a usable date can come back for as long.
 UNDATED_KEPT_MS = (RETENTION + timedelta(days=1)) // timedelta(milliseconds=1)
@@ -34,6 +34,10 @@ class BadCheckpoint(ValueError):
     def __init__(self, reason: str, date_ms: int | None = None) -> None:
         super().__init__(reason)
         self.date_ms = date_ms
+
+
+class NothingCollected(BadCheckpoint):
+    """The earlier connector has stored that it has seen nothing yet."""
 
 
 @dataclass(frozen=True)
@@ -59,40 +63,51 @@ class Slot:
 _EMPTY = Slot(frozenset())
 
 
+def _oldest_slot(shown_from_ms: int) -> int:
+    """Return the oldest slot to keep: a tenant may filter by when it received an event, a moment after its date."""
+    return shown_from_ms // SLOT_MS - 1
+
+
 @dataclass(frozen=True)
 class Delivered:
     """The keys of the events that were delivered and that a query may still show.
 
     Those with a date are kept by slots of ten seconds, for as long as a query or a cursor reaches back to them; those
-    without, or dated before anything the query asked for, by when they were last seen.
+    that stand at a later place than their date says, by the date of that place; those without a date, or dated before
+    anything the query asked for, by when they were last seen.
     """
 
     slots: Mapping[int, Slot] = field(default_factory=dict)
     undated: Mapping[bytes, int] = field(default_factory=dict)
+    misplaced: Mapping[bytes, int] = field(default_factory=dict)
 
     def __contains__(self, event: Event) -> bool:
         slot = self.slots.get((event.time_ms or 0) // SLOT_MS)
-        if slot is not None and event.key in slot.keys:
+        if (slot is not None and event.key in slot.keys) or event.key in self.misplaced:
             return True
         return bool(self.undated) and (
             event.key in self.undated or (event.uuid is not None and uuid_key(event.uuid) in self.undated)
         )
 
     def __len__(self) -> int:
-        return sum(len(slot.keys) for slot in self.slots.values()) + len(self.undated)
+        return sum(len(slot.keys) for slot in self.slots.values()) + len(self.undated) + len(self.misplaced)
 
-    def with_events(self, events: Iterable[Event], shown_from_ms: int, now_ms: int) -> "Delivered":
-        """Return the set with those events in it."""
-        slots, undated = dict(self.slots), dict(self.undated)
+    def with_events(
+        self, events: Iterable[Event], shown_from_ms: int, now_ms: int, places: Mapping[bytes, int] | None = None
+    ) -> "Delivered":
+        """Return the set with those events in it; `places` are the dates (ms) of the places of misplaced ones."""
+        slots, undated, misplaced = dict(self.slots), dict(self.undated), dict(self.misplaced)
         added: dict[int, set[bytes]] = {}
         for event in events:
-            if event.time_ms is None or event.time_ms // SLOT_MS < shown_from_ms // SLOT_MS:
+            if places and event.key in places:
+                misplaced[event.key] = places[event.key]
+            elif event.time_ms is None or event.time_ms // SLOT_MS < _oldest_slot(shown_from_ms):
                 undated[event.key] = now_ms
             else:
                 added.setdefault(event.time_ms // SLOT_MS, set()).add(event.key)
         for slot, keys in added.items():
             slots[slot] = Slot(slots.get(slot, _EMPTY).keys | keys)
-        return Delivered(slots, undated)
+        return Delivered(slots, undated, misplaced)
 
     def seen_again(self, events: Iterable[Event], now_ms: int) -> "Delivered":
         """Return the set with the undated ones among those events marked as seen now."""
@@ -101,8 +116,10 @@ class Delivered:
 
     def since(self, shown_from_ms: int) -> "Delivered":
         """Return the set without the dated ones that no query can show again."""
-        slots = {slot: kept for slot, kept in self.slots.items() if slot >= shown_from_ms // SLOT_MS}
-        return Delivered(slots, self.undated)
+        oldest = _oldest_slot(shown_from_ms)
+        slots = {slot: kept for slot, kept in self.slots.items() if slot >= oldest}
+        misplaced = {key: place_ms for key, place_ms in self.misplaced.items() if place_ms // SLOT_MS >= oldest}
+        return Delivered(slots, self.undated, misplaced)
 
     def without_unseen(self, now_ms: int) -> "Delivered":
         """Return the set without undated ones that the API shows no more.
@@ -139,12 +156,31 @@ class Checkpoint:
         """Return the checkpoint after a part of a page was accepted: nothing has been read any further."""
         return replace(self, delivered=self.delivered.with_events(events, self.progress.shown_from_ms, now_ms))
 
-    def committed(self, progress: Progress, page: Page, fresh: Sequence[Event], now_ms: int) -> "Checkpoint":
-        """Return the checkpoint after a page whose `fresh` events the intake has accepted."""
+    def committed(
+        self, cursor: str, progress: Progress, page: Page, fresh: Sequence[Event], now_ms: int
+    ) -> "Checkpoint":
+        """Return the checkpoint after a page, read at that cursor, whose `fresh` events the intake has accepted."""
         delivered = self.delivered.seen_again(page.events, now_ms)
-        delivered = delivered.with_events(fresh, self.progress.shown_from_ms, now_ms)
+        places = _misplaced(page, self.progress.newest_before_ms(cursor), now_ms)
+        delivered = delivered.with_events(fresh, self.progress.shown_from_ms, now_ms, places)
         recent = (*self.recent, *(event.uuid for event in fresh if event.uuid))[-LEGACY_UUIDS:]
         return replace(self, progress=progress, delivered=delivered.since(progress.shown_from_ms), recent=recent)
+
+
+def _misplaced(page: Page, newest_ms: int, now_ms: int) -> dict[bytes, int]:
+    """Return the keys of the events that stand behind newer ones, with the date (ms) of the newest before them.
+
+    A tenant may sort by when it received an event; a query then shows a late one longer than its date says.
+    """
+    found = {}
+    for event in page.events:
+        if event.time_ms is None or event.time_ms > now_ms:
+            continue
+        if event.time_ms // SLOT_MS < newest_ms // SLOT_MS:
+            found[event.key] = newest_ms
+        else:
+            newest_ms = max(newest_ms, event.time_ms)
+    return found
 
 
 @dataclass(frozen=True)
@@ -156,6 +192,7 @@ class _Stored:
     most_recent_date_seen: str
     slots: dict[int, str]
     undated: dict[str, int]
+    misplaced: dict[str, int] = field(default_factory=dict)
 
 
 _STORED = TypeAdapter(_Stored)
@@ -181,7 +218,8 @@ def encode(checkpoint: Checkpoint) -> bytes:
         queried=checkpoint.queried,
         most_recent_date_seen=date,
         slots={slot: kept.packed for slot, kept in checkpoint.delivered.slots.items()},
-        undated={b64encode(key).decode(): seen for key, seen in checkpoint.delivered.undated.items()},
+        undated=_named(checkpoint.delivered.undated),
+        misplaced=_named(checkpoint.delivered.misplaced),
     )
     # First of all what a file that was cut can still tell.
     document = {
@@ -209,30 +247,36 @@ def decode(content: bytes, now_ms: int) -> Checkpoint:
     try:
         stored = _STORED.validate_python(collection)
         slots = {slot: Slot.unpacked(text) for slot, text in stored.slots.items()}
-        undated = {b64decode(key, validate=True): seen for key, seen in stored.undated.items()}
+        undated, misplaced = _keyed(stored.undated), _keyed(stored.misplaced)
     except (ValidationError, ValueError):
         raise BadCheckpoint("its collection is damaged", settled_ms or date_ms) from None
     progress = stored.progress
     if not 0 <= progress.settled_ms < _LATEST_MS or not 0 <= progress.position_ms < _LATEST_MS:
         raise BadCheckpoint("its times are impossible", settled_ms or date_ms)
-    # Nothing is settled in the future: a clock was wrong then, or is now.
-    progress = replace(
-        progress, settled_ms=min(progress.settled_ms, now_ms), position_ms=min(progress.position_ms, now_ms)
-    )
     if stored.most_recent_date_seen != date:
         # The earlier connector has gone on from our state, and has kept the part that it does not know.
         return _of_earlier_connector(document, date_ms, now_ms)
-    return Checkpoint(progress, Delivered(slots, undated), stored.queried, _uuids(document))
+    return Checkpoint(progress, Delivered(slots, undated, misplaced), stored.queried, _uuids(document))
 
 
 def _of_earlier_connector(document: Mapping[str, Any], date_ms: int | None, now_ms: int) -> Checkpoint:
+    recent = _uuids(document)
+    if date_ms is None and document.get("most_recent_date_seen") is None and not recent:
+        raise NothingCollected("nothing was collected yet")
     if date_ms is None:
         raise BadCheckpoint("it holds no date")
-    recent = _uuids(document)
     # Their dates are not known: they are kept for as long as the API can show them.
     delivered = Delivered(undated={uuid_key(uuid): now_ms for uuid in recent})
     # The earlier connector may have followed an event dated ahead: what lies between is read again.
     return replace(resume_from(min(date_ms, now_ms)), delivered=delivered, recent=recent)
+
+
+def _named(keys: Mapping[bytes, int]) -> dict[str, int]:
+    return {b64encode(key).decode(): date_ms for key, date_ms in keys.items()}
+
+
+def _keyed(names: Mapping[str, int]) -> dict[bytes, int]:
+    return {b64decode(name, validate=True): date_ms for name, date_ms in names.items()}
 
 
 def _uuids(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
     _ahead: _Ahead | None = None
     _failures = 0
     _cursors_lost = 0
+    _page_size = 0
 
     def run(self) -> None:
         """Collect until the connector is stopped."""
@@ -69,8 +70,10 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 while True:
                     self._take(self._next_step())
             except Stopping:
-                self._state.save_last()
-                self.log("Stopped; what the intake has accepted is committed", level="info")
+                if self._state.save_last():
+                    self.log("Stopped; what the intake has accepted is committed", level="info")
+                else:
+                    self.log("Stopped; what was accepted since the state was last written comes twice", level="error")
             except Exception as error:  # a defect of ours must neither end collection nor spin
                 self._ahead = None
                 self.log_exception(error, message="Unexpected error; collection goes on from the last commit")
@@ -98,7 +101,9 @@ class CyberArkAuditLogsConnector(PatientConnector):
         after = before.after(step.cursor, page, now_ms, self._overlap)
         fresh = self._drop_delivered(page)
         self._push_until_accepted(fresh, now_ms)
-        self._commit(after, page, fresh, now_ms)
+        self._commit(step.cursor, after, page, fresh, now_ms)
+        if before.sweep is not None and after.sweep is None:
+            self._page_size = self.configuration.chunk_size
         self._schedule.page_delivered(step, before, after, fresh, now_ms)
         self._report.page(step.is_head, before, after, page, fresh)
 
@@ -147,7 +152,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
             if left and len(left) < len(pending):
                 self._keep_accepted(pending, left, now_ms)
             pending = left
-            if pending:
+            if pending and self.running:
                 failures += 1
                 self._report.unwell("delivery", receipt.refusals[0])
                 self.wait(self.retry.pause(receipt.refusals[0], failures))
@@ -161,28 +166,31 @@ class CyberArkAuditLogsConnector(PatientConnector):
         accepted = [event for event in pushed if event.text not in refused]
         self._state.adopt(self._state.checkpoint.accepted(accepted, now_ms))
 
-    def _commit(self, progress: Progress, page: Page, fresh: tuple[Event, ...], now_ms: int) -> None:
-        checkpoint = self._state.checkpoint.committed(progress, page, fresh, now_ms)
+    def _commit(self, cursor: str, progress: Progress, page: Page, fresh: tuple[Event, ...], now_ms: int) -> None:
+        checkpoint = self._state.checkpoint.committed(cursor, progress, page, fresh, now_ms)
         self._state.adopt(checkpoint, is_new=bool(fresh))
 
     def _open_query(self) -> None:
         token = self.call(self._api.authenticate)
-        checkpoint = self._state.checkpoint.opening(self._tenant_clock.now_ms())
-        since_ms = checkpoint.progress.since_ms(self._tenant_clock.now_ms())
+        before_ms = self._tenant_clock.now_ms()
+        # By the clock that is further ahead: a restart believes the other one, and asks rather late than soon.
+        checkpoint = self._state.checkpoint.opening(max(before_ms, self._wall_ms()))
+        since_ms = checkpoint.progress.since_ms(before_ms)
         self._state.adopt(checkpoint, and_copy=True)
         self._schedule.query_attempted()
         started = self.clock.monotonic()
         try:
-            cursor = self.call(lambda: self._api.open_query(since_ms, self.configuration.chunk_size, self._filters))
+            cursor = self.call(lambda: self._api.open_query(since_ms, self._page_size, self._filters))
         finally:
             self._schedule.query_answered()
-        # By the clock of the Audit API, which its answer has just told, and not later than it was.
+        # By the clock of the Audit API, and not later than it was: one answer with a wrong date must not settle more.
         now_ms = self._tenant_clock.now_ms()
-        opened_ms = now_ms - int(1000 * (self.clock.monotonic() - started + TOLERANCE_S))
+        opened_ms = min(before_ms, now_ms - int(1000 * (self.clock.monotonic() - started + TOLERANCE_S)))
         self._mended("query")
         self._schedule.query_opened()
         self._report.query_opened(token, since_ms)
         progress = checkpoint.progress.opened(cursor, since_ms, opened_ms, now_ms)
+        progress = replace(progress, query_ms=max(now_ms, self._wall_ms()))
         self._state.adopt(replace(self._state.checkpoint, progress=progress))
 
     def _set_back(self, step: Step, error: CyberArkError) -> None:
@@ -202,7 +210,9 @@ class CyberArkAuditLogsConnector(PatientConnector):
             return
         self._report.unwell("pace" if isinstance(error, Throttled) else "collection", error)
         if isinstance(step, ReadPage) and self._failures >= CURSOR_GIVEN_UP_AFTER:
-            self._drop(step, "A cursor keeps failing")
+            # A page may be too large for something on the way: the next query asks for smaller ones, until it is read.
+            self._page_size = max(1, self._page_size // 2)
+            self._drop(step, f"A cursor keeps failing; pages of {self._page_size} are asked for")
         if isinstance(error, Throttled):
             self._schedule.throttled(error)
         self._schedule.hold(self.retry.pause(error, self._failures))
@@ -211,6 +221,9 @@ class CyberArkAuditLogsConnector(PatientConnector):
         """Give a cursor up: the next query starts from what is settled, so nothing but time is lost with it."""
         self._state.adopt(replace(self._state.checkpoint, progress=self._progress.without(step.cursor)))
         self.log(f"{reason}; the next query reads on from there", level="info")
+
+    def _wall_ms(self) -> int:
+        return int(self.clock.wall() * 1000)
 
     @property
     def _progress(self) -> Progress:
@@ -235,6 +248,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 level="warning",
             )
         self._overlap = timedelta(minutes=configuration.overlap)
+        self._page_size = configuration.chunk_size
         self._filters = {
             "applicationCode": configuration.application_codes,
             "auditType": configuration.audit_types,
@@ -273,9 +287,10 @@ class CyberArkAuditLogsConnector(PatientConnector):
         # The cursors belong to what was asked for: another address, page size or filter makes them useless.
         asked = orjson.dumps([self.configuration.api_base_url, self.configuration.chunk_size, self._filters]).decode()
         checkpoint, now_ms = self._state.checkpoint, self._tenant_clock.now_ms()
-        progress = checkpoint.progress.current(now_ms)
+        # So far the time is Identity's: where it is behind, it must not reach back over what is no longer remembered.
+        progress = checkpoint.progress.not_after(max(now_ms, self._wall_ms())).current(now_ms)
         if checkpoint.queried != asked:
             progress = replace(progress, sweep=None, head=None)
         self._state.adopt(replace(checkpoint, queried=asked, progress=progress), is_new=False)
         # Whichever of the two clocks says that the last query is more recent is believed.
-        self._schedule.restarted(progress, min(now_ms, int(self.clock.wall() * 1000)))
+        self._schedule.restarted(progress, min(now_ms, self._wall_ms()))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from sekoia_automation.module import LogLevelStr
 
+from .progress import RETENTION
+
 Say = Callable[[str, LogLevelStr], None]
 # An address that does not answer may be a passing outage; after this long it is more likely wrong.
 ESCALATED_AFTER_S = 900.0
@@ -38,8 +40,17 @@ class Outages:
         outage = self._current.pop(name, None)
         if outage is None:
             return False
-        lasted = _in_words(self._monotonic() - outage.since)
-        self._say(f"{saying or f'{name.capitalize()} resumed'} after {lasted}, nothing was lost", "info")
+        seconds = self._monotonic() - outage.since
+        lasted = _in_words(seconds)
+        resumed = f"{saying or f'{name.capitalize()} resumed'} after {lasted}"
+        if seconds < RETENTION.total_seconds():
+            self._say(f"{resumed}, nothing was lost", "info")
+        else:
+            self._say(
+                f"{resumed}. The Audit API shows the last 7 days only: older events that were not collected cannot be "
+                "fetched any more.",
+                "error",
+            )
         return True
 
 

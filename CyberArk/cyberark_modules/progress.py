@@ -127,6 +127,12 @@ class Progress:
             kept.append(self.head.start.from_ms)
         return min(kept)
 
+    def newest_before_ms(self, cursor: str) -> int:
+        """Return the newest event time seen in the stream that is read at that cursor, shortly before it."""
+        if self.sweep is not None and cursor == self.sweep.cursor:
+            return max(self.sweep.last_dates, default=0)
+        return self.head.read_to_ms if self.head is not None and cursor == self.head.cursor else 0
+
     def opening(self, latest_ms: int) -> "Progress":
         """Return the state to store before a query is opened, so that a restart keeps the spacing of queries.
 
@@ -139,6 +145,10 @@ class Progress:
         start = Mark(cursor, since_ms)
         sweep = Sweep(cursor, opened_ms, start, start)
         return replace(self, query_ms=now_ms, sweep=sweep).current(now_ms)
+
+    def not_after(self, now_ms: int) -> "Progress":
+        """Return the state with nothing settled in the future: a clock was wrong then."""
+        return replace(self, settled_ms=min(self.settled_ms, now_ms), position_ms=min(self.position_ms, now_ms))
 
     def current(self, now_ms: int) -> "Progress":
         """Return the state without a head that is no longer near the end of the stream.
@@ -172,7 +182,9 @@ class Progress:
             before = reached
         if view.mark and view.read_to_ms < sweep.opened_ms:
             going_on = Sweep(view.mark.cursor, sweep.opened_ms, before, reached, view.last_dates)
-            return replace(self, settled_ms=settled_ms, sweep=going_on)
+            # Small pages: so few dates as yet that a wrong one could be the earliest of them.
+            is_told = len(view.last_dates) == LAST_DATES
+            return replace(self, settled_ms=settled_ms if is_told else self.settled_ms, sweep=going_on)
         # Over: an empty page, the moment of its opening read past, or no way to go on.
         head = self.head
         if head is None or head.read_to_ms < view.newest_ms:

@@ -60,7 +60,8 @@ class Schedule:
     def __init__(self, monotonic: Callable[[], float], frequency: float) -> None:
         self._monotonic = monotonic
         self._spacing = max(QUERY_SPACING_S, frequency)
-        self._query_due = self._head_due = self._swept_at = monotonic()
+        # When a query is wanted, by the frequency, and before when none may be opened, whatever is wanted.
+        self._query_due = self._query_allowed = self._head_due = self._swept_at = monotonic()
         self._not_before = float("-inf")
         self.head_interval = HEAD_INTERVAL_S
         # However slow the calls have to be, a sweep is read on between two readings of the head.
@@ -76,8 +77,10 @@ class Schedule:
         if progress.query_ms is not None:
             elapsed = (now_ms - progress.query_ms) / 1000
             # A last query in the future: some clock was wrong, and the full spacing is kept from now.
-            remaining = self._spacing if elapsed < 0 else max(0.0, self._spacing + SPACING_MARGIN_S - elapsed)
-            self._query_due = self._monotonic() + remaining
+            elapsed = max(0.0, elapsed - SPACING_MARGIN_S)
+            now = self._monotonic()
+            self._query_due = now + max(0.0, self._spacing - elapsed)
+            self._query_allowed = now + max(0.0, QUERY_SPACING_S - elapsed)
 
     def next_step(self, progress: Progress) -> Step:
         """Return what to do now."""
@@ -89,11 +92,13 @@ class Schedule:
         if sweep is not None:
             beside = self._head_due <= now < self._swept_at + HEAD_BESIDE_SWEEP_S and not self._sweeps_turn
             return ReadPage(head.cursor, True) if head is not None and beside else ReadPage(sweep.cursor, False)
-        if now >= self._query_due:
+        if head is None:
+            # Nothing is being read: that is not put off until the frequency has passed.
+            return OpenQuery() if now >= self._query_allowed else Pause(self._query_allowed - now)
+        query_due = max(self._query_due, self._query_allowed)
+        if now >= query_due:
             return OpenQuery()
-        if head is not None and now >= self._head_due:
-            return ReadPage(head.cursor, True)
-        return Pause((self._query_due if head is None else min(self._query_due, self._head_due)) - now)
+        return ReadPage(head.cursor, True) if now >= self._head_due else Pause(min(query_due, self._head_due) - now)
 
     def hold(self, seconds: float) -> None:
         """Do nothing for so long: something is unwell."""
@@ -101,19 +106,20 @@ class Schedule:
 
     def query_attempted(self) -> None:
         """Note that a query is being opened: whatever comes of it, the next one keeps its distance."""
-        self._query_due = self._monotonic() + self._spacing
+        self._query_allowed = self._monotonic() + QUERY_SPACING_S
 
     def query_answered(self) -> None:
         """Keep the distance from the answer as well: nobody knows when in between the API has counted the query."""
-        self._query_due = max(self._query_due, self._monotonic() + QUERY_SPACING_S)
+        self._query_allowed = max(self._query_allowed, self._monotonic() + QUERY_SPACING_S)
 
     def delay_query(self, seconds: float) -> None:
         """Open no query for so long."""
-        self._query_due = max(self._query_due, self._monotonic() + seconds)
+        self._query_allowed = max(self._query_allowed, self._monotonic() + seconds)
 
     def query_opened(self) -> None:
         """Note that the API has accepted the query."""
         self._swept_at = self._monotonic()
+        self._query_due = self._swept_at + self._spacing
         self._call_accepted()
 
     def page_fetched(self, step: ReadPage, before: Progress, after: Progress) -> None:

@@ -61,11 +61,12 @@ class State:
         if not self._is_stored:
             self._save()
 
-    def save_last(self) -> None:
-        """Store what is not stored yet, pause or not: the process ends."""
+    def save_last(self) -> bool:
+        """Store what is not stored yet, pause or not, for the process ends; return whether all is stored."""
         if not self._is_stored:
             self._due = float("-inf")
             self._save()
+        return self._is_stored
 
     def _save(self, and_copy: bool = False) -> None:
         if self._monotonic() < self._due:

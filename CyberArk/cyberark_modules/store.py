@@ -8,7 +8,7 @@ from pathlib import Path
 from s3path import S3Path, configuration_map
 
 from . import checkpoint as codec
-from .checkpoint import BadCheckpoint, Checkpoint
+from .checkpoint import BadCheckpoint, Checkpoint, NothingCollected
 from .errors import StateUnreadable, StateUnwritable
 from .progress import RETENTION
 
@@ -34,15 +34,27 @@ class CheckpointStore:
     def load(self, now_ms: int, start_time: timedelta, overlap: timedelta) -> tuple[Checkpoint, str]:
         """Return the checkpoint to go on from, and what a person should know about it (empty: nothing).
 
-        Only where there is no file is it a first run. Raises StateUnreadable when the storage cannot be read now.
+        Only where there is neither file nor copy is it a first run. Raises StateUnreadable when the storage cannot be
+        read now.
         """
         content = self._read(self._path)
         if content is None:
-            return codec.first_run(now_ms, start_time), ""
+            return self._without_file(now_ms, start_time)
         try:
             return codec.decode(content, now_ms), ""
+        except NothingCollected:
+            return codec.first_run(now_ms, start_time), ""
         except BadCheckpoint as error:
             return self._recover(content, error, now_ms, overlap)
+
+    def _without_file(self, now_ms: int, start_time: timedelta) -> tuple[Checkpoint, str]:
+        try:
+            return codec.decode(self._read(self._copy) or b"", now_ms), (
+                f"{FILE_NAME} is gone. Collection goes on from the copy of the last query, {COPY_NAME}; what was "
+                "delivered since comes twice. To begin anew, remove both."
+            )
+        except BadCheckpoint:
+            return codec.first_run(now_ms, start_time), ""
 
     def _recover(
         self, content: bytes, error: BadCheckpoint, now_ms: int, overlap: timedelta

@@ -98,12 +98,12 @@ def test_an_earlier_connector_can_go_on_from_ours_and_ours_again_from_its(tmp_pa
 
 
 DAMAGED = [
-    b'{"events_cache": 5}',
+    b'{"collection": 5}',
     b"",
     b"{",
     b"[]",
     b"null",
-    b"{}",
+    b'{"most_recent_date_seen": null, "events_cache": ["0b9d3a52-7c41-4f0e-9a6d-5e2f81c7d934"]}',
     b'{"most_recent_date_seen": "soon"}',
     b"\x00" * 50,
 ]
@@ -117,6 +117,25 @@ def test_a_damaged_state_is_set_aside_and_the_whole_retention_read(tmp_path: Pat
     aside = list(tmp_path.glob(f"{FILE_NAME}.unreadable-*"))
     assert [file.read_bytes() for file in aside] == [content]
     assert aside[0].name in note
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"most_recent_date_seen": null, "events_cache": []}'])
+def test_an_earlier_connector_that_has_seen_nothing_yet_leaves_a_first_run(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    checkpoint, note = load(CheckpointStore(tmp_path))
+    assert checkpoint.progress.position_ms == 0
+    assert checkpoint.progress.settled_ms > NOW - 7 * 24 * HOUR_MS
+    assert note == ""
+
+
+def test_a_state_that_is_gone_is_recovered_from_the_copy_of_the_last_query(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    copied = Checkpoint(Progress(NOW - 300_000, NOW - 60_000))
+    store.save(copied, and_copy=True)
+    (tmp_path / FILE_NAME).unlink()
+    checkpoint, note = load(store)
+    assert checkpoint.progress == copied.progress
+    assert "is gone" in note
 
 
 def test_a_damaged_state_is_recovered_from_the_copy_of_the_last_query(tmp_path: Path) -> None:
@@ -227,7 +246,7 @@ def event_of(number: int) -> Event:
 
 def test_an_event_dated_before_anything_that_was_asked_for_is_remembered_as_undated() -> None:
     odd = event(1, 1000)
-    checkpoint = Checkpoint(Progress(NOW, NOW)).committed(Progress(NOW, NOW), Page((odd,), None), (odd,), NOW)
+    checkpoint = Checkpoint(Progress(NOW, NOW)).committed("", Progress(NOW, NOW), Page((odd,), None), (odd,), NOW)
     assert odd in checkpoint.delivered
 
 

@@ -26,7 +26,7 @@ def sweeping(since_ms: int, opened_ms: int = NOW, position_ms: int = 0) -> Progr
 
 
 def test_a_backlog_is_settled_as_far_as_it_was_read() -> None:
-    progress = sweeping(NOW - 10_000_000).after("first", page(*[NOW - 9_000_000] * 3), NOW, OVERLAP)
+    progress = sweeping(NOW - 10_000_000).after("first", page(*[NOW - 9_000_000] * 16), NOW, OVERLAP)
     assert progress.settled_ms == NOW - 9_000_000
     assert progress.sweep is not None
     assert progress.sweep.cursor == "next"
@@ -34,7 +34,7 @@ def test_a_backlog_is_settled_as_far_as_it_was_read() -> None:
 
 
 def test_what_is_within_the_overlap_of_the_query_is_never_settled() -> None:
-    progress = sweeping(NOW - 400_000).after("first", page(*[NOW - 10] * 3), NOW, OVERLAP)
+    progress = sweeping(NOW - 400_000).after("first", page(*[NOW - 10] * 16), NOW, OVERLAP)
     assert progress.settled_ms == NOW - OVERLAP_MS
 
 
@@ -67,6 +67,11 @@ def test_when_a_query_is_over(times: list[int | None], cursor: str | None, over:
     progress = sweeping(NOW - 400_000).after("first", page(*times, cursor=cursor), NOW + 1000, OVERLAP)
     assert (progress.sweep is None) is over
     assert (progress.head is not None) is over
+
+
+def test_an_event_dated_too_late_that_a_small_page_begins_with_settles_nothing() -> None:
+    progress = sweeping(NOW - 10_000_000).after("first", page(NOW - 400_000), NOW, OVERLAP)
+    assert progress.settled_ms == NOW - 10_000_000
 
 
 def test_one_event_dated_too_late_does_not_settle_what_was_not_read() -> None:

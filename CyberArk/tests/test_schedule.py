@@ -1,5 +1,7 @@
 """What is done next, and when."""
 
+from dataclasses import replace
+
 import pytest
 
 from cyberark_modules.errors import Evidence, Service, Sign, Throttled
@@ -45,11 +47,22 @@ def test_a_query_is_opened_at_once_at_the_first_run(schedule: Schedule) -> None:
 def test_queries_keep_their_distance(time: Time, frequency: int) -> None:
     schedule = Schedule(time, frequency)
     schedule.query_attempted()
-    assert schedule.next_step(IDLE) == Pause(frequency)
+    schedule.query_opened()
     time.now += frequency - 0.5
-    assert isinstance(schedule.next_step(IDLE), Pause)
+    assert schedule.next_step(replace(IDLE, head=HEAD)) != OpenQuery()
     time.now += 0.5
+    assert schedule.next_step(replace(IDLE, head=HEAD)) == OpenQuery()
+
+
+def test_a_query_that_failed_or_whose_cursors_are_lost_waits_for_the_minute_only(time: Time) -> None:
+    schedule = Schedule(time, 3600)
+    schedule.query_attempted()
+    assert schedule.next_step(IDLE) == Pause(60)
+    time.now += 60
     assert schedule.next_step(IDLE) == OpenQuery()
+    schedule.query_attempted()
+    schedule.query_opened()
+    assert schedule.next_step(IDLE) == Pause(60)
 
 
 def test_the_distance_is_kept_from_a_slow_answer_too(schedule: Schedule, time: Time) -> None:

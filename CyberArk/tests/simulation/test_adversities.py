@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from email.utils import formatdate
 from typing import Any, Protocol
 
 import pytest
 from promise import EmptyPages, Watched
 
-from sandbox.simulation import Latency
+from sandbox.faults.fault import Fault
+from sandbox.http import Request, Response, json_response
+from sandbox.simulation import Latency, Simulation
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -226,3 +230,129 @@ def test_a_wall_clock_that_jumps_changes_nothing(watch: Watch) -> None:
         simulation.run_for(100, restart=True)
     simulation.world.tenant.stop_production()
     watched.settle()
+
+
+class DateOff(Fault):
+    """The `Date` of those endpoints is so many seconds off."""
+
+    def __init__(self, simulation: Simulation, seconds: float, *endpoints: str) -> None:
+        self._simulation, self._seconds, self._endpoints = simulation, seconds, endpoints
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        if endpoint not in self._endpoints or response.status != 200:
+            return response
+        date = formatdate(self._simulation.now + self._seconds, usegmt=True)
+        return replace(response, headers={**response.headers, "Date": date})
+
+
+def test_one_answer_with_a_wrong_date_settles_nothing_too_early(watch: Watch) -> None:
+    watched = watch()
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    tenant.produce(1)
+    simulation.start()
+    simulation.run_for(200)
+    simulation.world.faults.hold(DateOff(simulation, 600, "query"), duration=62)
+    simulation.run_for(110)
+    for number in range(20):
+        tenant.add(time=simulation.now - 170 + number, arrival=simulation.now + 5)
+    tenant.stop_production()
+    watched.settle()
+
+
+def test_a_clock_of_identity_that_is_behind_repeats_nothing_at_a_restart(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.tenant.produce(1)
+    simulation.start()
+    simulation.run_for(1500)
+    simulation.world.faults.hold(DateOff(simulation, -HOUR, "token"), duration=DAY)
+    simulation.stop()
+    simulation.start()
+    simulation.run_for(300)
+    assert simulation.world.account.snapshot().doubled == 0
+
+
+def test_a_clock_of_the_api_that_is_behind_brings_no_query_too_soon(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.tenant.produce(1)
+    simulation.world.faults.hold(DateOff(simulation, -120, "query", "results"), duration=DAY)
+    simulation.start()
+    simulation.run_for(605)
+    for _ in range(3):
+        simulation.stop()
+        simulation.start()
+        simulation.run_for(15)
+    assert not watched.too_soon
+
+
+def test_a_tenant_that_sorts_by_arrival_shows_late_events_once(watch: Watch) -> None:
+    watched = watch()
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    simulation.start()
+    for number in range(600):
+        late = number * 37 % 240 if number % 10 == 0 else 1
+        text = f'{{"uuid":"01234567-89ab-4cde-8f01-{number:012x}","timestamp":{int((simulation.now - late) * 1000)}}}'
+        tenant.add(text, time=simulation.now, arrival=simulation.now)
+        simulation.run_for(2)
+    tenant.refuse_cursors()
+    simulation.run_for(400)
+    snapshot = simulation.world.account.snapshot()
+    assert snapshot.accepted == 600
+    assert snapshot.doubled == 0
+
+
+def test_a_rare_query_is_not_waited_for_while_nothing_is_read(watch: Watch) -> None:
+    watched = watch(frequency=3600)
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    tenant.produce(0.1)
+    simulation.world.faults.add("api-5xx", 1, duration=5)
+    simulation.start()
+    simulation.run_for(300)
+    assert simulation.world.account.snapshot().lag["p100"] < 200
+    simulation.world.account.forget_delays()
+    tenant.refuse_cursors()
+    simulation.run_for(300)
+    assert simulation.world.account.snapshot().lag["p100"] < 90
+
+
+def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: Watch) -> None:
+    class Limit(Fault):
+        def after(self, endpoint: str, request: Request, response: Response) -> Response:
+            too_large = endpoint == "results" and len(response.body) > 200_000
+            return json_response({"message": "too large"}, 502) if too_large else response
+
+    watched = watch()
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    simulation.world.faults.hold(Limit(), duration=DAY)
+    for number in range(400):
+        text = f'{{"uuid":"01234567-89ab-4cde-8f01-{number:012x}","timestamp":%d,"more":"{"x" * 4000}"}}'
+        tenant.add(text % (1000 * simulation.now - 1000), time=simulation.now - 1, arrival=simulation.now)
+    simulation.start()
+    simulation.run_for(2 * HOUR)
+    assert simulation.world.account.snapshot().accepted == 400
+
+
+def test_a_stop_without_a_state_says_what_comes_twice(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.tenant.produce(1)
+    simulation.start()
+    simulation.run_for(300)
+    simulation.folder.writable = False
+    simulation.run_for(60)
+    simulation.stop()
+    assert "comes twice" in [line.message for line in simulation.lines][-1]
+
+
+def test_an_outage_longer_than_the_api_remembers_is_not_said_to_cost_nothing(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.tenant.produce(0.001)
+    simulation.start()
+    simulation.run_for(300)
+    simulation.world.faults.add("intake-down", 60, duration=8 * DAY)
+    simulation.run_for(8 * DAY + HOUR)
+    said = [line for line in simulation.lines if "resumed" in line.message]
+    assert [line.level for line in said] == ["error"]
+    assert "7 days" in said[0].message
