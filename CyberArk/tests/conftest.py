@@ -12,7 +12,16 @@ from sandbox.server import Sandbox
 __all__ = ["pytest_terminal_summary", "sandbox"]
 
 # What takes longest, or waits, comes first: the others fill the time, and none is left to run alone at the end.
-FIRST = ("test_promise", "test_malformed", "test_kill", "test_sandbox_demo", "test_intake", "test_steady_state")
+FIRST = (
+    "test_promise",
+    "test_volume",
+    "test_late",
+    "test_malformed",
+    "test_kill",
+    "test_sandbox_demo",
+    "test_intake",
+    "test_steady_state",
+)
 
 # Real files and sockets answer when they answer; a failure prints the example that made it.
 settings.register_profile("module", deadline=None, print_blob=True)
