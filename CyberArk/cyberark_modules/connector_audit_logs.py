@@ -196,6 +196,10 @@ class CyberArkAuditLogsConnector(PatientConnector):
     def _set_back(self, step: Step, error: CyberArkError) -> None:
         """Say what failed, and let time pass before it is tried again."""
         self._ahead = None
+        if isinstance(step, OpenQuery) and error.evidence.service is Service.AUDIT and error.evidence.status:
+            # The API has answered: it counts the query no later than now, should a restart ask.
+            progress = replace(self._progress, query_ms=max(self._tenant_clock.now_ms(), self._wall_ms()))
+            self._state.adopt(replace(self._state.checkpoint, progress=progress))
         if isinstance(step, OpenQuery) and isinstance(error, TryLater) and error.evidence.service is Service.AUDIT:
             # The head can be read meanwhile, and is no sign that queries are accepted again.
             self._report.unwell("query", error)

@@ -316,6 +316,19 @@ def test_a_rare_query_is_not_waited_for_while_nothing_is_read(watch: Watch) -> N
     assert simulation.world.account.snapshot().lag["p100"] < 90
 
 
+def test_a_query_that_was_refused_before_a_kill_delays_the_next_by_a_minute_only(watch: Watch) -> None:
+    watched = watch()
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    tenant.produce(0.1)
+    simulation.world.faults.add("api-429-absent", 1, duration=5)
+    simulation.start()
+    simulation.run_for(30)
+    simulation.kill()
+    simulation.start()
+    simulation.run_for(45)
+    assert simulation.world.account.snapshot().accepted > 0
+
+
 def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: Watch) -> None:
     class Limit(Fault):
         def after(self, endpoint: str, request: Request, response: Response) -> Response:
