@@ -113,4 +113,4 @@ def test_an_api_that_limits_every_call_is_read_at_its_pace(scene: Scene, fault: 
     scene.until_delivered(within=200)
     refused = scene.asked("results", "429") + scene.asked("query", "429")
     scene.judge(refused=refused, pages=scene.asked("results", "200"))
-    assert refused <= scene.asked("results", "200") + scene.asked("query", "200")
+    assert refused < 20
