@@ -112,6 +112,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         if ahead is not None and ahead.step == step:
             page = self.result(ahead.page)
         else:
+            self._schedule.page_asked()
             page = self.call(lambda: self._api.fetch_unread(step.cursor))
         self._failures = self._cursors_lost = 0
         self._mended("collection")
@@ -129,6 +130,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._schedule.page_fetched(step, before, likely)
         ahead = self._schedule.next_step(likely)
         if isinstance(ahead, ReadPage):
+            self._schedule.page_asked()
             self._ahead = _Ahead(ahead, self.in_background(lambda: self._api.fetch_unread(ahead.cursor)))
             # Let the request leave: while this thread reads the page, the other gets the interpreter every 5 ms only.
             self.clock.wait(self._stop_event, ASKED_WITHIN_S)
@@ -218,7 +220,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
             self._page_size = max(1, self._page_size // 2)
             self._drop(step, f"A cursor keeps failing; pages of {self._page_size} are asked for")
         if isinstance(error, Throttled):
-            self._schedule.throttled(error)
+            self._schedule.throttled()
         self._schedule.hold(self.retry.pause(error, self._failures))
 
     def _drop(self, step: ReadPage, reason: str) -> None:

@@ -7,7 +7,6 @@ keeps.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .errors import Throttled
 from .events import Event
 from .progress import Progress
 
@@ -23,12 +22,16 @@ HEAD_MISSED_MS = 15_000
 # Beside a sweep that takes longer than this, the head is left alone: one stream in order needs half the requests.
 HEAD_BESIDE_SWEEP_S = 900.0
 # The distance between calls of any kind when the API refuses closer ones; a minute is the strictest reading of it.
-PACE_FIRST_S = 10.0
 PACE_SLOWEST_S = 61.0
-PACE_EASED_AFTER = 30
-PACE_NONE_BELOW_S = 2.0
-# Calls closer than the first pace that were accepted so recently (s) tell that a refusal is not about their distance.
-PACE_NOT_YET_S = 120.0
+PACE_NONE_BELOW_S = 1.0
+PACE_MARGIN_S = 0.5
+# A shorter distance is tried after so many calls, and after twice as many each time that it was refused.
+PACE_EASED = 0.8
+PACE_EASED_AFTER = 5
+PACE_EASED_AFTER_LONGEST = 160
+# Pages that were accepted so recently tell which distance the API accepts.
+DISTANCE_KNOWN_FOR_S = 120.0
+DISTANCE_ALIKE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,27 @@ class Pause:
 Step = OpenQuery | ReadPage | Pause
 
 
+class _Distance:
+    """The shortest distance (s) at which pages were accepted lately after the calls of one kind."""
+
+    def __init__(self) -> None:
+        self.since = self._shown_at = float("-inf")
+        self._shortest = float("inf")
+
+    def accepted(self, asked_at: float) -> None:
+        """Note a page that was accepted."""
+        distance = asked_at - self.since
+        if distance <= self._shortest or asked_at - self._shown_at > DISTANCE_KNOWN_FOR_S:
+            self._shortest, self._shown_at = distance, asked_at
+        self.since = asked_at
+
+    def wanted(self, asked_at: float) -> float:
+        """Return the distance that a page refused for being too close should have kept; 0 if that is not why."""
+        is_known = self._shortest < float("inf") and asked_at - self._shown_at < DISTANCE_KNOWN_FOR_S
+        is_closer = asked_at - self.since < DISTANCE_ALIKE * self._shortest
+        return self._shortest if is_known and is_closer else 0.0
+
+
 class Schedule:
     """Decides the next step from the progress made and the time passed."""
 
@@ -68,9 +92,11 @@ class Schedule:
         self._sweeps_turn = False
         self._head_silent_ms = 0
         self._head_missed = 0
-        self.pace = self._eased_from = 0.0
-        self._accepted_at = self._quick_at = float("-inf")
-        self._accepted = 0
+        self.pace = 0.0
+        self._asked_at = float("-inf")
+        # A limit may be about pages, or about all calls together.
+        self._from_page, self._from_call = _Distance(), _Distance()
+        self._accepted, self._eased_after, self._has_eased = 0, PACE_EASED_AFTER, False
 
     def restarted(self, progress: Progress, now_ms: int) -> None:
         """Take over the time of the last query of an earlier process, by the tenant's clock."""
@@ -85,7 +111,7 @@ class Schedule:
     def next_step(self, progress: Progress) -> Step:
         """Return what to do now."""
         now = self._monotonic()
-        not_before = max(self._not_before, self._accepted_at + self.pace if self.pace else self._not_before)
+        not_before = max(self._not_before, self._from_call.since + self.pace)
         if now < not_before:
             return Pause(not_before - now)
         head, sweep = progress.head, progress.sweep
@@ -104,8 +130,13 @@ class Schedule:
         """Do nothing for so long: something is unwell."""
         self._not_before = self._monotonic() + seconds
 
+    def page_asked(self) -> None:
+        """Note that a page is being asked for."""
+        self._asked_at = self._monotonic()
+
     def query_attempted(self) -> None:
         """Note that a query is being opened: whatever comes of it, the next one keeps its distance."""
+        self._asked_at = self._monotonic()
         self._query_allowed = self._monotonic() + QUERY_SPACING_S
 
     def query_answered(self) -> None:
@@ -120,11 +151,14 @@ class Schedule:
         """Note that the API has accepted the query."""
         self._swept_at = self._monotonic()
         self._query_due = self._swept_at + self._spacing
-        self._call_accepted()
+        self._from_call.since = self._asked_at
+        self._ease()
 
     def page_fetched(self, step: ReadPage, before: Progress, after: Progress) -> None:
         """Note a page, and what it makes of the progress."""
-        self._call_accepted()
+        self._from_page.accepted(self._asked_at)
+        self._from_call.accepted(self._asked_at)
+        self._ease()
         now = self._monotonic()
         if not step.is_head:
             self._sweeps_turn = False
@@ -152,26 +186,24 @@ class Schedule:
             self.head_interval = min(HEAD_INTERVAL_LONGEST_S, self.head_interval * 2)
             self._head_missed = 0
 
-    def throttled(self, error: Throttled) -> None:
-        """Slow down to what the API accepts: it has refused a page as too early."""
-        now = self._monotonic()
-        if now - self._quick_at <= PACE_NOT_YET_S:
+    def throttled(self) -> None:
+        """Keep the distance that the API accepts, if it is for its distance that a page was refused."""
+        distance = max(self._from_page.wanted(self._asked_at), self._from_call.wanted(self._asked_at))
+        if distance < PACE_NONE_BELOW_S:
             return
-        if error.retry_after:
-            wanted = now - self._accepted_at + error.retry_after
-        else:
-            # Just eased too far: back to what was accepted.
-            wanted = self._eased_from or max(PACE_FIRST_S, 3 * self.pace)
-        self.pace = min(PACE_SLOWEST_S, max(wanted, PACE_NONE_BELOW_S))
-        self._eased_from, self._accepted = 0.0, 0
+        self.pace = min(PACE_SLOWEST_S, distance if self.pace else distance + PACE_MARGIN_S)
+        if self._has_eased:
+            self._eased_after = min(PACE_EASED_AFTER_LONGEST, 2 * self._eased_after)
+        self._accepted, self._has_eased = 0, False
 
-    def _call_accepted(self) -> None:
-        now = self._monotonic()
-        if now - self._accepted_at < PACE_FIRST_S:
-            self._quick_at = now
-        self._accepted_at = now
+    def _ease(self) -> None:
+        """After enough calls at the pace, try a shorter distance."""
         self._accepted += 1
-        if self.pace and self._accepted >= PACE_EASED_AFTER:
-            self._eased_from, self.pace, self._accepted = self.pace, self.pace * 0.8, 0
-            if self.pace < PACE_NONE_BELOW_S:
-                self.pace = 0.0
+        if not self.pace or self._accepted < self._eased_after:
+            return
+        if self._has_eased:
+            self._eased_after = PACE_EASED_AFTER
+        self._accepted, self._has_eased = 0, True
+        self.pace *= PACE_EASED
+        if self.pace < PACE_NONE_BELOW_S:
+            self.pace = 0.0

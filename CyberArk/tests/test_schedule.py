@@ -142,50 +142,67 @@ def test_a_quiet_tenant_does_not_slow_the_head(schedule: Schedule) -> None:
     assert schedule.head_interval == 10
 
 
-@pytest.mark.parametrize("limit_s", [20.0, 60.0])
+@pytest.mark.parametrize("limit_s", [3.0, 20.0, 60.0])
 @pytest.mark.parametrize("tells", [True, False])
 def test_it_slows_down_to_what_the_api_accepts(schedule: Schedule, time: Time, limit_s: float, tells: bool) -> None:
-    accepted, refused, accepted_at = 0, 0, float("-inf")
+    progress, accepted, refused, failures, accepted_at = TAILING, 0, 0, 0, float("-inf")
     end = time.now + 3600
     while time.now < end:
-        step = schedule.next_step(TAILING)
+        step = schedule.next_step(progress)
         if isinstance(step, Pause):
             time.now += step.seconds
-        elif time.now - accepted_at >= limit_s:
-            accepted, accepted_at = accepted + 1, time.now
-            if isinstance(step, OpenQuery):
-                schedule.query_attempted()
-                schedule.query_opened()
-            else:
-                schedule.page_fetched(step, TAILING, TAILING)
+            continue
+        remaining = accepted_at + limit_s - time.now
+        if isinstance(step, OpenQuery):
+            schedule.query_attempted()
         else:
-            refused += 1
-            remaining = limit_s - (time.now - accepted_at)
+            schedule.page_asked()
+        if remaining <= 0:
+            accepted, failures, accepted_at = accepted + 1, 0, time.now
             if isinstance(step, OpenQuery):
-                schedule.query_attempted()
+                schedule.query_opened()
+                progress = SWEEPING
             else:
-                schedule.throttled(throttled(remaining if tells else None))
-                schedule.hold(1.0)
-    assert accepted >= 0.6 * 3600 / 61
-    assert refused <= accepted / 2
+                schedule.page_fetched(step, progress, TAILING)
+                progress = TAILING
+        else:
+            refused, failures = refused + 1, failures + 1
+            if not isinstance(step, OpenQuery):
+                schedule.throttled()
+                schedule.hold(remaining if tells else 2.0**failures)
+    assert accepted >= 0.9 * 3600 / 61
+    assert refused <= accepted / 4
 
 
-def test_a_refusal_now_and_then_does_not_set_a_pace(schedule: Schedule, time: Time) -> None:
+def read_page(schedule: Schedule, time: Time, seconds: float) -> None:
+    """A page that is accepted `seconds` after it was asked for."""
+    schedule.page_asked()
+    time.now += seconds
+    schedule.page_fetched(ReadPage("s", False), SWEEPING, SWEEPING)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 4.0])
+def test_a_refusal_now_and_then_does_not_set_a_pace(schedule: Schedule, time: Time, seconds: float) -> None:
     for _ in range(3):
-        schedule.page_fetched(ReadPage("s", False), SWEEPING, SWEEPING)
-        time.now += 0.3
-    schedule.throttled(throttled())
+        read_page(schedule, time, seconds)
+    schedule.page_asked()
+    schedule.throttled()
     assert schedule.pace == 0
 
 
 def test_the_pace_is_eased_once_it_is_no_longer_needed(schedule: Schedule, time: Time) -> None:
-    schedule.throttled(throttled())
-    assert schedule.pace == 10
-    for _ in range(1200):
-        step = schedule.next_step(TAILING)
+    read_page(schedule, time, 0.1)
+    time.now += 9.9
+    read_page(schedule, time, 0.1)
+    schedule.page_asked()
+    schedule.throttled()
+    assert schedule.pace == pytest.approx(10.5)
+    accepted = 0
+    while schedule.pace and accepted < 100:
+        step = schedule.next_step(SWEEPING)
         if isinstance(step, Pause):
             time.now += step.seconds
         else:
-            schedule.query_attempted()
-            schedule.page_fetched(ReadPage("h", True), TAILING, TAILING)
-    assert schedule.pace == 0
+            read_page(schedule, time, 0.1)
+            accepted += 1
+    assert accepted <= 60
