@@ -19,6 +19,7 @@ from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from .patient import PatientConnector, Stopping
 from .privacy import guard
 from .progress import Progress
+from .repetition import Repetition
 from .report import Report, observe_request
 from .schedule import OpenQuery, Pause, ReadPage, Schedule, Step
 from .state import State
@@ -51,6 +52,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
     _api: AuditApi
     _filters: dict[str, list[str]]
     _overlap: timedelta
+    _repetitions: dict[bool, Repetition]
     _report: Report
     _schedule: Schedule
     _state: State
@@ -118,7 +120,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._mended("collection")
         if not self._schedule.pace:
             self._mended("pace")
-        return page
+        return self._repetitions[step.is_head].ended(step.cursor, page)
 
     def _mended(self, name: str) -> None:
         if self._report.well(name):
@@ -261,6 +263,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
             "action": configuration.actions,
         }
         self._tenant_clock = TenantClock(self.clock)
+        self._repetitions = {True: Repetition(), False: Repetition()}
         self._schedule = Schedule(self.clock.monotonic, configuration.frequency)
         spacing = timedelta(seconds=configuration.frequency)
         self._report = Report(self.log, self.clock.monotonic, self._tenant_clock, spacing, self._overlap)

@@ -64,13 +64,7 @@ class AcknowledgedConnector(Connector):
         receipt.too_large.update([text for text in texts if len(text) > EVENT_BYTES_MAX_SIZE])
         if receipt.too_large:
             texts = [text for text in texts if text not in receipt.too_large]
-        try:
-            self.push_events_to_intakes(texts)
-        except RuntimeError:
-            if self.running:
-                raise
-            # The SDK has closed its pool under the push; what was on its way is waited for, and counts.
-            self._executor.shutdown(wait=True)
+        self.push_events_to_intakes(texts)
         if any(refusal.evidence.sign is Sign.TIMEOUT for refusal in receipt.refusals):
             self.push_timeout_s = min(self.PUSH_TIMEOUT_LONGEST_S, 2 * self.push_timeout_s)
         return receipt

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from math import ceil
 
 from sandbox.account import RETENTION_SECONDS, Account
-from sandbox.events import Kind
+from sandbox.events import SEQUENCE_BITS, Kind
 from sandbox.http import JSON_HEADERS, Request, Response, json_response
 from sandbox.identity import Identity
 from sandbox.index import EventIndex, first_key
@@ -105,6 +105,11 @@ class AuditApi:
             cursor.opened_at if settings.cursor_ceiling else now,
             self._filter(cursor),
         )
+        if not found.pieces and settings.drained == "last-second":
+            last_ms = cursor.position >> SEQUENCE_BITS
+            second = first_key(last_ms - last_ms % 1000)
+            found = self._index.read(second, cursor.position, query.page_size, now, self._filter(cursor))
+            found = replace(found, position=cursor.position)
         if not found.pieces:
             return self._drained(cursor)
         following = json.dumps(self._next(replace(cursor, position=found.position))).encode()

@@ -7,7 +7,7 @@ SCOPE = "isp.audit.events:read"
 AUDIENCE = "cyberark.isp.audit"
 
 RetryAfter: TypeAlias = Literal["seconds", "date", "absent"]
-Drained: TypeAlias = Literal["empty", "null-data", "no-paging", "null-cursor", "same-cursor"]
+Drained: TypeAlias = Literal["empty", "null-data", "no-paging", "null-cursor", "same-cursor", "last-second"]
 
 
 @dataclass

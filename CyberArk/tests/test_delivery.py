@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +158,23 @@ def test_a_413_that_is_not_about_size_costs_no_event(sandbox: Sandbox, connector
     receipt = connector.deliver(events(sandbox, 3))
     assert (receipt.accepted, receipt.too_large) == (set(), set())
     assert receipt.refusals
+
+
+def test_a_stop_between_two_requests_of_a_push_lets_it_end(
+    sandbox: Sandbox, connector: CyberArkAuditLogsConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's own stop would close its pool while the requests are handed over to it."""
+    hand_over = connector._executor.submit
+
+    def submit(*arguments: Any) -> Future[Any]:
+        future = hand_over(*arguments)
+        connector.stop()
+        return future
+
+    monkeypatch.setattr(connector._executor, "submit", submit)
+    pushed = events(sandbox, 50, padding=240_000)
+    receipt = connector.deliver(pushed)
+    assert receipt.accepted == texts_of(pushed)
 
 
 def test_an_intake_that_is_slow_is_given_more_time(sandbox: Sandbox, connector: CyberArkAuditLogsConnector) -> None:

@@ -65,4 +65,5 @@ CURSOR_FAULTS = (
     FaultType("end-no-paging", "the end of a query has no paging", 1, "on", _end("no-paging")),
     FaultType("end-null-cursor", "the end of a query has a null cursor", 1, "on", _end("null-cursor")),
     FaultType("end-same-cursor", "the end of a query repeats the cursor asked for", 1, "on", _end("same-cursor")),
+    FaultType("end-last-second", "the end of a query shows its last second again", 1, "on", _end("last-second")),
 )

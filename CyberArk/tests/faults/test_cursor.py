@@ -47,7 +47,9 @@ def test_pages_that_lead_nowhere_end_a_query_and_lose_nothing(scene: Scene, faul
     assert scene.asked("results") < 120, "a repeated cursor is not chased"
 
 
-@pytest.mark.parametrize("fault", ["end-null-data", "end-no-paging", "end-null-cursor", "end-same-cursor"])
+@pytest.mark.parametrize(
+    "fault", ["end-null-data", "end-no-paging", "end-null-cursor", "end-same-cursor", "end-last-second"]
+)
 def test_every_shape_of_the_end_is_an_end(scene: Scene, fault: str) -> None:
     scene.sandbox.faults.add(fault)
     scene.tenant.add_backlog(1200, 600)

@@ -371,3 +371,25 @@ def test_an_outage_longer_than_the_api_remembers_is_not_said_to_cost_nothing(wat
     said = [line for line in simulation.lines if "resumed" in line.message]
     assert [line.level for line in said] == ["error"]
     assert "7 days" in said[0].message
+
+
+@pytest.mark.parametrize("chunk_size", [2, 500])
+@pytest.mark.parametrize("rate", [0.0, 0.02])
+def test_an_end_that_shows_its_last_second_again_is_an_end(watch: Watch, chunk_size: int, rate: float) -> None:
+    """Under ever new cursors: of a quiet tenant it is not read without a pause, and what is late is looked for."""
+    watched = watch(chunk_size=chunk_size)
+    simulation = watched.simulation
+    tenant, account = simulation.world.tenant, simulation.world.account
+    tenant.settings.drained = "last-second"
+    for number in range(7):
+        tenant.add(time=simulation.now - 200.5 + number / 1000)
+    tenant.produce(rate)
+    simulation.start()
+    simulation.run_for(300)
+    tenant.add(time=simulation.now - 250, arrival=simulation.now)
+    simulation.run_for(300)
+    assert account.snapshot().waiting <= 1
+    assert account.requests["query", "200"] == 10
+    assert account.requests["results", "200"] < 600
+    watched.settle()
+    assert account.snapshot().doubled == 0
