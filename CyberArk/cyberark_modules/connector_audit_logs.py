@@ -16,6 +16,7 @@ from .clock import TOLERANCE_S, TenantClock
 from .errors import CyberArkError, QueryLost, Service, Throttled, TryLater
 from .events import Event, Page, UnreadPage
 from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from .page_size import GIVEN_UP_AFTER, PageSize
 from .patient import PatientConnector, Stopping
 from .privacy import guard
 from .progress import Progress
@@ -26,8 +27,6 @@ from .state import State
 from .store import CheckpointStore
 
 ASKED_WITHIN_S = 0.002
-# A page that fails so often may do so for ever; the next query finds its events by another cursor.
-CURSOR_GIVEN_UP_AFTER = 12
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,10 @@ class CyberArkAuditLogsConnector(PatientConnector):
     _state: State
     _tenant_clock: TenantClock
     _ahead: _Ahead | None = None
-    _failures = 0
+    _page_size: PageSize
+    # In a row, of the head, and of all else.
+    _failures: dict[bool, int]
     _cursors_lost = 0
-    _page_size = 0
 
     def run(self) -> None:
         """Collect until the connector is stopped."""
@@ -105,7 +105,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._push_until_accepted(fresh, now_ms)
         self._commit(step.cursor, after, page, fresh, now_ms)
         if before.sweep is not None and after.sweep is None:
-            self._page_size = self.configuration.chunk_size
+            self._page_size.query_read()
         self._schedule.page_delivered(step, before, after, fresh, now_ms)
         self._report.page(step.is_head, before, after, page, fresh)
 
@@ -116,8 +116,12 @@ class CyberArkAuditLogsConnector(PatientConnector):
         else:
             self._schedule.page_asked()
             page = self.call(lambda: self._api.fetch_unread(step.cursor))
-        self._failures = self._cursors_lost = 0
-        self._mended("collection")
+        self._failures[step.is_head] = self._cursors_lost = 0
+        if not any(self._failures.values()):
+            self._mended("collection")
+        if not step.is_head:
+            self._page_size.page_read()
+            self._schedule.wants_query = self._page_size.may_grow
         if not self._schedule.pace:
             self._mended("pace")
         return self._repetitions[step.is_head].ended(step.cursor, page)
@@ -182,20 +186,25 @@ class CyberArkAuditLogsConnector(PatientConnector):
         since_ms = checkpoint.progress.since_ms(before_ms)
         self._state.adopt(checkpoint, and_copy=True)
         self._schedule.query_attempted()
-        started = self.clock.monotonic()
+        started, size = self.clock.monotonic(), self._page_size.next
         try:
-            cursor = self.call(lambda: self._api.open_query(since_ms, self._page_size, self._filters))
+            cursor = self.call(lambda: self._api.open_query(since_ms, size, self._filters))
         finally:
             self._schedule.query_answered()
         # By the clock of the Audit API, and not later than it was: one answer with a wrong date must not settle more.
         now_ms = self._tenant_clock.now_ms()
         opened_ms = min(before_ms, now_ms - int(1000 * (self.clock.monotonic() - started + TOLERANCE_S)))
         self._mended("query")
+        self._page_size.opened(size)
         self._schedule.query_opened()
         self._report.query_opened(token, since_ms)
         progress = checkpoint.progress.opened(cursor, since_ms, opened_ms, now_ms)
         progress = replace(progress, query_ms=max(now_ms, self._wall_ms()))
-        self._state.adopt(replace(self._state.checkpoint, progress=progress))
+        self._state.adopt(replace(self._state.checkpoint, queried=self._asked(size), progress=progress))
+
+    def _asked(self, page_size: int) -> str:
+        """What the cursors of a query belong to: another address, page size or filter makes them useless."""
+        return orjson.dumps([self.configuration.api_base_url, page_size, self._filters]).decode()
 
     def _set_back(self, step: Step, error: CyberArkError) -> None:
         """Say what failed, and let time pass before it is tried again."""
@@ -209,7 +218,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
             self._report.unwell("query", error)
             self._schedule.delay_query(self.retry.pause(error, 1))
             return
-        self._failures += 1
+        is_head = isinstance(step, ReadPage) and step.is_head
+        self._failures[is_head] += 1
         if isinstance(error, QueryLost) and isinstance(step, ReadPage):
             self._cursors_lost += 1
             self._drop(step, "The Audit API refused a cursor")
@@ -217,13 +227,22 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 self._report.unwell("collection", error)
             return
         self._report.unwell("pace" if isinstance(error, Throttled) else "collection", error)
-        if isinstance(step, ReadPage) and self._failures >= CURSOR_GIVEN_UP_AFTER:
-            # A page may be too large for something on the way: the next query asks for smaller ones, until it is read.
-            self._page_size = max(1, self._page_size // 2)
-            self._drop(step, f"A cursor keeps failing; pages of {self._page_size} are asked for")
+        pause = self.retry.pause(error, self._failures[is_head])
         if isinstance(error, Throttled):
             self._schedule.throttled()
-        self._schedule.hold(self.retry.pause(error, self._failures))
+        elif isinstance(step, ReadPage) and isinstance(error, TryLater) and error.evidence.service is Service.AUDIT:
+            self._give_up_if_hopeless(step)
+            if not is_head:
+                # It may be that page alone: the head shows what happens meanwhile.
+                self._schedule.hold_sweep(pause)
+                return
+        self._schedule.hold(pause)
+
+    def _give_up_if_hopeless(self, step: ReadPage) -> None:
+        if self._failures[step.is_head] >= (GIVEN_UP_AFTER if step.is_head else self._page_size.given_up_after):
+            if not step.is_head:
+                self._page_size.failed()
+            self._drop(step, f"A cursor keeps failing; pages of {self._page_size.asked} are asked for")
 
     def _drop(self, step: ReadPage, reason: str) -> None:
         """Give a cursor up: the next query starts from what is settled, so nothing but time is lost with it."""
@@ -256,7 +275,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 level="warning",
             )
         self._overlap = timedelta(minutes=configuration.overlap)
-        self._page_size = configuration.chunk_size
+        self._page_size = PageSize(configuration.chunk_size)
+        self._failures = {True: 0, False: 0}
         self._filters = {
             "applicationCode": configuration.application_codes,
             "auditType": configuration.audit_types,
@@ -285,21 +305,19 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 self.call(self._api.authenticate)
                 break
             except CyberArkError as error:
-                self._failures += 1
+                self._failures[False] += 1
                 self._report.unwell("collection", error)
-                self.wait(self.retry.pause(error, self._failures))
+                self.wait(self.retry.pause(error, self._failures[False]))
         start_time = timedelta(hours=self.configuration.start_time)
         while pause := self._state.load(self._tenant_clock.now_ms(), start_time, self._overlap):
             self.wait(pause)
             if not self.running:
                 raise Stopping
-        # The cursors belong to what was asked for: another address, page size or filter makes them useless.
-        asked = orjson.dumps([self.configuration.api_base_url, self.configuration.chunk_size, self._filters]).decode()
         checkpoint, now_ms = self._state.checkpoint, self._tenant_clock.now_ms()
         # So far the time is Identity's: where it is behind, it must not reach back over what is no longer remembered.
         progress = checkpoint.progress.not_after(max(now_ms, self._wall_ms())).current(now_ms)
-        if checkpoint.queried != asked:
+        if checkpoint.queried != self._asked(self.configuration.chunk_size):
             progress = replace(progress, sweep=None, head=None)
-        self._state.adopt(replace(checkpoint, queried=asked, progress=progress), is_new=False)
+        self._state.adopt(replace(checkpoint, progress=progress), is_new=False)
         # Whichever of the two clocks says that the last query is more recent is believed.
         self._schedule.restarted(progress, min(now_ms, self._wall_ms()))

@@ -86,7 +86,9 @@ class Schedule:
         self._spacing = max(QUERY_SPACING_S, frequency)
         # When a query is wanted, by the frequency, and before when none may be opened, whatever is wanted.
         self._query_due = self._query_allowed = self._head_due = self._swept_at = monotonic()
-        self._not_before = float("-inf")
+        self._not_before = self._sweep_not_before = float("-inf")
+        # Whether the query that is being read is to be replaced by another one, as soon as one is allowed.
+        self.wants_query = False
         self.head_interval = HEAD_INTERVAL_S
         # However slow the calls have to be, a sweep is read on between two readings of the head.
         self._sweeps_turn = False
@@ -116,8 +118,13 @@ class Schedule:
             return Pause(not_before - now)
         head, sweep = progress.head, progress.sweep
         if sweep is not None:
-            beside = self._head_due <= now < self._swept_at + HEAD_BESIDE_SWEEP_S and not self._sweeps_turn
-            return ReadPage(head.cursor, True) if head is not None and beside else ReadPage(sweep.cursor, False)
+            if self.wants_query and now >= self._query_allowed:
+                return OpenQuery()
+            held = self._sweep_not_before - now
+            beside = self._head_due <= now < self._swept_at + HEAD_BESIDE_SWEEP_S
+            if head is not None and beside and (held > 0 or not self._sweeps_turn):
+                return ReadPage(head.cursor, True)
+            return Pause(min(held, HEAD_REST_S)) if held > 0 else ReadPage(sweep.cursor, False)
         if head is None:
             # Nothing is being read: that is not put off until the frequency has passed.
             return OpenQuery() if now >= self._query_allowed else Pause(self._query_allowed - now)
@@ -133,6 +140,10 @@ class Schedule:
     def page_asked(self) -> None:
         """Note that a page is being asked for."""
         self._asked_at = self._monotonic()
+
+    def hold_sweep(self, seconds: float) -> None:
+        """Read the head only for so long."""
+        self._sweep_not_before = self._monotonic() + seconds
 
     def query_attempted(self) -> None:
         """Note that a query is being opened: whatever comes of it, the next one keeps its distance."""
@@ -150,6 +161,7 @@ class Schedule:
     def query_opened(self) -> None:
         """Note that the API has accepted the query."""
         self._swept_at = self._monotonic()
+        self.wants_query = False
         self._query_due = self._swept_at + self._spacing
         self._from_call.since = self._asked_at
         self._ease()

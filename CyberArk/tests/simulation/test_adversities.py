@@ -1,6 +1,6 @@
 """Inputs that were invented to break the promise, each by itself, over virtual time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from email.utils import formatdate
@@ -11,6 +11,7 @@ from promise import EmptyPages, Watched
 
 from sandbox.faults.fault import Fault
 from sandbox.http import Request, Response, json_response
+from sandbox.query import decode_cursor
 from sandbox.simulation import Latency, Simulation
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -18,6 +19,17 @@ HOUR, DAY = 3600.0, 86_400.0
 
 class Watch(Protocol):
     def __call__(self, latency: Latency | None = None, **configuration: Any) -> Watched: ...
+
+
+class Refused(Fault):
+    """Pages that are asked for so are answered with 503."""
+
+    def __init__(self, refuses: Callable[[Request], bool]) -> None:
+        self._refuses = refuses
+
+    def before(self, endpoint: str, request: Request) -> Response | None:
+        refused = endpoint == "results" and self._refuses(request)
+        return json_response({"message": "Service Unavailable"}, 503) if refused else None
 
 
 @pytest.fixture
@@ -83,6 +95,7 @@ def test_pages_that_come_empty_now_and_then_hide_nothing(watch: Watch) -> None:
     assert simulation.world.account.snapshot().doubled == 0
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_one_event_a_page(watch: Watch) -> None:
     watched = watch(chunk_size=1)
     watched.simulation.world.tenant.add_backlog(150, 3000)
@@ -348,6 +361,71 @@ def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: W
     assert simulation.world.account.snapshot().accepted == 400
 
 
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("restarts", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_after_an_outage_of_pages_they_are_read_at_full_size_again(watch: Watch, restarts: bool) -> None:
+    """Nobody can tell that the pages were not too large, so they are small when they are read again."""
+    watched = watch()
+    simulation, tenant = watched.simulation, watched.simulation.world.tenant
+    tenant.settings.page_latency = 0.2
+    tenant.produce(5)
+    simulation.start()
+    simulation.run_for(300)
+    simulation.world.faults.hold(Refused(lambda _: True), duration=HOUR)
+    simulation.run_for(HOUR)
+    if restarts:
+        simulation.kill()
+        simulation.start()
+    simulation.run_for(360)
+    assert simulation.world.account.snapshot().waiting < 200
+    tenant.stop_production()
+    watched.settle()
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_while_a_query_cannot_be_read_the_head_is_read_on(watch: Watch) -> None:
+    watched = watch()
+    simulation, account = watched.simulation, watched.simulation.world.account
+    simulation.world.tenant.produce(1)
+    simulation.start()
+    simulation.run_for(600)
+    opened = account.requests["query", "200"]
+
+    def is_of_a_later_query(request: Request) -> bool:
+        return decode_cursor(request.body).number > opened
+
+    simulation.world.faults.hold(Refused(is_of_a_later_query), duration=1200)
+    account.forget_delays()
+    simulation.run_for(1200)
+    assert account.snapshot().lag["p100"] < 20
+    assert sum(line.level == "warning" and "out of order" in line.message for line in simulation.lines) == 1
+    simulation.world.tenant.stop_production()
+    watched.settle()
+    assert account.snapshot().doubled == 0
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_page_that_the_api_cannot_serve_holds_what_is_behind_it_until_it_can(watch: Watch) -> None:
+    class Poisonous(Fault):
+        def after(self, endpoint: str, request: Request, response: Response) -> Response:
+            is_hit = endpoint == "results" and b"poison" in response.body
+            return json_response({"message": "Internal Server Error"}, 500) if is_hit else response
+
+    watched = watch()
+    simulation, tenant, account = watched.simulation, watched.simulation.world.tenant, watched.simulation.world.account
+    tenant.produce(1)
+    simulation.start()
+    simulation.run_for(300)
+    simulation.world.faults.hold(Poisonous(), duration=HOUR)
+    tenant.add(f'{{"uuid":"poison","timestamp":{int(simulation.now * 1000)}}}')
+    simulation.run_for(HOUR)
+    assert account.snapshot().waiting > 3000
+    assert account.requests["results", "500"] < 180
+    tenant.stop_production()
+    watched.settle()
+    assert account.snapshot().doubled == 0
+
+
 def test_a_stop_without_a_state_says_what_comes_twice(watch: Watch) -> None:
     watched = watch()
     simulation = watched.simulation
@@ -360,6 +438,7 @@ def test_a_stop_without_a_state_says_what_comes_twice(watch: Watch) -> None:
     assert "comes twice" in [line.message for line in simulation.lines][-1]
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_an_outage_longer_than_the_api_remembers_is_not_said_to_cost_nothing(watch: Watch) -> None:
     watched = watch()
     simulation = watched.simulation

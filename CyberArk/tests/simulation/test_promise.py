@@ -14,7 +14,7 @@ COMMON = settings(deadline=None, print_blob=True, suppress_health_check=list(Hea
 def test_whatever_happens_every_event_is_delivered_once() -> None:
     """The same examples each time; a failing one is shown as it was found, which takes no time."""
     quick = settings(
-        COMMON, max_examples=60, stateful_step_count=15, derandomize=True, phases=[Phase.generate], database=None
+        COMMON, max_examples=30, stateful_step_count=15, derandomize=True, phases=[Phase.generate], database=None
     )
     run_state_machine_as_test(Adversary, settings=quick)
 
