@@ -13,7 +13,7 @@ from .client import build_audit_api
 from .client.audit_api import AuditApi
 from .client.retry import RetryPolicy
 from .clock import TOLERANCE_S, TenantClock
-from .errors import CyberArkError, QueryLost, Service, Throttled, TryLater
+from .errors import CyberArkError, PersonNeeded, QueryLost, Service, Throttled, TryLater
 from .events import Event, Page, UnreadPage
 from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from .page_size import GIVEN_UP_AFTER, PageSize
@@ -58,8 +58,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
     _tenant_clock: TenantClock
     _ahead: _Ahead | None = None
     _page_size: PageSize
-    # In a row, of the head, and of all else.
-    _failures: dict[bool, int]
+    # In a row, of the head's pages (True), of the sweep's, and of what both need (None).
+    _failures: dict[bool | None, int]
     _cursors_lost = 0
 
     def run(self) -> None:
@@ -116,13 +116,13 @@ class CyberArkAuditLogsConnector(PatientConnector):
         else:
             self._schedule.page_asked()
             page = self.call(lambda: self._api.fetch_unread(step.cursor))
-        self._failures[step.is_head] = self._cursors_lost = 0
+        self._failures[step.is_head] = self._failures[None] = self._cursors_lost = 0
         if not any(self._failures.values()):
             self._mended("collection")
         if not step.is_head:
             self._page_size.page_read()
             self._schedule.wants_query = self._page_size.may_grow
-        if not self._schedule.pace:
+        if self._schedule.is_unhindered:
             self._mended("pace")
         return self._repetitions[step.is_head].ended(step.cursor, page)
 
@@ -199,12 +199,24 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._schedule.query_opened()
         self._report.query_opened(token, since_ms)
         progress = checkpoint.progress.opened(cursor, since_ms, opened_ms, now_ms)
+        self._failures[None] = 0
+        if progress.head is None:
+            self._failures[True] = 0
         progress = replace(progress, query_ms=max(now_ms, self._wall_ms()))
         self._state.adopt(replace(self._state.checkpoint, queried=self._asked(size), progress=progress))
 
     def _asked(self, page_size: int) -> str:
-        """What the cursors of a query belong to: another address, page size or filter makes them useless."""
+        """What the cursors of a query belong to."""
         return orjson.dumps([self.configuration.api_base_url, page_size, self._filters]).decode()
+
+    def _page_size_asked(self, queried: str) -> int:
+        """Return the page size of stored cursors; 0 if another address, other filters or less a page is wanted now."""
+        try:
+            address, size, filters = orjson.loads(queried)
+        except (ValueError, TypeError):
+            return 0
+        is_same = (address, filters) == (self.configuration.api_base_url, self._filters)
+        return size if is_same and isinstance(size, int) and 0 < size <= self.configuration.chunk_size else 0
 
     def _set_back(self, step: Step, error: CyberArkError) -> None:
         """Say what failed, and let time pass before it is tried again."""
@@ -218,36 +230,49 @@ class CyberArkAuditLogsConnector(PatientConnector):
             self._report.unwell("query", error)
             self._schedule.delay_query(self.retry.pause(error, 1))
             return
-        is_head = isinstance(step, ReadPage) and step.is_head
-        self._failures[is_head] += 1
+        if isinstance(step, OpenQuery) and error.evidence.status == 400:
+            self._page_size.refused()
+        stream = step.is_head if isinstance(step, ReadPage) and error.evidence.service is Service.AUDIT else None
+        self._failures[stream] += 1
         if isinstance(error, QueryLost) and isinstance(step, ReadPage):
             self._cursors_lost += 1
-            self._drop(step, "The Audit API refused a cursor")
+            self._drop(step)
+            self.log("The Audit API refused a cursor; the next query reads on from there", level="info")
             if self._cursors_lost > 1:
                 self._report.unwell("collection", error)
             return
         self._report.unwell("pace" if isinstance(error, Throttled) else "collection", error)
-        pause = self.retry.pause(error, self._failures[is_head])
+        pause = self.retry.pause(error, self._failures[stream])
         if isinstance(error, Throttled):
             self._schedule.throttled()
-        elif isinstance(step, ReadPage) and isinstance(error, TryLater) and error.evidence.service is Service.AUDIT:
-            self._give_up_if_hopeless(step)
-            if not is_head:
-                # It may be that page alone: the head shows what happens meanwhile.
-                self._schedule.hold_sweep(pause)
-                return
-        self._schedule.hold(pause)
+        if isinstance(step, ReadPage) and stream is not None:
+            self._schedule.hold_stream(step, pause)
+            self._give_up_if_hopeless(step, error)
+        if stream is None or isinstance(error, Throttled | PersonNeeded):
+            self._schedule.hold(pause)
 
-    def _give_up_if_hopeless(self, step: ReadPage) -> None:
-        if self._failures[step.is_head] >= (GIVEN_UP_AFTER if step.is_head else self._page_size.given_up_after):
-            if not step.is_head:
-                self._page_size.failed()
-            self._drop(step, f"A cursor keeps failing; pages of {self._page_size.asked} are asked for")
+    def _give_up_if_hopeless(self, step: ReadPage, error: CyberArkError) -> None:
+        may_be_size = not step.is_head and not isinstance(error, Throttled)
+        if self._failures[step.is_head] < (self._page_size.given_up_after if may_be_size else GIVEN_UP_AFTER):
+            return
+        size = self._page_size.asked
+        if may_be_size:
+            self._page_size.failed()
+        self._drop(step)
+        if self._page_size.asked != size:
+            self.log(
+                f"A page keeps failing, pages of {self._page_size.asked} are asked for; the next query reads on from "
+                "there",
+                level="info",
+            )
 
-    def _drop(self, step: ReadPage, reason: str) -> None:
+    def _drop(self, step: ReadPage) -> None:
         """Give a cursor up: the next query starts from what is settled, so nothing but time is lost with it."""
         self._state.adopt(replace(self._state.checkpoint, progress=self._progress.without(step.cursor)))
-        self.log(f"{reason}; the next query reads on from there", level="info")
+        # From the start again, but not well before a page was read.
+        self._failures[step.is_head] = 1
+        if not step.is_head:
+            self._schedule.query_wanted()
 
     def _wall_ms(self) -> int:
         return int(self.clock.wall() * 1000)
@@ -275,8 +300,8 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 level="warning",
             )
         self._overlap = timedelta(minutes=configuration.overlap)
-        self._page_size = PageSize(configuration.chunk_size)
-        self._failures = {True: 0, False: 0}
+        self._page_size = PageSize(configuration.chunk_size, self.clock.monotonic)
+        self._failures = {True: 0, False: 0, None: 0}
         self._filters = {
             "applicationCode": configuration.application_codes,
             "auditType": configuration.audit_types,
@@ -305,9 +330,9 @@ class CyberArkAuditLogsConnector(PatientConnector):
                 self.call(self._api.authenticate)
                 break
             except CyberArkError as error:
-                self._failures[False] += 1
+                self._failures[None] += 1
                 self._report.unwell("collection", error)
-                self.wait(self.retry.pause(error, self._failures[False]))
+                self.wait(self.retry.pause(error, self._failures[None]))
         start_time = timedelta(hours=self.configuration.start_time)
         while pause := self._state.load(self._tenant_clock.now_ms(), start_time, self._overlap):
             self.wait(pause)
@@ -316,7 +341,9 @@ class CyberArkAuditLogsConnector(PatientConnector):
         checkpoint, now_ms = self._state.checkpoint, self._tenant_clock.now_ms()
         # So far the time is Identity's: where it is behind, it must not reach back over what is no longer remembered.
         progress = checkpoint.progress.not_after(max(now_ms, self._wall_ms())).current(now_ms)
-        if checkpoint.queried != self._asked(self.configuration.chunk_size):
+        if size := self._page_size_asked(checkpoint.queried):
+            self._page_size.opened(size)
+        else:
             progress = replace(progress, sweep=None, head=None)
         self._state.adopt(replace(checkpoint, progress=progress), is_new=False)
         # Whichever of the two clocks says that the last query is more recent is believed.

@@ -1,34 +1,43 @@
 """How many events a page is asked to hold: as many as configured, or fewer while pages keep failing.
 
 A page may be too large for something on the way, which only smaller ones can pass; or the API is down, and asking for
-smaller ones is no help and slow afterwards. Nobody can tell which, so pages become smaller until one is read, and
-larger again once some were.
+smaller ones is no help and slow afterwards. Nobody can tell which, so pages become smaller until they are read, and
+larger again after a while; after twice as long each time that this was too early.
 """
+
+from collections.abc import Callable
 
 # Failures in a row after which a page may fail for ever: another query finds its events by another cursor.
 GIVEN_UP_AFTER = 12
+SMALLER_GIVEN_UP_AFTER = 3
 LARGER = 8
-LARGER_AFTER = 10
+LARGER_AFTER_S = 30.0
+LARGER_AFTER_LONGEST_S = 3600.0
 
 
 class PageSize:
     """The number of events of a page (`pageSize` of a query), between one and what is configured."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._most = self.asked = most
-        # The largest that could be read, 0 while none could, and how many of them were.
-        self._readable = self._pages = 0
-        self._larger_after = LARGER_AFTER
+        self._least = 1
+        # What to go back to if the size that was tried is too large; 0 if none was tried.
+        self._before = 0
+        self._larger_after = LARGER_AFTER_S
+        self._read_since: float | None = None
 
     @property
     def given_up_after(self) -> int:
-        """How many failures in a row end a cursor: one, where smaller pages are known to be read."""
-        return 1 if 0 < self._readable < self.asked else GIVEN_UP_AFTER
+        """How many failures in a row end the cursor of a query."""
+        is_first, is_last = self.asked == self._most and not self._before, self.asked == self._least
+        return GIVEN_UP_AFTER if is_first or is_last else SMALLER_GIVEN_UP_AFTER
 
     @property
     def may_grow(self) -> bool:
         """Whether a query of larger pages is worth a try."""
-        return self.asked < self._most and self._pages >= self._larger_after
+        is_due = self._read_since is not None and self._monotonic() - self._read_since >= self._larger_after
+        return self.asked < self._most and is_due
 
     @property
     def next(self) -> int:
@@ -37,21 +46,29 @@ class PageSize:
 
     def opened(self, size: int) -> None:
         """Note that a query of pages of that size is being read from now on."""
-        self.asked, self._pages = size, 0
+        if size > self.asked:
+            self._before = self.asked
+        self.asked, self._read_since = size, None
+
+    def refused(self) -> None:
+        """Note that a query was refused for what it asked for: for so small pages, if they are smaller than usual."""
+        if self.asked < self._most:
+            self._least = self.asked = min(self._most, 2 * self.asked)
 
     def page_read(self) -> None:
         """Note a page of the query."""
-        self._readable = self.asked
-        self._pages += 1
+        if self._read_since is None:
+            self._read_since = self._monotonic()
 
     def query_read(self) -> None:
         """Note that the query was read to its end: the next one reads other pages."""
-        self.asked, self._larger_after = self._most, LARGER_AFTER
+        self.asked, self._before, self._larger_after = self._most, 0, LARGER_AFTER_S
 
     def failed(self) -> None:
         """Ask for smaller pages."""
-        if 0 < self._readable < self.asked:
-            self.asked, self._larger_after = self._readable, 2 * self._larger_after
+        if self._before:
+            self.asked, self._before = self._before, 0
+            self._larger_after = min(LARGER_AFTER_LONGEST_S, 2 * self._larger_after)
         else:
-            self.asked, self._readable = max(1, self.asked // 2), 0
-        self._pages = 0
+            self.asked = max(self._least, self.asked // 2)
+        self._read_since = None

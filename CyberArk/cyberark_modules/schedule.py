@@ -4,6 +4,7 @@ Times are monotonic seconds. Nothing here survives a restart but the time of the
 keeps.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,11 +28,14 @@ PACE_NONE_BELOW_S = 1.0
 PACE_MARGIN_S = 0.5
 # A shorter distance is tried after so many calls, and after twice as many each time that it was refused.
 PACE_EASED = 0.8
+PACE_EASED_AGAIN = 0.5
 PACE_EASED_AFTER = 5
-PACE_EASED_AFTER_LONGEST = 160
-# Pages that were accepted so recently tell which distance the API accepts.
-DISTANCE_KNOWN_FOR_S = 120.0
+PACE_EASED_AFTER_LONGEST = 20
+# Pages that were accepted so recently, as close or closer, tell that a refusal is not about the distance.
+DISTANCE_KNOWN_FOR_S = 300.0
 DISTANCE_ALIKE = 0.9
+# Refusals that come again within this long are one and the same matter.
+PACE_WELL_AFTER_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +62,39 @@ Step = OpenQuery | ReadPage | Pause
 
 
 class _Distance:
-    """The shortest distance (s) at which pages were accepted lately after the calls of one kind."""
+    """The distance (s) at which the API accepts pages after the calls of one kind."""
 
     def __init__(self) -> None:
-        self.since = self._shown_at = float("-inf")
-        self._shortest = float("inf")
+        self.since = float("-inf")
+        # When pages were accepted lately, and at which distance: the closest first, then those closest since.
+        self._accepted: deque[tuple[float, float]] = deque()
+        # As far as a page had to wait once it was refused.
+        self._learned = 0.0
+        self._was_refused = False
 
     def accepted(self, asked_at: float) -> None:
         """Note a page that was accepted."""
         distance = asked_at - self.since
-        if distance <= self._shortest or asked_at - self._shown_at > DISTANCE_KNOWN_FOR_S:
-            self._shortest, self._shown_at = distance, asked_at
+        is_learned = self._was_refused and self.since > float("-inf")
+        self._learned = distance if is_learned else min(self._learned, distance)
+        self._was_refused = False
+        self._forget_before(asked_at)
+        while self._accepted and self._accepted[-1][1] >= distance:
+            self._accepted.pop()
+        self._accepted.append((asked_at, distance))
         self.since = asked_at
 
-    def wanted(self, asked_at: float) -> float:
-        """Return the distance that a page refused for being too close should have kept; 0 if that is not why."""
-        is_known = self._shortest < float("inf") and asked_at - self._shown_at < DISTANCE_KNOWN_FOR_S
-        is_closer = asked_at - self.since < DISTANCE_ALIKE * self._shortest
-        return self._shortest if is_known and is_closer else 0.0
+    def refused(self, asked_at: float) -> float:
+        """Note a page that was refused, and return the distance that it should have kept; 0 if that is not why."""
+        self._was_refused = True
+        self._forget_before(asked_at)
+        closest = self._accepted[0][1] if self._accepted else float("inf")
+        is_why = asked_at - self.since < DISTANCE_ALIKE * min(closest, self._learned)
+        return self._learned if is_why else 0.0
+
+    def _forget_before(self, asked_at: float) -> None:
+        while self._accepted and asked_at - self._accepted[0][0] > DISTANCE_KNOWN_FOR_S:
+            self._accepted.popleft()
 
 
 class Schedule:
@@ -86,7 +105,9 @@ class Schedule:
         self._spacing = max(QUERY_SPACING_S, frequency)
         # When a query is wanted, by the frequency, and before when none may be opened, whatever is wanted.
         self._query_due = self._query_allowed = self._head_due = self._swept_at = monotonic()
-        self._not_before = self._sweep_not_before = float("-inf")
+        self._not_before = self._throttled_at = float("-inf")
+        # Until when the head (True) and the sweep are left alone.
+        self._held = {True: float("-inf"), False: float("-inf")}
         # Whether the query that is being read is to be replaced by another one, as soon as one is allowed.
         self.wants_query = False
         self.head_interval = HEAD_INTERVAL_S
@@ -117,11 +138,12 @@ class Schedule:
         if now < not_before:
             return Pause(not_before - now)
         head, sweep = progress.head, progress.sweep
+        head_due = max(self._head_due, self._held[True])
         if sweep is not None:
             if self.wants_query and now >= self._query_allowed:
                 return OpenQuery()
-            held = self._sweep_not_before - now
-            beside = self._head_due <= now < self._swept_at + HEAD_BESIDE_SWEEP_S
+            beside = head_due <= now < self._swept_at + HEAD_BESIDE_SWEEP_S
+            held = self._held[False] - now
             if head is not None and beside and (held > 0 or not self._sweeps_turn):
                 return ReadPage(head.cursor, True)
             return Pause(min(held, HEAD_REST_S)) if held > 0 else ReadPage(sweep.cursor, False)
@@ -131,7 +153,7 @@ class Schedule:
         query_due = max(self._query_due, self._query_allowed)
         if now >= query_due:
             return OpenQuery()
-        return ReadPage(head.cursor, True) if now >= self._head_due else Pause(min(query_due, self._head_due) - now)
+        return ReadPage(head.cursor, True) if now >= head_due else Pause(min(query_due, head_due) - now)
 
     def hold(self, seconds: float) -> None:
         """Do nothing for so long: something is unwell."""
@@ -141,9 +163,14 @@ class Schedule:
         """Note that a page is being asked for."""
         self._asked_at = self._monotonic()
 
-    def hold_sweep(self, seconds: float) -> None:
-        """Read the head only for so long."""
-        self._sweep_not_before = self._monotonic() + seconds
+    def hold_stream(self, step: ReadPage, seconds: float) -> None:
+        """Read the other stream only for so long: it may be that page alone which fails."""
+        self._held[step.is_head] = self._monotonic() + seconds
+        self._sweeps_turn = self._sweeps_turn and step.is_head
+
+    def query_wanted(self) -> None:
+        """Open a query as soon as one is allowed, however rare they are to be: the last one was lost."""
+        self._query_due = self._monotonic()
 
     def query_attempted(self) -> None:
         """Note that a query is being opened: whatever comes of it, the next one keeps its distance."""
@@ -161,6 +188,7 @@ class Schedule:
     def query_opened(self) -> None:
         """Note that the API has accepted the query."""
         self._swept_at = self._monotonic()
+        self._held[False] = float("-inf")
         self.wants_query = False
         self._query_due = self._swept_at + self._spacing
         self._from_call.since = self._asked_at
@@ -200,7 +228,8 @@ class Schedule:
 
     def throttled(self) -> None:
         """Keep the distance that the API accepts, if it is for its distance that a page was refused."""
-        distance = max(self._from_page.wanted(self._asked_at), self._from_call.wanted(self._asked_at))
+        self._throttled_at = self._monotonic()
+        distance = max(self._from_page.refused(self._asked_at), self._from_call.refused(self._asked_at))
         if distance < PACE_NONE_BELOW_S:
             return
         self.pace = min(PACE_SLOWEST_S, distance if self.pace else distance + PACE_MARGIN_S)
@@ -208,14 +237,19 @@ class Schedule:
             self._eased_after = min(PACE_EASED_AFTER_LONGEST, 2 * self._eased_after)
         self._accepted, self._has_eased = 0, False
 
+    @property
+    def is_unhindered(self) -> bool:
+        """Whether the API has accepted any pace for some time."""
+        return not self.pace and self._monotonic() - self._throttled_at > PACE_WELL_AFTER_S
+
     def _ease(self) -> None:
         """After enough calls at the pace, try a shorter distance."""
         self._accepted += 1
         if not self.pace or self._accepted < self._eased_after:
             return
+        self.pace *= PACE_EASED_AGAIN if self._has_eased else PACE_EASED
         if self._has_eased:
             self._eased_after = PACE_EASED_AFTER
         self._accepted, self._has_eased = 0, True
-        self.pace *= PACE_EASED
         if self.pace < PACE_NONE_BELOW_S:
             self.pace = 0.0

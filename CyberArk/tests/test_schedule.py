@@ -192,10 +192,11 @@ def test_a_refusal_now_and_then_does_not_set_a_pace(schedule: Schedule, time: Ti
 
 def test_the_pace_is_eased_once_it_is_no_longer_needed(schedule: Schedule, time: Time) -> None:
     read_page(schedule, time, 0.1)
-    time.now += 9.9
-    read_page(schedule, time, 0.1)
-    schedule.page_asked()
-    schedule.throttled()
+    for _ in range(2):
+        schedule.page_asked()
+        schedule.throttled()
+        time.now += 9.9
+        read_page(schedule, time, 0.1)
     assert schedule.pace == pytest.approx(10.5)
     accepted = 0
     while schedule.pace and accepted < 100:
@@ -205,4 +206,37 @@ def test_the_pace_is_eased_once_it_is_no_longer_needed(schedule: Schedule, time:
         else:
             read_page(schedule, time, 0.1)
             accepted += 1
-    assert accepted <= 60
+    assert accepted <= 40
+
+
+def test_a_page_after_a_long_silence_tells_nothing_about_the_pace(schedule: Schedule, time: Time) -> None:
+    read_page(schedule, time, 0.3)
+    time.now += 200
+    read_page(schedule, time, 0.3)
+    schedule.page_asked()
+    schedule.throttled()
+    assert schedule.pace == 0
+
+
+def test_a_limit_that_has_ended_is_found_out_within_the_hour(schedule: Schedule, time: Time) -> None:
+    """A call a minute, for hours."""
+    progress, accepted_at, end = SWEEPING, float("-inf"), time.now + 6 * 3600
+    while time.now < end:
+        step = schedule.next_step(progress)
+        if isinstance(step, Pause):
+            time.now += step.seconds
+        elif time.now - accepted_at >= 60:
+            read_page(schedule, time, 0.1)
+            accepted_at = time.now
+        else:
+            schedule.page_asked()
+            schedule.throttled()
+            schedule.hold(8)
+    assert schedule.pace > 40
+    while schedule.pace and time.now < end + 7200:
+        step = schedule.next_step(progress)
+        if isinstance(step, Pause):
+            time.now += step.seconds
+        else:
+            read_page(schedule, time, 0.1)
+    assert time.now - end < 3600

@@ -104,7 +104,7 @@ class Transport:
     ) -> Answer:
         """Post a form or a JSON document and return the answer.
 
-        Raises Throttled (429), TryLater (5xx, 408, anything on the network), Refused (other statuses, redirects
+        Raises Throttled (429), TryLater (5xx, 408, 413, anything on the network), Refused (other statuses, redirects
         included: they are never followed, so that no credential travels to another host).
         """
         evidence = Evidence(service, Sign.STATUS, urlsplit(url).netloc, endpoint)
@@ -140,7 +140,7 @@ def _judge(response: requests.Response, body: bytes, evidence: Evidence) -> Answ
         return Answer(body, evidence)
     if status == 429:
         raise Throttled(evidence, retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
-    if status >= 500 or status == 408:
+    if status >= 500 or status in (408, 413):
         raise TryLater(evidence, retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
     if status < 400:
         raise Refused(_signed(evidence, Sign.REDIRECT if status >= 300 else Sign.SHAPE))

@@ -22,14 +22,34 @@ class Watch(Protocol):
 
 
 class Refused(Fault):
-    """Pages that are asked for so are answered with 503."""
+    """Pages that are asked for so are answered with an error."""
 
-    def __init__(self, refuses: Callable[[Request], bool]) -> None:
-        self._refuses = refuses
+    def __init__(self, refuses: Callable[[Request], bool], status: int = 503) -> None:
+        self._refuses, self._status = refuses, status
 
     def before(self, endpoint: str, request: Request) -> Response | None:
         refused = endpoint == "results" and self._refuses(request)
-        return json_response({"message": "Service Unavailable"}, 503) if refused else None
+        return json_response({"message": "no"}, self._status) if refused else None
+
+
+class TooLarge(Fault):
+    """Something on the way refuses pages of more than so many bytes."""
+
+    def __init__(self, most: int, status: int = 502) -> None:
+        self._most, self._status = most, status
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        is_hit = endpoint == "results" and len(response.body) > self._most
+        return json_response({"message": "too large"}, self._status) if is_hit else response
+
+
+def _add_large_events(watched: Watched, count: int) -> None:
+    simulation = watched.simulation
+    for number in range(count):
+        text = f'{{"uuid":"01234567-89ab-4cde-8f01-{number:012x}","timestamp":%d,"more":"{"x" * 4000}"}}'
+        simulation.world.tenant.add(
+            text % (1000 * simulation.now - 1000), time=simulation.now - 1, arrival=simulation.now
+        )
 
 
 @pytest.fixture
@@ -344,18 +364,12 @@ def test_a_query_that_was_refused_before_a_kill_delays_the_next_by_a_minute_only
     assert simulation.world.account.snapshot().accepted > 0
 
 
-def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: Watch) -> None:
-    class Limit(Fault):
-        def after(self, endpoint: str, request: Request, response: Response) -> Response:
-            too_large = endpoint == "results" and len(response.body) > 200_000
-            return json_response({"message": "too large"}, 502) if too_large else response
-
+@pytest.mark.parametrize("status", [502, 413])
+def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: Watch, status: int) -> None:
     watched = watch()
-    simulation, tenant = watched.simulation, watched.simulation.world.tenant
-    simulation.world.faults.hold(Limit(), duration=DAY)
-    for number in range(400):
-        text = f'{{"uuid":"01234567-89ab-4cde-8f01-{number:012x}","timestamp":%d,"more":"{"x" * 4000}"}}'
-        tenant.add(text % (1000 * simulation.now - 1000), time=simulation.now - 1, arrival=simulation.now)
+    simulation = watched.simulation
+    simulation.world.faults.hold(TooLarge(200_000, status), duration=DAY)
+    _add_large_events(watched, 400)
     simulation.start()
     simulation.run_for(2 * HOUR)
     assert simulation.world.account.snapshot().accepted == 400
@@ -402,6 +416,85 @@ def test_while_a_query_cannot_be_read_the_head_is_read_on(watch: Watch) -> None:
     simulation.world.tenant.stop_production()
     watched.settle()
     assert account.snapshot().doubled == 0
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_while_the_head_cannot_be_read_queries_are(watch: Watch) -> None:
+    watched = watch()
+    simulation, account = watched.simulation, watched.simulation.world.account
+    simulation.world.tenant.produce(1)
+    simulation.start()
+    simulation.run_for(635)
+    opened = account.requests["query", "200"]
+    simulation.world.faults.hold(Refused(lambda request: decode_cursor(request.body).number <= opened), duration=HOUR)
+    account.forget_delays()
+    simulation.run_for(600)
+    assert account.snapshot().lag["p100"] < 70
+    assert any("Collection resumed" in line.message for line in simulation.lines)
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("status", [403, pytest.param(429, marks=pytest.mark.long)])
+def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watch, status: int) -> None:
+    watched = watch()
+    simulation, account = watched.simulation, watched.simulation.world.account
+    simulation.world.tenant.produce(0.2)
+    simulation.start()
+    simulation.run_for(600)
+    bad = account.requests["query", "200"] + 1
+    simulation.world.faults.hold(Refused(lambda request: decode_cursor(request.body).number == bad, status))
+    simulation.run_for(3 * HOUR)
+    assert account.snapshot().waiting < 10
+    assert account.requests["results", str(status)] < 30
+
+
+@pytest.mark.parametrize("status", [503, 400])
+def test_a_rare_query_that_is_lost_is_opened_again_after_a_minute(watch: Watch, status: int) -> None:
+    """And although the head is well, for what came late is shown by a query only."""
+    watched = watch(frequency=3600, overlap=30)
+    simulation, account = watched.simulation, watched.simulation.world.account
+    simulation.world.tenant.produce(0.2)
+    simulation.start()
+    simulation.run_for(1800)
+    simulation.world.tenant.add(time=simulation.now - 1000, arrival=simulation.now)
+    opened = account.requests["query", "200"]
+    bad = Refused(lambda request: decode_cursor(request.body).number == opened + 1, status)
+    simulation.world.faults.hold(bad)
+    simulation.run_until(lambda: account.requests["query", "200"] == opened + 1, within=2 * HOUR)
+    simulation.run_for(600)
+    simulation.world.tenant.stop_production()
+    simulation.run_for(30)
+    assert account.snapshot().waiting == 0
+
+
+def test_an_api_that_wants_no_small_pages_is_asked_for_larger_ones(watch: Watch) -> None:
+    class Least(Fault):
+        def before(self, endpoint: str, request: Request) -> Response | None:
+            is_small = endpoint == "query" and request.json()["query"]["pageSize"] < 10
+            return json_response({"message": "pageSize"}, 400) if is_small else None
+
+    watched = watch()
+    simulation, account = watched.simulation, watched.simulation.world.account
+    simulation.world.tenant.produce(1)
+    simulation.world.faults.hold(Least())
+    simulation.start()
+    simulation.run_for(300)
+    simulation.world.faults.hold(Refused(lambda _: True), duration=HOUR / 2)
+    simulation.run_for(HOUR)
+    assert account.snapshot().waiting < 20
+
+
+def test_restarts_do_not_forget_that_pages_have_to_be_small(watch: Watch) -> None:
+    watched = watch()
+    simulation = watched.simulation
+    simulation.world.faults.hold(TooLarge(30_000))
+    _add_large_events(watched, 400)
+    simulation.start()
+    for _ in range(18):
+        simulation.run_for(600)
+        simulation.kill()
+        simulation.start()
+    assert simulation.world.account.snapshot().accepted == 400
 
 
 @pytest.mark.usefixtures("unmeasured")

@@ -20,8 +20,9 @@ def test_whatever_happens_every_event_is_delivered_once() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
-def test_whatever_happens_in_another_order_every_event_is_delivered_once() -> None:
+@pytest.mark.timeout(1100)
+@pytest.mark.parametrize("run", [1, 2])
+def test_whatever_happens_in_another_order_every_event_is_delivered_once(run: int) -> None:
     """Other examples each time; a failing one is made smaller, which takes minutes, and is kept for the next time."""
-    deep = settings(COMMON, max_examples=150, stateful_step_count=30)
+    deep = settings(COMMON, max_examples=125, stateful_step_count=30)
     run_state_machine_as_test(Adversary, settings=deep)
