@@ -286,6 +286,10 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._state.retry()
         self._report.gauges(self._state.checkpoint)
         self.put_events_lag(self.configuration.intake_key, self._report.lag_s(self._progress))
+        if self._ahead and not self._progress.reads(self._ahead.step.cursor):
+            # The page before it has led elsewhere than its last events told. What it shows may be forgotten by now.
+            self._ahead = None
+            self._schedule.rest()
         # A page that is on its way comes first: what follows it waits for it.
         return self._ahead.step if self._ahead else self._schedule.next_step(self._progress)
 

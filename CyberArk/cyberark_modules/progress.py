@@ -127,6 +127,10 @@ class Progress:
             kept.append(self.head.start.from_ms)
         return min(kept)
 
+    def reads(self, cursor: str) -> bool:
+        """Return whether that cursor is the next of the sweep, or of the head."""
+        return any(stream is not None and stream.cursor == cursor for stream in (self.sweep, self.head))
+
     def newest_before_ms(self, cursor: str) -> int:
         """Return the newest event time seen in the stream that is read at that cursor, shortly before it."""
         if self.sweep is not None and cursor == self.sweep.cursor:

@@ -159,6 +159,10 @@ class Schedule:
         """Do nothing for so long: something is unwell."""
         self._not_before = self._monotonic() + seconds
 
+    def rest(self) -> None:
+        """Do not read the head at once."""
+        self._head_due = max(self._head_due, self._monotonic() + HEAD_REST_S)
+
     def page_asked(self) -> None:
         """Note that a page is being asked for."""
         self._asked_at = self._monotonic()

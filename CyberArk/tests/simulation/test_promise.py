@@ -19,6 +19,20 @@ def test_whatever_happens_every_event_is_delivered_once() -> None:
     run_state_machine_as_test(Adversary, settings=quick)
 
 
+def test_a_page_asked_for_ahead_at_a_cursor_that_was_left_is_not_read() -> None:
+    """Found by the test below: of the head that a query has replaced, after its events were forgotten."""
+    state = Adversary()
+    state.begins(seed=0, sizes=(100, 0), latency=0.7, page_latency=2.0, requests_per_page=1, backlog=0, rate=1.0)
+    try:
+        for seconds in (0.3, 0.3, 61.0):
+            state.has_malformed_events(then=seconds)
+        state.has_a_fault(duration=0.3, name="api", then=31.0)
+        state.has_an_event_of_a_clock_that_is_ahead(hours=0.02, in_order=True, then=61.0)
+        state.promise_holds()
+    finally:
+        state.teardown()
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1100)
 @pytest.mark.parametrize("run", [1, 2])
