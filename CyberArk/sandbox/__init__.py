@@ -1,5 +1,0 @@
-"""A CyberArk tenant and a Sekoia platform on loopback, for the demo, the tests and the benchmarks.
-
-It plays the services as their public documentation describes them, injects faults from a seed, and keeps the
-truth: what was made, what the intake accepted, what is lost and what came twice. It never runs in production.
-"""

@@ -1,0 +1,38 @@
+"""`python -m sandbox`: a tenant and a platform that stand alone until interrupted."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sandbox.demo.options import add_options, describe_faults, fill, how_to_look, open_sandbox
+from sandbox.demo.view import summary_line
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    add_options(parser, eps=5.0)
+    options = parser.parse_args()
+    if options.list_faults:
+        print(describe_faults())
+        return 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="cyberark-state-") as directory, open_sandbox(options) as sandbox:
+        fill(sandbox, options)
+        try:
+            print(how_to_look(sandbox, sandbox.environment_variables(Path(directory) / "state")))
+            print("\nInterrupt to end.", flush=True)
+            while True:
+                time.sleep(10)
+                sandbox.tenant.catch_up()
+                print(summary_line(sandbox.ledger.snapshot()), flush=True)
+        except KeyboardInterrupt:
+            print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

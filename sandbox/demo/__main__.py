@@ -1,0 +1,146 @@
+"""The demo: the sandbox, the real connector started as the platform starts it, and the summary at the end."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from sandbox.demo.chaos import Chaos
+from sandbox.demo.options import add_options, describe_faults, fill, how_to_look, open_sandbox
+from sandbox.demo.process import ConnectorProcess
+from sandbox.demo.summary import Verdict, print_summary
+from sandbox.demo.view import View, open_view
+from sandbox.faults import FAULTS
+from sandbox.server.server import Sandbox
+
+_TICK_SECONDS = 0.25
+_LONGEST_SECONDS = 205.0
+_SETTLE_SECONDS = 150.0
+"""Without any event delivered: two queries' time, and what a connector may have backed off by."""
+
+_WHOLE_RETENTION_HOURS = 168
+
+
+def main(argv: list[str]) -> int:
+    """Runs the demo; returns 1 if anything was lost, came twice, was altered, or a query came too soon."""
+    options = _options(argv)
+    if options.list_faults:
+        print(describe_faults())
+        return 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="cyberark-demo-") as directory, open_sandbox(options) as sandbox:
+        return _Demo(sandbox, Path(directory), options).run()
+
+
+def _options(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev demo", description=__doc__)
+    add_options(parser, eps=10.0)
+    parser.add_argument(
+        "--duration", type=float, metavar="SECONDS", help="of production; by default until two polls after the backlog"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave it running, and print how to look at it")
+    return parser.parse_args(argv)
+
+
+class _Demo:
+    def __init__(self, sandbox: Sandbox, directory: Path, options: argparse.Namespace) -> None:
+        self._sandbox = sandbox
+        self._options = options
+        self._backlog = fill(sandbox, options)
+        process_faults = {name: value for name, value in options.fault if FAULTS[name].scope == "process"}
+        configuration: dict[str, Any] = {"start_time": _WHOLE_RETENTION_HOURS} if options.events else {}
+        self._connector = ConnectorProcess(
+            sandbox,
+            directory / "state",
+            clock_file=directory / "clock" if "clock" in process_faults else None,
+            **configuration,
+        )
+        self._began = time.monotonic()
+        self._drained_at: float | None = None
+        self._chaos = Chaos(self._connector, process_faults, time.monotonic, options.seed)
+
+    def run(self) -> int:
+        with self._connector, open_view(self._backlog) as view:
+            try:
+                self._until_enough(view)
+                if self._options.keep:
+                    self._keep(view)
+            except KeyboardInterrupt:
+                print("\nEnding; interrupt again to end at once.", flush=True)
+            alive = self._settle(view)
+            stopped_in = self._stop()
+        verdict = Verdict(
+            alive=alive,
+            stopped_in_seconds=stopped_in,
+            kills=self._chaos.kills,
+            page_size=self._sandbox.tenant.settings.page_limit,
+        )
+        return print_summary(self._sandbox.ledger, verdict, self._connector)
+
+    def _until_enough(self, view: View) -> None:
+        longest = self._options.duration or _LONGEST_SECONDS
+        while self._elapsed() < longest and not self._polled_twice() and self._alive():
+            self._tick(view, "collecting" if self._drained_at is None else "live")
+
+    def _keep(self, view: View) -> None:
+        print(how_to_look(self._sandbox, self._connector.variables))
+        print(f"\n  Connector    process {self._connector.pid}, state in {self._connector.state_dir}")
+        print(f"  Liveness     {self._connector.liveness_url}\n  Metrics      {self._connector.metrics_url}")
+        print("\nInterrupt to end.", flush=True)
+        while self._alive():
+            self._tick(view, "kept")
+
+    def _settle(self, view: View) -> bool:
+        """No more events and no more faults, until nothing waits; returns whether the connector lives."""
+        tenant, ledger = self._sandbox.tenant, self._sandbox.ledger
+        self._sandbox.faults.clear()
+        self._chaos.end()
+        tenant.stop_production()
+        last_arrival = ledger.index.last_arrival() or 0.0
+        accepted = -1
+        gives_up = 0.0
+        while self._alive():
+            snapshot = ledger.snapshot()
+            if snapshot.waiting == 0 and snapshot.time > last_arrival:
+                break
+            if snapshot.accepted > accepted or snapshot.time < last_arrival:
+                accepted, gives_up = snapshot.accepted, self._elapsed() + _SETTLE_SECONDS
+            if self._elapsed() > gives_up:
+                break
+            self._tick(view, "settling", chaos=False)
+        return self._alive()
+
+    def _stop(self) -> float:
+        began = time.monotonic()
+        self._connector.stop()
+        return time.monotonic() - began
+
+    def _tick(self, view: View, phase: str, chaos: bool = True) -> None:
+        time.sleep(_TICK_SECONDS)
+        if chaos:
+            self._chaos.advance()
+        self._sandbox.tenant.catch_up()
+        self._sandbox.faults.advance()
+        snapshot = self._sandbox.ledger.snapshot()
+        if self._drained_at is None and snapshot.accepted >= self._backlog:
+            self._drained_at = snapshot.time
+        view.show(self._elapsed(), phase, snapshot, self._connector)
+
+    def _polled_twice(self) -> bool:
+        if self._drained_at is None or self._options.duration is not None:
+            return False
+        return sum(opened > self._drained_at for opened in self._sandbox.ledger.query_times) >= 2
+
+    def _alive(self) -> bool:
+        return self._connector.running or self._chaos.restarting
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

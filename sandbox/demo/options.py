@@ -1,0 +1,92 @@
+"""The options that the demo and the sandbox alone have in common."""
+
+import argparse
+import json
+import shlex
+import time
+from pathlib import Path
+
+from sandbox.faults import FAULTS
+from sandbox.server.server import Sandbox
+from sandbox.tenant.replay import newest_time
+
+BACKLOG_SPAN_SECONDS = 3000.0
+"""Within the hour of history that a connector asks for at its first run."""
+
+_SECONDS_AFTER_NEWEST = 5.0
+
+
+def add_options(parser: argparse.ArgumentParser, eps: float) -> None:
+    parser.add_argument("--backlog", type=int, default=20_000, metavar="EVENTS", help="events that are there already")
+    parser.add_argument("--eps", type=float, default=eps, help="live events a second (default: %(default)s)")
+    parser.add_argument("--events", type=Path, metavar="FILE", help="replay JSON lines in place of made events")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        type=_fault,
+        metavar="NAME[=INTENSITY]",
+        help="a fault to inject, several allowed; --list-faults names them",
+    )
+    parser.add_argument("--list-faults", action="store_true", help="name the faults, and exit")
+    parser.add_argument("--seed", type=int, default=0, help="of the events and of what happens at random")
+
+
+def describe_faults() -> str:
+    width = max(map(len, FAULTS))
+    return "\n".join(
+        f"{fault.name:<{width}}  {fault.summary} (default {fault.intensity:g} {fault.unit})"
+        for fault in FAULTS.values()
+    )
+
+
+def open_sandbox(options: argparse.Namespace) -> Sandbox:
+    """Not entered yet. A file's events get a tenant that lives when they happened."""
+    newest = newest_time(options.events) if options.events else None
+    offset = 0.0 if newest is None else newest + _SECONDS_AFTER_NEWEST - time.time()
+    return Sandbox(options.seed, offset)
+
+
+def fill(sandbox: Sandbox, options: argparse.Namespace) -> int:
+    """Put the events in, begin the faults of the services; returns how many events are there to catch up with."""
+    tenant = sandbox.tenant
+    if options.events:
+        count = tenant.replay(options.events)
+    else:
+        count = options.backlog
+        tenant.add_backlog(count, BACKLOG_SPAN_SECONDS)
+        tenant.produce(options.eps)
+    for name, intensity in options.fault:
+        if FAULTS[name].scope == "services":
+            sandbox.faults.add(name, intensity)
+    return count
+
+
+def how_to_look(sandbox: Sandbox, environment: dict[str, str]) -> str:
+    """Where everything is, and what to set to be a client of it."""
+    identity = sandbox.tenant.identity_settings
+    facts = {
+        "Identity": sandbox.identity_url,
+        "Audit API": sandbox.audit_url,
+        "Intake": sandbox.intake_url,
+        "Platform": sandbox.platform_url,
+        "CA file": sandbox.ca_file,
+        "Application": identity.application_id,
+        "Login name": identity.login_name,
+        "Password": identity.password,
+        "API key": sandbox.tenant.settings.api_key,
+        "Intake key": sandbox.sekoia.settings.intake_key,
+    }
+    lines = [f"  {name:<12} {value}" for name, value in facts.items()]
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    return "\n".join([*lines, "", *exports])
+
+
+def _fault(text: str) -> tuple[str, float]:
+    name, _, intensity = text.partition("=")
+    if name not in FAULTS:
+        raise argparse.ArgumentTypeError(f"no fault is called {name}; --list-faults names them")
+    try:
+        return name, float(intensity) if intensity else FAULTS[name].intensity
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{json.dumps(intensity)} is no intensity") from None

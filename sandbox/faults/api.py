@@ -1,0 +1,134 @@
+"""Faults of the Audit API and of the token service."""
+
+import json
+from dataclasses import replace
+from email.utils import formatdate
+from typing import Any
+
+from sandbox.faults.fault import Build, Changed, Down, Fault, FaultType, Instead, Mixed, Repeated, Spoilt, Stage, ended
+from sandbox.server.http import HTML_HEADERS, Request, Response, html_response, json_response
+
+_AUDIT = {"query", "results"}
+
+
+def _too_many(form: str) -> Build:
+    def build(stage: Stage, share: float) -> Fault:
+        def answer() -> Response:
+            seconds = stage.rng.randint(1, 5)
+            headers = {"date": formatdate(stage.now() + seconds, usegmt=True), "seconds": str(seconds)}
+            said = {"Retry-After": headers[form]} if form in headers else {}
+            return json_response({"message": "Too Many Requests"}, 429, said)
+
+        return Instead(stage, _AUDIT, share, answer)
+
+    return build
+
+
+def _errors(stage: Stage, share: float) -> Fault:
+    def answer() -> Response:
+        status = stage.rng.choice((500, 502, 503))
+        return html_response("Bad Gateway", 502) if status == 502 else json_response({"message": "failure"}, status)
+
+    return Instead(stage, _AUDIT, share, answer)
+
+
+def _html(stage: Stage, share: float) -> Fault:
+    page = html_response("We will be back soon", 200).body
+    return Spoilt(stage, _AUDIT, share, lambda request, response: Response(200, HTML_HEADERS, page))
+
+
+def _cut(stage: Stage, share: float) -> Fault:
+    return Spoilt(stage, _AUDIT, share, lambda request, response: ended(response, "cut"))
+
+
+def _cut_json(stage: Stage, share: float) -> Fault:
+    """Complete as far as HTTP can tell, but not as JSON."""
+    return Spoilt(
+        stage,
+        _AUDIT,
+        share,
+        lambda request, response: replace(response, body=response.body[: -len(response.body) // 3]),
+    )
+
+
+def _types(stage: Stage, share: float) -> Fault:
+    def other(request: Request, response: Response) -> Response:
+        content: Any = stage.rng.choice(([], "", 12, {"data": {}}, {"data": "x"}, {"cursorRef": 12}, {"data": 1}))
+        return replace(response, body=json.dumps(content).encode())
+
+    return Spoilt(stage, _AUDIT, share, other)
+
+
+def _extra(stage: Stage, share: float) -> Fault:
+    def wider(request: Request, response: Response) -> Response:
+        body = b'{"took":12,' + response.body[1:-1].rstrip() + b',"hints":{"data":[null],"next":{}}}'
+        return replace(response, body=body)
+
+    return Spoilt(stage, _AUDIT, share, wider)
+
+
+def _resets(stage: Stage, share: float) -> Fault:
+    return Instead(stage, _AUDIT, share, lambda: Response(ending="reset"))
+
+
+def _hang(stage: Stage, share: float) -> Fault:
+    return Instead(stage, _AUDIT, share, lambda: Response(ending="hang"))
+
+
+def _api(stage: Stage, share: float) -> Fault:
+    parts = (_too_many("seconds"), _too_many("date"), _too_many("absent"), _errors, _html, _cut, _cut_json, _types)
+    each = share / (len(parts) + 1)
+    return Mixed(*(build(stage, each) for build in (*parts, _resets)), _extra(stage, share))
+
+
+def _token_revoked(stage: Stage, seconds: float) -> Fault:
+    return Repeated(stage, seconds, stage.tenant.revoke_tokens, at_once=False)
+
+
+def _token_expiring(stage: Stage, seconds: float) -> Fault:
+    return Changed(stage.tenant.identity_settings, token_lifetime=seconds)
+
+
+def _token_down(stage: Stage, seconds: float) -> Fault:
+    return Down(stage, {"token"}, seconds, lambda: html_response("503 Service Unavailable", 503))
+
+
+def _token(stage: Stage, seconds: float) -> Fault:
+    return Mixed(_token_expiring(stage, 2 * seconds), _token_revoked(stage, seconds), _token_down(stage, seconds / 2))
+
+
+def _minute_used(stage: Stage, _: float) -> Fault:
+    return Repeated(stage, 30, stage.tenant.use_up_the_minute)
+
+
+def _throttle_results(stage: Stage, seconds: float) -> Fault:
+    return Changed(stage.tenant.settings, results_spacing=seconds)
+
+
+def _throttle(stage: Stage, seconds: float) -> Fault:
+    return Changed(stage.tenant.settings, call_spacing=seconds)
+
+
+API_FAULTS = (
+    FaultType("api", "429, 5xx, HTML, cut and odd answers, resets of the Audit API", 0.15, "share of calls", _api),
+    FaultType("api-429-seconds", "429 with Retry-After in seconds", 0.3, "share of calls", _too_many("seconds")),
+    FaultType("api-429-date", "429 with Retry-After as a date", 0.3, "share of calls", _too_many("date")),
+    FaultType("api-429-absent", "429 without Retry-After", 0.3, "share of calls", _too_many("absent")),
+    FaultType("api-5xx", "500, 502 and 503 at random", 0.3, "share of calls", _errors),
+    FaultType("api-html", "HTML with status 200, from a gateway", 0.2, "share of calls", _html),
+    FaultType("api-cut", "the connection closes in the middle of the body", 0.2, "share of calls", _cut),
+    FaultType("api-cut-json", "the JSON stops in its middle", 0.2, "share of calls", _cut_json),
+    FaultType("api-types", "values of other types than documented", 0.2, "share of calls", _types),
+    FaultType("api-extra", "unknown fields beside the known ones", 1, "share of calls", _extra),
+    FaultType("api-resets", "connections to the Audit API are reset", 0.3, "share of calls", _resets),
+    FaultType("api-hang", "no answer until the caller gives up", 0.05, "share of calls", _hang),
+    FaultType("token", "tokens are revoked and live short, their service fails", 20, "seconds between", _token),
+    FaultType("token-revoked", "every token is revoked, again and again", 20, "seconds between", _token_revoked),
+    FaultType("token-expiring", "tokens live short", 30, "seconds of life", _token_expiring),
+    FaultType("token-down", "the token service answers 503", 30, "seconds of each minute", _token_down),
+    FaultType("minute-used", "another integration opens every query of the tenant", 1, "on", _minute_used),
+    FaultType(
+        "throttle-results", "pages are refused when asked for too often", 15, "seconds between", _throttle_results
+    ),
+    FaultType("throttle", "one call of any kind is taken", 60, "seconds between", _throttle),
+)

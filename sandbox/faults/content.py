@@ -1,0 +1,36 @@
+"""Faults of the events themselves: late, malformed, or very many at once."""
+
+from sandbox.faults.fault import Changed, Fault, FaultType, Repeated, Stage
+from sandbox.tenant.malformed import malformed_events
+
+_LATE_SHARE = 0.2
+
+
+def _late(stage: Stage, seconds: float) -> Fault:
+    return Changed(stage.tenant.delays, late_share=_LATE_SHARE, late_bound=seconds)
+
+
+def _malformed(stage: Stage, seconds: float) -> Fault:
+    def add() -> None:
+        for text in malformed_events(stage.now(), stage.rng).values():
+            stage.tenant.add(text)
+
+    return Repeated(stage, seconds, add)
+
+
+class _Burst(Fault):
+    def __init__(self, stage: Stage, count: float) -> None:
+        self._stage = stage
+        self._count = int(count)
+
+    def begin(self) -> None:
+        now = self._stage.now()
+        for number in range(self._count):
+            self._stage.tenant.add(time=now + number / self._count)
+
+
+CONTENT_FAULTS = (
+    FaultType("late", "a fifth of the live events arrive late", 60, "seconds late at most", _late),
+    FaultType("malformed", "malformed events among the good ones", 20, "seconds between", _malformed),
+    FaultType("burst", "many events within one second", 5000, "events", _Burst),
+)

@@ -1,0 +1,195 @@
+"""The truth: what was made, shown and accepted, and what was lost or came twice on the way."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from threading import RLock
+
+from sandbox.ledger.percentiles import Percentiles
+from sandbox.server.http import Request
+from sandbox.tenant.index import EventIndex
+
+RETENTION_SECONDS = 7 * 86400
+"""What is older is no longer shown by the Audit API."""
+
+_SATURATED = 255
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request as it was answered; the beginning of its body only."""
+
+    time: float
+    endpoint: str
+    request: Request
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The ledger at one moment. Delays are percentiles in seconds, by name (`p50`, `p95`, `p99`, `p100`)."""
+
+    time: float
+    made: int
+    shown: int
+    accepted: int
+    waiting: int
+    doubled: int
+    altered: int
+    taken_but_refused: int
+    queries: int
+    last_query: float | None
+    queries_too_soon: int
+    smallest_spacing: float | None
+    requests: dict[tuple[str, str], int]
+    lag: dict[str, float]
+    lag_since_arrival: dict[str, float]
+
+
+class Ledger:
+    """Every count is of events by their exact text. All methods may be called from any thread."""
+
+    def __init__(self, index: EventIndex, now: Callable[[], float]) -> None:
+        self.lock = RLock()
+        self.index = index
+        self.journal: deque[Exchange] = deque(maxlen=2000)
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.query_times: list[float] = []
+        self.altered: list[str] = []
+        self.altered_count = 0
+        self.doubled = 0
+        self.taken_but_refused = 0
+        self.queries_too_soon = 0
+        self.last_accepted_at: float | None = None
+        self._now = now
+        self._opened_at = now()
+        self._spoilt: set[float] = set()
+        self._smallest_spacing: float | None = None
+        self._accepted = 0
+        self._times_accepted = bytearray()
+        self._lags = Percentiles()
+        self._lags_since_arrival = Percentiles()
+
+    def accept(self, texts: Sequence[str], at: float) -> None:
+        """The intake took these events and said so."""
+        with self.lock:
+            self._cover()
+            self.last_accepted_at = at
+            for text in texts:
+                sequence = self.index.identify(text)
+                if sequence is None:
+                    self.altered_count += 1
+                    if len(self.altered) < 20:
+                        self.altered.append(text)
+                elif self._times_accepted[sequence]:
+                    self.doubled += 1
+                    self._times_accepted[sequence] = min(self._times_accepted[sequence] + 1, _SATURATED)
+                else:
+                    self._accepted += 1
+                    self._times_accepted[sequence] = 1
+                    self._measure(sequence, at)
+
+    def take_but_refuse(self, texts: Sequence[str]) -> None:
+        """The intake took these events, but its answer said otherwise or never came."""
+        with self.lock:
+            self.taken_but_refused += len(texts)
+
+    def query(self, accepted: bool, minimum_seconds: float) -> None:
+        """The tenant was asked to open a query, and did or refused because the last one is too recent."""
+        now = self._now()
+        with self.lock:
+            if self.query_times:
+                last = self.query_times[-1]
+                if last not in self._spoilt:
+                    self._smallest_spacing = min(now - last, self._smallest_spacing or now - last)
+                    self.queries_too_soon += now - last < minimum_seconds
+            if accepted:
+                self.query_times.append(now)
+
+    def spoil_last_query(self) -> None:
+        """The last query was opened, but its answer was lost: who asked cannot know that it was."""
+        with self.lock:
+            self._spoilt.add(self.query_times[-1])
+
+    def exchange(self, endpoint: str, request: Request, outcome: str) -> None:
+        with self.lock:
+            self.requests[endpoint, outcome] += 1
+            kept = Request(request.method, request.path, request.headers, request.body[:4096])
+            self.journal.append(Exchange(self._now(), endpoint, kept, outcome))
+
+    def lost(self, patience_seconds: float = 0.0, limit: int | None = None) -> list[str]:
+        """The texts that the API has shown for longer than this, still shows, and that were never accepted.
+
+        What the intake cannot take is not counted as lost.
+        """
+        with self.lock:
+            found = islice(self._lost(patience_seconds), limit)
+            return [self.index.text(sequence).decode() for sequence in found]
+
+    def lost_count(self, patience_seconds: float = 0.0) -> int:
+        with self.lock:
+            return sum(1 for _ in self._lost(patience_seconds))
+
+    def expired(self) -> int:
+        """How many events left the API's retention without being accepted."""
+        with self.lock:
+            oldest = (self._now() - RETENTION_SECONDS) * 1000
+            if (self.index.oldest_ms() or oldest) >= oldest:
+                return 0
+            return sum(self.index.times_ms[sequence] < oldest for sequence in self._unaccepted())
+
+    def snapshot(self) -> Snapshot:
+        with self.lock:
+            now = self._now()
+            shown = self.index.shown(now)
+            too_large = sum(self.index.arrivals[sequence] <= now for sequence in self.index.too_large)
+            return Snapshot(
+                time=now,
+                made=len(self.index),
+                shown=shown,
+                accepted=self._accepted,
+                waiting=shown - too_large - self._accepted - self.expired(),
+                doubled=self.doubled,
+                altered=self.altered_count,
+                taken_but_refused=self.taken_but_refused,
+                queries=len(self.query_times),
+                last_query=self.query_times[-1] if self.query_times else None,
+                queries_too_soon=self.queries_too_soon,
+                smallest_spacing=self._smallest_spacing,
+                requests=dict(self.requests),
+                lag=self._lags.read(),
+                lag_since_arrival=self._lags_since_arrival.read(),
+            )
+
+    def forget_delays(self) -> None:
+        """Measure delays from now on only."""
+        with self.lock:
+            self._opened_at = self._now()
+            self._lags.clear()
+            self._lags_since_arrival.clear()
+
+    def _measure(self, sequence: int, at: float) -> None:
+        """A backlog's delay says nothing: only what arrived while the sandbox was open is measured."""
+        arrival = self.index.arrivals[sequence]
+        if arrival >= self._opened_at:
+            self._lags.add(at - self.index.times_ms[sequence] / 1000)
+            self._lags_since_arrival.add(at - arrival)
+
+    def _cover(self) -> None:
+        self._times_accepted.extend(bytes(len(self.index) - len(self._times_accepted)))
+
+    def _lost(self, patience_seconds: float) -> Iterator[int]:
+        now = self._now()
+        newest, oldest_ms = now - patience_seconds, (now - RETENTION_SECONDS) * 1000
+        for sequence in self._unaccepted():
+            shown = self.index.arrivals[sequence] <= newest and self.index.times_ms[sequence] >= oldest_ms
+            if shown and sequence not in self.index.too_large:
+                yield sequence
+
+    def _unaccepted(self) -> Iterator[int]:
+        self._cover()
+        sequence = self._times_accepted.find(0)
+        while sequence >= 0:
+            yield sequence
+            sequence = self._times_accepted.find(0, sequence + 1)

@@ -1,0 +1,1 @@
+"""The Sekoia platform and its intake."""

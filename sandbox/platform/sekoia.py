@@ -1,0 +1,111 @@
+"""Sekoia: the intake that events are pushed to, and the platform's endpoints of a running connector."""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from sandbox.ledger.ledger import Ledger
+from sandbox.platform.settings import SekoiaSettings
+from sandbox.server.http import Request, Response, json_response
+from sandbox.server.middleware import Middleware
+from sandbox.tenant.index import INTAKE_EVENT_LIMIT
+from sandbox.tenant.settings import IdentitySettings
+
+PAYLOAD_LIMIT = 10 * 1024 * 1024
+"""Bytes of the largest request that the intake takes."""
+
+
+class Sekoia:
+    """`logs`, `callbacks` and `results` hold what the connector reported, the newest last."""
+
+    def __init__(
+        self, now: Callable[[], float], ledger: Ledger, middleware: Middleware, identity_settings: IdentitySettings
+    ) -> None:
+        self.settings = SekoiaSettings()
+        self.logs: deque[dict[str, Any]] = deque(maxlen=5000)
+        self.callbacks: deque[dict[str, Any]] = deque(maxlen=1000)
+        self._now = now
+        self._ledger = ledger
+        self._middleware = middleware
+        # The platform holds the password that its user typed, which need not be the one that the tenant knows.
+        self.password = identity_settings.password
+        self._batches = 0
+
+    def intake(self, request: Request) -> Response:
+        return self._middleware.answer("intake", request, self._take)
+
+    def platform(self, request: Request) -> Response:
+        name = request.path.rpartition("/")[2]
+        endpoints = {"callback": self._callback, "logs": self._log, "secrets": self._secrets}
+        core = endpoints.get(name)
+        if core is None:
+            return self._middleware.answer(
+                "platform-other", request, lambda _: json_response({"error": "not found"}, 404)
+            )
+        return self._middleware.answer(name, request, lambda sent: self._unauthorized(sent) or core(sent))
+
+    def _take(self, request: Request) -> Response:
+        if request.method != "POST" or not request.path.endswith("/batch"):
+            return json_response({"message": "not found"}, 404)
+        if len(request.body) > PAYLOAD_LIMIT:
+            return json_response({"message": "the payload is too large"}, 413)
+        try:
+            content = _loads(request.body)
+            key, texts = content.get("intake_key"), content["jsons"]
+        except (ValueError, KeyError, AttributeError):
+            return json_response({"message": "the payload is malformed"}, 400)
+        if key != self.settings.intake_key:
+            return json_response({"message": "the intake key is unknown"}, 403 if key else 401)
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            return json_response({"message": "jsons must be a list of strings"}, 400)
+        if any(len(text) > INTAKE_EVENT_LIMIT for text in texts):
+            return json_response({"message": "an event is too large"}, 400)
+        return self._taken(texts)
+
+    def _taken(self, texts: list[str]) -> Response:
+        self._batches += 1
+        latency = self.settings.push_latency
+
+        def settle(sent: bool) -> None:
+            if sent:
+                self._ledger.accept(texts, self._now() + latency)
+            else:
+                self._ledger.take_but_refuse(texts)
+
+        prefix = f"{self._batches:08x}-0000-4000-8000-"
+        identifiers = [f"{prefix}{number:012x}" for number in range(len(texts))]
+        body = orjson.dumps({"event_ids": identifiers})
+        return Response(200, {"Content-Type": "application/json"}, body, delay=latency, settle=settle)
+
+    def _unauthorized(self, request: Request) -> Response | None:
+        if request.headers.get("authorization") == f"Bearer {self.settings.token}":
+            return None
+        return json_response({"message": "unauthorized"}, 401)
+
+    def _callback(self, request: Request) -> Response:
+        content = request.json()
+        self.callbacks.append(content)
+        if request.method == "PATCH" and content.get("status") == "running":
+            return json_response({"module_configuration": {"value": self._secret_values()}})
+        return json_response({})
+
+    def _log(self, request: Request) -> Response:
+        self.logs.extend(request.json().get("logs", []))
+        return json_response({})
+
+    def _secrets(self, request: Request) -> Response:
+        return json_response({"value": self._secret_values()})
+
+    def _secret_values(self) -> dict[str, str]:
+        return {"password": self.password}
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # A lone surrogate, which orjson refuses, may stand in a string all the same.
+        return json.loads(body)

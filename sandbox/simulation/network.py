@@ -1,0 +1,126 @@
+"""What stands in the place of the network: requests go to the sandbox's environment, and take virtual time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from sandbox.environment import Environment, Service
+from sandbox.server.http import Request, Response
+from sandbox.simulation.timeline import Killed, Timeline
+
+HOSTS: Mapping[str, Service] = {
+    "identity.simulation": "identity",
+    "audit.simulation": "audit",
+    "intake.simulation": "intake",
+}
+_MOST_REQUESTS_AT_ONCE = 20_000
+Observer = Callable[[Service, Request, Response], None]
+
+
+@dataclass
+class Latency:
+    """Seconds on the way to a service and back, beside the time that it takes to answer."""
+
+    there: float = 0.02
+    back: float = 0.02
+
+
+@dataclass
+class _Kill:
+    requests_left: int
+    service: Service | None
+    after: bool
+
+
+class Network(BaseAdapter):
+    """The transport of every session of a simulated process. `observe` is told of each exchange as the service saw it.
+
+    A caller that does not let any time pass between its requests, for very many of them, is stopped by an error.
+    """
+
+    def __init__(self, timeline: Timeline, environment: Environment, latency: Latency, observe: Observer) -> None:
+        super().__init__()
+        self.latency = latency
+        self.requests = 0
+        self._timeline = timeline
+        self._environment = environment
+        self._observe = observe
+        self._kill: _Kill | None = None
+        self._requests_at_once = 0
+        self._last_request = 0.0
+
+    def kill_at_request(self, number: int, service: Service | None = None, *, after: bool) -> None:
+        """Kill the process at its request of that number from now (1: the next), before or after it has its effect."""
+        self._kill = _Kill(number, service, after)
+
+    def forget_kill(self) -> None:
+        self._kill = None
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        parts = urlsplit(request.url or "")
+        service = HOSTS[str(parts.hostname)]
+        self._count()
+        kill = self._kill_due(service)
+        if kill is not None and not kill.after:
+            raise Killed
+        self._timeline.advance(self.latency.there)
+        headers = {name.lower(): str(value) for name, value in request.headers.items()}
+        body = request.body.encode() if isinstance(request.body, str) else bytes(request.body or b"")
+        asked = Request(request.method or "", parts.path, headers, body)
+        response = self._environment.answer(service, asked)
+        self._observe(service, asked, response)
+        if kill is not None:
+            raise Killed
+        patience = timeout[1] if isinstance(timeout, tuple) else timeout
+        return self._carry(request, response, float(patience))
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _carry(self, request: requests.PreparedRequest, response: Response, patience: float) -> requests.Response:
+        if response.ending == "hang" or response.delay + self.latency.back > patience:
+            self._timeline.advance(patience)
+            raise requests.ReadTimeout("no answer in time", request=request)
+        self._timeline.advance(response.delay + self.latency.back)
+        if response.ending == "reset":
+            raise requests.ConnectionError("the connection was reset", request=request)
+        if response.ending == "cut":
+            raise requests.exceptions.ChunkedEncodingError("the connection was cut", request=request)
+        answer = requests.Response()
+        answer.status_code = response.status
+        answer.headers = CaseInsensitiveDict(response.headers)
+        answer._content = response.body
+        answer._content_consumed = True  # type: ignore[attr-defined]
+        answer.url = request.url or ""
+        answer.request = request
+        return answer
+
+    def _count(self) -> None:
+        self.requests += 1
+        self._requests_at_once = self._requests_at_once + 1 if self._timeline.now == self._last_request else 0
+        self._last_request = self._timeline.now
+        if self._requests_at_once > _MOST_REQUESTS_AT_ONCE:
+            raise AssertionError(f"{_MOST_REQUESTS_AT_ONCE} requests in no time: the connector spins")
+
+    def _kill_due(self, service: Service) -> _Kill | None:
+        kill = self._kill
+        if kill is None or kill.service not in (None, service):
+            return None
+        kill.requests_left -= 1
+        if kill.requests_left > 0:
+            return None
+        self._kill = None
+        return kill

@@ -1,0 +1,119 @@
+"""The state in S3, on a real S3-compatible server."""
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from faults.scene import PAGE, Scene
+from sandbox.server.server import free_port
+
+FOLDER = "cyberark/connector-1"
+
+
+class Storage:
+    """A bucket of its own on a server that can be stopped and started again."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port())
+        self._server.start()
+        self._address = "http://{}:{}".format(*self._server.get_host_and_port())
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=self._address,
+            region_name="eu-west-1",
+            aws_access_key_id="sandbox",
+            aws_secret_access_key="sandbox",
+        )
+        self._client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the platform sets for a connector whose state lives in S3."""
+        return {
+            "FILE_BACKEND": "S3",
+            "SUB_FOLDER": FOLDER,
+            "AWS_BUCKET_NAME": self.bucket,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_S3_ENDPOINT_URL": self._address,
+        }
+
+    def objects(self) -> list[str]:
+        return [item["Key"] for item in self._client.list_objects_v2(Bucket=self.bucket)["Contents"]]
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        """What was stored is there again."""
+        host, _, port = self._address.removeprefix("http://").partition(":")
+        self._server = ThreadedMotoServer(ip_address=host, port=int(port))
+        self._server.start()
+
+
+@pytest.fixture
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    storage = Storage(uuid.uuid4().hex)
+    yield storage
+    storage.stop()
+
+
+def at_work(scene: Scene, storage: Storage, backlog: int) -> None:
+    scene.tenant.add_backlog(backlog, 3000)
+    scene.tenant.settings.page_latency = 0.2
+    scene.tenant.produce(20)
+    scene.start(variables=storage.variables)
+
+
+def test_a_state_in_s3_survives_kills(scene: Scene, storage: Storage) -> None:
+    at_work(scene, storage, 15_000)
+    kills, most_twice = 6, 0
+    for _ in range(kills):
+        before = scene.snapshot().doubled
+        time.sleep(scene.rng.uniform(1.0, 5.0))
+        scene.kill()
+        most_twice = max(most_twice, scene.snapshot().doubled - before)
+        scene.connector.start()
+    scene.until_delivered(within=130)
+    scene.judge(twice=kills * PAGE, most_a_kill=most_twice, objects=len(storage.objects()))
+    assert most_twice <= PAGE
+    assert f"{FOLDER}/context.json" in storage.objects()
+    assert not scene.context_file.exists()
+
+
+def test_a_storage_that_is_down_for_a_while_stops_nothing(scene: Scene, storage: Storage) -> None:
+    at_work(scene, storage, 5000)
+    scene.until_accepted(1500)
+    storage.stop()
+    accepted = scene.snapshot().accepted
+    waited = scene.until_accepted(accepted + 1000, within=90)
+    scene.until_said("The state cannot be written", within=60)
+    storage.start()
+    scene.until_said("State resumed", within=120)
+    scene.until_delivered()
+    said = scene.said("The state cannot be written")
+    scene.judge(said=said, two_pages_took=waited)
+    assert said == 1
+
+
+def test_a_storage_that_is_down_at_the_start_is_no_first_run(scene: Scene, storage: Storage) -> None:
+    at_work(scene, storage, 5000)
+    scene.until_accepted(1500)
+    scene.kill()
+    storage.stop()
+    accepted = scene.snapshot().accepted
+    scene.connector.start()
+    time.sleep(8)
+    meanwhile = scene.snapshot().accepted
+    storage.start()
+    scene.until_delivered(within=120)
+    scene.judge(twice=PAGE, meanwhile=meanwhile - accepted)
+    assert meanwhile == accepted

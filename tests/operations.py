@@ -1,0 +1,104 @@
+"""What a scrape of the connector's process shows, and what the operator's pages hold."""
+
+import json
+import os
+import re
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from sandbox import TOP
+from sandbox.demo.process import ConnectorProcess
+from sandbox.server.server import Sandbox
+
+DOCS = TOP / "docs"
+OURS, COMMON = "symphony_module_cyberark_", "symphony_module_common_"
+_NAMES = re.compile(rf"\b(?:{OURS}|{COMMON})[a-z_]+")
+_SERIES = re.compile(r"_(?:bucket|sum|count)$")
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """The metrics of the connector and the SDK's common ones, as one scrape shows them."""
+
+    families: list[Metric]
+
+    @property
+    def names(self) -> set[str]:
+        """Of the metrics, as they are written in a query; those of a histogram without their ending."""
+        return {family.name + "_total" * (family.type == "counter") for family in self.families}
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of the samples of that name with those labels."""
+        found = [
+            sample.value
+            for family in self.families
+            for sample in family.samples
+            if sample.name == OURS + name and labels.items() <= sample.labels.items()
+        ]
+        assert found, f"no {name} {labels}"
+        return sum(found)
+
+
+def scrape(connector: ConnectorProcess) -> Scrape:
+    with urllib.request.urlopen(connector.metrics_url, timeout=10) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        return Scrape(
+            [
+                family
+                for family in families
+                if family.name.startswith((OURS, COMMON)) and not family.name.endswith("_created")
+            ]
+        )
+
+
+def scrape_when(connector: ConnectorProcess, within: float = 30.0, **at_least: float) -> Scrape:
+    """The first scrape in which our metrics of those names have those values, or more."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            found = scrape(connector)
+            if all(found.value(name) >= value for name, value in at_least.items()):
+                return found
+        except OSError:
+            assert connector.running, "\n".join(connector.lines)
+        assert time.monotonic() < deadline, "\n".join(connector.lines)
+        time.sleep(0.05)
+
+
+def connector_process(sandbox: Sandbox, directory: Path, **configuration: Any) -> ConnectorProcess:
+    """Not started yet."""
+    variables = {name: value for name, value in os.environ.items() if name == "COVERAGE_PROCESS_CONFIG"}
+    return ConnectorProcess(sandbox, directory / "state", variables=variables, **configuration)
+
+
+def names_in(text: str) -> set[str]:
+    """The metrics that a text speaks of."""
+    return {_SERIES.sub("", name) for name in _NAMES.findall(text)}
+
+
+def page() -> str:
+    return (DOCS / "operations.md").read_text("utf-8")
+
+
+def rules() -> str:
+    return (DOCS / "alerts.yml").read_text("utf-8")
+
+
+def dashboard() -> dict[str, Any]:
+    board: dict[str, Any] = json.loads((DOCS / "dashboard.json").read_text("utf-8"))
+    return board
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+
+
+def expressions() -> list[str]:
+    """The queries of the dashboard."""
+    return [target["expr"] for panel in panels() for target in panel["targets"]]

@@ -1,0 +1,62 @@
+"""What is remembered so that nothing comes twice: the whole overlap, whatever its volume, and no more than that."""
+
+import pytest
+from promise import STATE, Watched
+
+
+@pytest.mark.parametrize("count", [3_000, 10_000, pytest.param(60_000, marks=pytest.mark.long)])
+def test_every_event_of_the_overlap_is_remembered_and_then_forgotten(count: int) -> None:
+    """Far more than any fixed number of uuids; a query of each minute shows them all again."""
+    with Watched(overlap=10) as watched:
+        simulation, tenant = watched.simulation, watched.simulation.environment.tenant
+        tenant.add_backlog(count, 200)
+        simulation.start()
+        assert simulation.run_until(lambda: len(watched.accepted) == count, within=120)
+        for _ in range(2):
+            simulation.kill()
+            tenant.refuse_cursors()
+            simulation.run_for(100, restart=True)
+            watched.check()
+        assert _kept(watched) == count
+        assert simulation.environment.ledger.snapshot().doubled <= simulation.kills * watched.chunk_size
+
+        tenant.produce(1)
+        simulation.run_for(1400)
+        assert _kept(watched) < 1000
+        assert len(simulation.folder.read(STATE) or b"") < 100_000
+        tenant.stop_production()
+        watched.settle()
+
+
+def test_events_without_a_date_are_remembered_as_long_as_they_can_come_again() -> None:
+    with Watched(overlap=10) as watched:
+        simulation, tenant = watched.simulation, watched.simulation.environment.tenant
+        for number in range(500):
+            tenant.add(f'{{"uuid":"01234567-89ab-4cde-8f01-{number:012x}","timestamp":"{number % 7} o\'clock"}}')
+        tenant.produce(0.2)
+        simulation.start()
+        for _ in range(5):
+            simulation.run_for(100, restart=True)
+            simulation.kill()
+            tenant.refuse_cursors()
+        simulation.run_for(900, restart=True)
+        tenant.stop_production()
+        watched.settle()
+        assert simulation.environment.ledger.snapshot().doubled <= simulation.kills * 20
+
+
+def test_nothing_new_costs_no_write() -> None:
+    with Watched() as watched:
+        simulation = watched.simulation
+        simulation.environment.tenant.add_backlog(600, 200)
+        simulation.start()
+        simulation.run_for(100)
+        writes = simulation.folder.writes
+        simulation.run_for(600)
+        # Each query is noted before and after, with a copy of the first: its spacing has to outlive a kill.
+        assert simulation.folder.writes - writes <= 3 * 11
+
+
+def _kept(watched: Watched) -> int:
+    checkpoint = watched.simulation.connector.checkpoint
+    return 0 if checkpoint is None else len(checkpoint.delivered)
