@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from cyberark_modules.audit_api.events import read_event
 from cyberark_modules.checkpoint import Checkpoint, decode
-from cyberark_modules.events import read_event
 from sandbox.account import RETENTION_SECONDS
 from sandbox.audit import CREATE_QUERY
 from sandbox.faults.fault import Fault
