@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from cyberark_modules.client.audit_api import AuditApi
-from cyberark_modules.client.auth import TokenSource, read_claims
-from cyberark_modules.client.retry import RetryPolicy
-from cyberark_modules.client.transport import Transport, retry_after
+from cyberark_modules.audit_api.backoff import Backoff
+from cyberark_modules.audit_api.client import AuditApi
+from cyberark_modules.audit_api.token import TokenSource, read_claims
+from cyberark_modules.audit_api.transport import Transport, retry_after
 from cyberark_modules.clock import Clock, TenantClock
 from cyberark_modules.errors import (
+    ConfigurationError,
+    CursorExpired,
     CyberArkError,
-    Evidence,
-    PersonNeeded,
-    QueryLost,
+    Failure,
+    FailureKind,
     Service,
-    Sign,
     Throttled,
-    TryLater,
+    TransientError,
 )
 from sandbox.faults.fault import Fault
 from sandbox.server.http import Request, Response
@@ -64,7 +64,7 @@ class Client:
         )
 
     def open(self, **filters: list[str]) -> str:
-        return self.api.open_query(0, 500, filters)
+        return self.api.open_query(0, None, 500, filters)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ class Answers(Fault):
 def test_events_are_read_page_by_page(sandbox: Sandbox, client: Client) -> None:
     sandbox.tenant.add_backlog(1200, 1000.0)
     cursor, pages = client.open(), []
-    while (page := client.api.fetch_page(cursor)).events:
+    while (page := client.api.fetch(cursor)).events:
         pages.append(len(page.events))
         assert page.cursor is not None
         cursor = page.cursor
@@ -99,7 +99,7 @@ def test_events_are_read_page_by_page(sandbox: Sandbox, client: Client) -> None:
 
 def test_filters_and_page_size_reach_the_api(sandbox: Sandbox, client: Client) -> None:
     sandbox.tenant.add_backlog(600, 1000.0)
-    page = client.api.fetch_page(client.api.open_query(0, 100, {"applicationCode": ["PAM"], "action": []}))
+    page = client.api.fetch(client.api.open_query(0, None, 100, {"applicationCode": ["PAM"], "action": []}))
     assert 0 < len(page.events) <= 100
     assert all('"applicationCode":"PAM"' in event.text.replace(": ", ":") for event in page.events)
 
@@ -137,23 +137,23 @@ def test_a_revoked_token_is_renewed_once_and_the_call_made_again(sandbox: Sandbo
     sandbox.tenant.add_backlog(10, 100.0)
     cursor = client.open()
     sandbox.tenant.revoke_tokens()
-    assert len(client.api.fetch_page(cursor).events) == 10
+    assert len(client.api.fetch(cursor).events) == 10
     assert len(requests_of(sandbox, "token")) == 2
 
 
 def test_a_token_refused_twice_tells_what_it_lacks(sandbox: Sandbox, client: Client) -> None:
     sandbox.tenant.identity_settings.claims = {"scope"}
-    with pytest.raises(PersonNeeded) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         client.open()
-    assert set(raised.value.evidence.missing) == {"aud", "tenant_id"}
-    assert raised.value.evidence.status == 401
+    assert set(raised.value.failure.missing) == {"aud", "tenant_id"}
+    assert raised.value.failure.status == 401
     assert len(requests_of(sandbox, "token")) == 2
 
 
 def test_no_password_asks_nobody(sandbox: Sandbox) -> None:
-    with pytest.raises(PersonNeeded) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         Client(sandbox, password="").tokens.token()
-    assert raised.value.evidence.sign is Sign.NO_PASSWORD
+    assert raised.value.failure.kind is FailureKind.NO_PASSWORD
     assert requests_of(sandbox, "token") == []
 
 
@@ -179,21 +179,21 @@ def test_a_redirect_is_not_followed_and_takes_no_credential_along(
 ) -> None:
     to = {"Location": f"{sandbox.intake_url}/caught"}
     sandbox.faults.hold(Answers(endpoint, lambda _: Response(status, to)))
-    with pytest.raises(PersonNeeded) as raised:
-        client.api.fetch_page("any") if endpoint == "results" else client.open()
-    assert raised.value.evidence.sign is Sign.REDIRECT
+    with pytest.raises(ConfigurationError) as raised:
+        client.api.fetch("any") if endpoint == "results" else client.open()
+    assert raised.value.failure.kind is FailureKind.REDIRECT
     assert requests_of(sandbox, "intake") == []
 
 
 def test_a_cursor_that_is_refused_asks_for_a_new_query(client: Client) -> None:
-    with pytest.raises(QueryLost):
-        client.api.fetch_page("no cursor")
+    with pytest.raises(CursorExpired):
+        client.api.fetch("no cursor")
 
 
 def test_a_wrong_key_needs_a_person(sandbox: Sandbox) -> None:
-    with pytest.raises(PersonNeeded) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         Client(sandbox, api_key="other").open()
-    assert raised.value.evidence.status == 403
+    assert raised.value.failure.status == 403
 
 
 def test_a_second_query_within_the_minute_is_throttled(client: Client) -> None:
@@ -205,33 +205,33 @@ def test_a_second_query_within_the_minute_is_throttled(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "signs"),
+    ("answer", "kinds"),
     [
-        (Response(500), (Sign.STATUS,)),
-        (Response(502, {}, b"<html>bad gateway</html>"), (Sign.STATUS,)),
-        (Response(503, {"Retry-After": "7"}), (Sign.STATUS,)),
-        (Response(408), (Sign.STATUS,)),
-        (Response(200, {}, b"<html>maintenance</html>"), (Sign.NOT_JSON,)),
-        (Response(200, {}, b'{"data": [{"a": 1}'), (Sign.SHAPE, Sign.NOT_JSON)),
-        (Response(200, {}, b'{"data": 5}'), (Sign.SHAPE,)),
-        (Response(200, {}, b"[]"), (Sign.SHAPE,)),
-        (Response(200, {}, b""), (Sign.NOT_JSON,)),
-        (Response(200, {}, b'{"data": []}', ending="reset"), (Sign.CONNECTION,)),
-        (Response(200, {}, b'{"data": []}', ending="cut"), (Sign.CONNECTION,)),
-        (Response(200, {}, b'{"data": []}', ending="hang"), (Sign.TIMEOUT,)),
+        (Response(500), (FailureKind.STATUS,)),
+        (Response(502, {}, b"<html>bad gateway</html>"), (FailureKind.STATUS,)),
+        (Response(503, {"Retry-After": "7"}), (FailureKind.STATUS,)),
+        (Response(408), (FailureKind.STATUS,)),
+        (Response(200, {}, b"<html>maintenance</html>"), (FailureKind.NOT_JSON,)),
+        (Response(200, {}, b'{"data": [{"a": 1}'), (FailureKind.SHAPE, FailureKind.NOT_JSON)),
+        (Response(200, {}, b'{"data": 5}'), (FailureKind.SHAPE,)),
+        (Response(200, {}, b"[]"), (FailureKind.SHAPE,)),
+        (Response(200, {}, b""), (FailureKind.NOT_JSON,)),
+        (Response(200, {}, b'{"data": []}', ending="reset"), (FailureKind.CONNECTION,)),
+        (Response(200, {}, b'{"data": []}', ending="cut"), (FailureKind.CONNECTION,)),
+        (Response(200, {}, b'{"data": []}', ending="hang"), (FailureKind.TIMEOUT,)),
     ],
     ids=lambda value: str(value)[:60],
 )
 @pytest.mark.parametrize("endpoint", ["results", "query", "token"])
 def test_what_time_mends_is_tried_later(
-    sandbox: Sandbox, client: Client, endpoint: str, answer: Response, signs: tuple[Sign, ...]
+    sandbox: Sandbox, client: Client, endpoint: str, answer: Response, kinds: tuple[FailureKind, ...]
 ) -> None:
     if answer.ending == "hang":
         client.transport.timeouts = (5.0, 0.5)
     sandbox.faults.hold(Answers(endpoint, lambda _: answer))
-    with pytest.raises(TryLater) as raised:
-        client.api.fetch_page("any") if endpoint != "query" else client.open()
-    assert raised.value.evidence.sign in signs
+    with pytest.raises(TransientError) as raised:
+        client.api.fetch("any") if endpoint != "query" else client.open()
+    assert raised.value.failure.kind in kinds
     if answer.headers:
         assert raised.value.retry_after == 7
 
@@ -241,25 +241,25 @@ def test_an_untrusted_certificate_is_refused(
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    with pytest.raises(TryLater) as raised:
+    with pytest.raises(TransientError) as raised:
         client.open()
-    assert raised.value.evidence.sign is Sign.CERTIFICATE_AUTHORITY
+    assert raised.value.failure.kind is FailureKind.CERTIFICATE_AUTHORITY
     assert requests_of(sandbox, "token") == []
 
 
 def test_a_closed_port_a_wrong_name_and_a_proxy_are_told_apart(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sign_at(url: str) -> Sign:
-        with pytest.raises(TryLater) as raised:
+    def sign_at(url: str) -> FailureKind:
+        with pytest.raises(TransientError) as raised:
             Client(sandbox, auth_base_url=url).tokens.token()
-        return raised.value.evidence.sign
+        return raised.value.failure.kind
 
-    assert sign_at(f"https://localhost:{free_port()}") is Sign.CONNECTION
-    assert sign_at("https://nobody.invalid") is Sign.NAME
+    assert sign_at(f"https://localhost:{free_port()}") is FailureKind.CONNECTION
+    assert sign_at("https://nobody.invalid") is FailureKind.NAME
     monkeypatch.setenv("HTTPS_PROXY", f"http://localhost:{free_port()}")
     monkeypatch.setenv("NO_PROXY", "")
-    assert sign_at(sandbox.identity_url) is Sign.PROXY
+    assert sign_at(sandbox.identity_url) is FailureKind.PROXY
 
 
 def test_no_error_holds_a_secret(sandbox: Sandbox) -> None:
@@ -280,7 +280,7 @@ def test_no_error_holds_a_secret(sandbox: Sandbox) -> None:
         (None, None),
         ("", None),
         ("12", 12),
-        ("1.5", 1.5),
+        ("1.5", None),
         ("soon", None),
         ("-3", None),
         ("Sun, 06 Nov 1994 08:50:00 GMT", 23),
@@ -293,30 +293,30 @@ def test_retry_after_is_read_as_seconds_or_as_a_date_by_the_services_clock(
     assert retry_after(value, "Sun, 06 Nov 1994 08:49:37 GMT") == seconds
 
 
-LATER = TryLater(Evidence(Service.AUDIT, Sign.STATUS))
-SLOW = PersonNeeded(Evidence(Service.IDENTITY, Sign.STATUS))
+LATER = TransientError(Failure(Service.AUDIT, FailureKind.STATUS))
+SLOW = ConfigurationError(Failure(Service.IDENTITY, FailureKind.STATUS))
 
 
 def test_pauses_grow_and_stay_bounded() -> None:
-    pauses = [RetryPolicy().pause(LATER, failures) for failures in range(1, 12)]
+    pauses = [Backoff().pause(LATER, failures) for failures in range(1, 12)]
     assert all(0.75 <= pause <= 60 for pause in pauses)
     assert pauses[0] <= 1
     assert pauses[-1] >= 45
-    assert RetryPolicy().pause(LATER, 10_000) <= 60
+    assert Backoff().pause(LATER, 10_000) <= 60
 
 
 def test_a_wrong_credential_is_tried_fewer_than_fifteen_times_an_hour() -> None:
     elapsed, tries = 0.0, 1
     while elapsed < 3600:
-        elapsed += RetryPolicy().pause(SLOW, tries)
+        elapsed += Backoff().pause(SLOW, tries)
         tries += 1
     assert tries < 15
 
 
 @pytest.mark.parametrize(("asked", "least", "most"), [(30, 30, 30), (0, 0.75, 1), (86_400, 900, 900)])
 def test_what_the_service_asks_for_is_honoured_within_reason(asked: float, least: float, most: float) -> None:
-    error = TryLater(Evidence(Service.AUDIT, Sign.STATUS), asked)
-    assert least <= RetryPolicy().pause(error, 1) <= most
+    error = TransientError(Failure(Service.AUDIT, FailureKind.STATUS), asked)
+    assert least <= Backoff().pause(error, 1) <= most
 
 
 @pytest.mark.parametrize("token", ["", "opaque", "a.b", "a.b.c", "a.bnVsbA.c", "a.é.c"])

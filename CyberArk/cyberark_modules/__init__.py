@@ -2,7 +2,7 @@
 
 from sekoia_automation.module import Module
 
-from .models import CyberArkModuleConfiguration
+from .configuration import CyberArkModuleConfiguration
 from .privacy import keep_secrets_from_sentry
 
 

@@ -9,14 +9,14 @@ from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
 from sekoia_automation.module import Module
 
+from .audit_api import build_tokens
+from .audit_api.token import ENDPOINT, Token
+from .audit_api.transport import Transport
 from .background import within
-from .client import build_tokens
-from .client.auth import ENDPOINT, Token
-from .client.transport import Transport
 from .clock import Clock, TenantClock
+from .configuration import CyberArkModuleConfiguration
 from .diagnosis import CLOCK_OFF_S, diagnose
-from .errors import CyberArkError, Evidence, Service, Sign, TryLater
-from .models import CyberArkModuleConfiguration
+from .errors import CyberArkError, Failure, FailureKind, Service, TransientError
 from .privacy import guard
 
 
@@ -61,15 +61,15 @@ class CyberArkAccountValidator(AccountValidator):
         try:
             token = self._fetch_token(account, tenant_clock)
         except CyberArkError as error:
-            return diagnose(error.evidence).text(error.evidence)
+            return diagnose(error.failure).text(error.failure)
         host, skew = urlsplit(account.auth_base_url).netloc, tenant_clock.skew()
         if missing := token.missing():
-            evidence = Evidence(Service.IDENTITY, Sign.TOKEN, host, ENDPOINT, missing=missing)
-            return diagnose(evidence).text(evidence)
+            failure = Failure(Service.IDENTITY, FailureKind.TOKEN, host, ENDPOINT, missing=missing)
+            return diagnose(failure).text(failure)
         if abs(skew) >= CLOCK_OFF_S:
             # No fault of the account, and harmless: the connector goes by the tenant's clock.
-            evidence = Evidence(Service.IDENTITY, Sign.CLOCK, host, clock_skew=skew)
-            self.log(diagnose(evidence).text(evidence), level="warning")
+            failure = Failure(Service.IDENTITY, FailureKind.CLOCK, host, clock_skew=skew)
+            self.log(diagnose(failure).text(failure), level="warning")
         self.log(f"CyberArk Identity gives tokens for tenant {token.tenant_id}", level="info")
         return ""
 
@@ -91,5 +91,7 @@ class CyberArkAccountValidator(AccountValidator):
         transport.timeouts = self.TIMEOUTS_S
         tokens = build_tokens(transport, account, time.monotonic)
         remaining = self._started + self.WITHIN_S - time.monotonic()
-        late = TryLater(Evidence(Service.IDENTITY, Sign.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT))
+        late = TransientError(
+            Failure(Service.IDENTITY, FailureKind.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT)
+        )
         return within(max(self.AT_LEAST_S, remaining), tokens.token, late)

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from .events import KEY_BYTES, Event, Page, to_epoch_ms, uuid_key
+from .audit_api.events import KEY_BYTES, Event, Page, to_epoch_ms, uuid_key
 from .progress import RETENTION, Progress
 
 SLOT_MS = 10_000

@@ -9,13 +9,13 @@ from typing import cast
 import orjson
 
 from . import metrics
-from .client import build_audit_api
-from .client.audit_api import AuditApi
-from .client.retry import RetryPolicy
+from .audit_api import build_audit_api
+from .audit_api.backoff import Backoff
+from .audit_api.client import AuditApi
+from .audit_api.events import Event, Page, RawPage
 from .clock import TOLERANCE_S, TenantClock
-from .errors import CyberArkError, PersonNeeded, QueryLost, Service, Throttled, TryLater
-from .events import Event, Page, UnreadPage
-from .models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from .configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from .errors import ConfigurationError, CursorExpired, CyberArkError, Service, Throttled, TransientError
 from .page_size import GIVEN_UP_AFTER, PageSize
 from .patient import PatientConnector, Stopping
 from .privacy import guard
@@ -34,7 +34,7 @@ class _Ahead:
     """A page that is being fetched before it is needed."""
 
     step: ReadPage
-    page: Future[UnreadPage]
+    page: Future[RawPage]
 
 
 class CyberArkAuditLogsConnector(PatientConnector):
@@ -46,7 +46,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
     seconds_without_events = 0
     last_heartbeat_threshold = 900
 
-    retry = RetryPolicy()
+    retry = Backoff()
 
     _api: AuditApi
     _filters: dict[str, list[str]]
@@ -109,13 +109,13 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._schedule.page_delivered(step, before, after, fresh, now_ms)
         self._report.page(step.is_head, before, after, page, fresh)
 
-    def _fetch(self, step: ReadPage) -> UnreadPage:
+    def _fetch(self, step: ReadPage) -> RawPage:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead.step == step:
             page = self.result(ahead.page)
         else:
             self._schedule.page_asked()
-            page = self.call(lambda: self._api.fetch_unread(step.cursor))
+            page = self.call(lambda: self._api.fetch_raw(step.cursor))
         self._failures[step.is_head] = self._failures[None] = self._cursors_lost = 0
         if not any(self._failures.values()):
             self._mended("collection")
@@ -130,14 +130,14 @@ class CyberArkAuditLogsConnector(PatientConnector):
         if self._report.well(name):
             self._critical_log_sent = False  # what a person has mended may be said again if it comes back
 
-    def _fetch_ahead(self, step: ReadPage, before: Progress, unread: UnreadPage, now_ms: int) -> None:
+    def _fetch_ahead(self, step: ReadPage, before: Progress, unread: RawPage, now_ms: int) -> None:
         """Ask for the next page, if one is to be read at once, before this one is read and pushed."""
         likely = before.after(step.cursor, unread.ending(), now_ms, self._overlap)
         self._schedule.page_fetched(step, before, likely)
         ahead = self._schedule.next_step(likely)
         if isinstance(ahead, ReadPage):
             self._schedule.page_asked()
-            self._ahead = _Ahead(ahead, self.in_background(lambda: self._api.fetch_unread(ahead.cursor)))
+            self._ahead = _Ahead(ahead, self.in_background(lambda: self._api.fetch_raw(ahead.cursor)))
             # Let the request leave: while this thread reads the page, the other gets the interpreter every 5 ms only.
             self.clock.wait(self._stop_event, ASKED_WITHIN_S)
 
@@ -188,7 +188,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         self._schedule.query_attempted()
         started, size = self.clock.monotonic(), self._page_size.next
         try:
-            cursor = self.call(lambda: self._api.open_query(since_ms, size, self._filters))
+            cursor = self.call(lambda: self._api.open_query(since_ms, None, size, self._filters))
         finally:
             self._schedule.query_answered()
         # By the clock of the Audit API, and not later than it was: one answer with a wrong date must not settle more.
@@ -221,20 +221,24 @@ class CyberArkAuditLogsConnector(PatientConnector):
     def _set_back(self, step: Step, error: CyberArkError) -> None:
         """Say what failed, and let time pass before it is tried again."""
         self._ahead = None
-        if isinstance(step, OpenQuery) and error.evidence.service is Service.AUDIT and error.evidence.status:
+        if isinstance(step, OpenQuery) and error.failure.service is Service.AUDIT and error.failure.status:
             # The API has answered: it counts the query no later than now, should a restart ask.
             progress = replace(self._progress, query_ms=max(self._tenant_clock.now_ms(), self._wall_ms()))
             self._state.adopt(replace(self._state.checkpoint, progress=progress))
-        if isinstance(step, OpenQuery) and isinstance(error, TryLater) and error.evidence.service is Service.AUDIT:
+        if (
+            isinstance(step, OpenQuery)
+            and isinstance(error, TransientError)
+            and error.failure.service is Service.AUDIT
+        ):
             # The head can be read meanwhile, and is no sign that queries are accepted again.
             self._report.unwell("query", error)
             self._schedule.delay_query(self.retry.pause(error, 1))
             return
-        if isinstance(step, OpenQuery) and error.evidence.status == 400:
+        if isinstance(step, OpenQuery) and error.failure.status == 400:
             self._page_size.refused()
-        stream = step.is_head if isinstance(step, ReadPage) and error.evidence.service is Service.AUDIT else None
+        stream = step.is_head if isinstance(step, ReadPage) and error.failure.service is Service.AUDIT else None
         self._failures[stream] += 1
-        if isinstance(error, QueryLost) and isinstance(step, ReadPage):
+        if isinstance(error, CursorExpired) and isinstance(step, ReadPage):
             self._cursors_lost += 1
             self._drop(step)
             self.log("The Audit API refused a cursor; the next query reads on from there", level="info")
@@ -248,7 +252,7 @@ class CyberArkAuditLogsConnector(PatientConnector):
         if isinstance(step, ReadPage) and stream is not None:
             self._schedule.hold_stream(step, pause)
             self._give_up_if_hopeless(step, error)
-        if stream is None or isinstance(error, Throttled | PersonNeeded):
+        if stream is None or isinstance(error, Throttled | ConfigurationError):
             self._schedule.hold(pause)
 
     def _give_up_if_hopeless(self, step: ReadPage, error: CyberArkError) -> None:

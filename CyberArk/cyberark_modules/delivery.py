@@ -16,9 +16,9 @@ import orjson
 from sekoia_automation.connector import Connector
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
 
-from .client.transport import retry_after, sign_of
-from .errors import CyberArkError, Evidence, PersonNeeded, Service, Sign, TryLater
-from .events import Event
+from .audit_api.events import Event
+from .audit_api.transport import kind_of, retry_after
+from .errors import ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError
 
 _REFUSED_BY_TIME = (408, 425, 429)
 
@@ -65,7 +65,7 @@ class AcknowledgedConnector(Connector):
         if receipt.too_large:
             texts = [text for text in texts if text not in receipt.too_large]
         self.push_events_to_intakes(texts)
-        if any(refusal.evidence.sign is Sign.TIMEOUT for refusal in receipt.refusals):
+        if any(refusal.failure.kind is FailureKind.TIMEOUT for refusal in receipt.refusals):
             self.push_timeout_s = min(self.PUSH_TIMEOUT_LONGEST_S, 2 * self.push_timeout_s)
         return receipt
 
@@ -78,7 +78,7 @@ class AcknowledgedConnector(Connector):
             self._receipt.refusals.append(error)
 
     def _send(self, batch_api: str, chunk: list[str]) -> list[str]:
-        evidence = Evidence(Service.INTAKE, Sign.STATUS, urlsplit(batch_api).netloc, "/batch")
+        failure = Failure(Service.INTAKE, FailureKind.STATUS, urlsplit(batch_api).netloc, "/batch")
         try:
             response = self._http_session.post(
                 batch_api,
@@ -90,11 +90,11 @@ class AcknowledgedConnector(Connector):
             )
         except Exception as error:  # whatever went wrong, the events were not accepted
             # `from None`: the library's error holds the request, and so the intake key.
-            raise TryLater(_seen(evidence, sign_of(error))) from None
+            raise TransientError(_seen(failure, kind_of(error))) from None
         status = response.status_code
         if status == 200 and response.content.lstrip()[:1] == b"<":
             # The page of a gateway, or of a web site at a wrong address: no intake has seen the events.
-            raise TryLater(_seen(evidence, Sign.NOT_JSON, status))
+            raise TransientError(_seen(failure, FailureKind.NOT_JSON, status))
         if status == 200:
             ids = _event_ids(response)
             self._receipt.taken.extend(chunk)
@@ -108,16 +108,16 @@ class AcknowledgedConnector(Connector):
             if len(chunk[0].encode()) > EVENT_BYTES_MAX_SIZE:
                 self._receipt.too_large.update(chunk)
                 return []
-        evidence = _seen(evidence, Sign.STATUS, status)
+        failure = _seen(failure, FailureKind.STATUS, status)
         if 400 <= status < 500 and status not in _REFUSED_BY_TIME:
-            raise PersonNeeded(evidence)
+            raise ConfigurationError(failure)
         if 300 <= status < 400:
-            raise PersonNeeded(_seen(evidence, Sign.REDIRECT, status))
-        raise TryLater(evidence, retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
+            raise ConfigurationError(_seen(failure, FailureKind.REDIRECT, status))
+        raise TransientError(failure, retry_after(response.headers.get("Retry-After"), response.headers.get("Date")))
 
 
-def _seen(evidence: Evidence, sign: Sign, status: int | None = None) -> Evidence:
-    return Evidence(evidence.service, sign, evidence.host, evidence.endpoint, status)
+def _seen(failure: Failure, kind: FailureKind, status: int | None = None) -> Failure:
+    return Failure(failure.service, kind, failure.host, failure.endpoint, status)
 
 
 def _event_ids(response: Any) -> list[str]:

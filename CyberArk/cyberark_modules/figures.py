@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .events import Event, Page
+from .audit_api.events import Event, Page
 
 
 @dataclass

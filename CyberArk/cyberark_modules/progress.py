@@ -12,7 +12,7 @@ sweep that has read up to p settles min(p, T - overlap), and the next query star
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from .events import Page
+from .audit_api.events import Page
 
 # The API shows no older events.
 RETENTION = timedelta(days=7)

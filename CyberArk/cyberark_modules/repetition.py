@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from msgspec import Raw
 
-from .events import UnreadPage
+from .audit_api.events import RawPage
 
 SHOWN_AGAIN = 3
 
@@ -23,7 +23,7 @@ class Repetition:
         self._texts: Sequence[Raw | str] = ()
         self._times = 0
 
-    def ended(self, cursor: str, page: UnreadPage) -> UnreadPage:
+    def ended(self, cursor: str, page: RawPage) -> RawPage:
         """Return that page, read at that cursor; without its events once it was shown again `SHOWN_AGAIN` times."""
         is_again = cursor == self._cursor and _are_the_same(page.texts, self._texts)
         # Events that have no uuid may well be equal, and stand side by side.

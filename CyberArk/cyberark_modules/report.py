@@ -6,15 +6,15 @@ from datetime import timedelta
 from sekoia_automation.module import LogLevelStr
 
 from . import metrics
+from .audit_api.client import CREATE_QUERY, RESULTS
+from .audit_api.events import Event, Page
+from .audit_api.token import ENDPOINT as TOKEN_ENDPOINT
+from .audit_api.token import Token
 from .checkpoint import Checkpoint
-from .client.audit_api import CREATE_QUERY, RESULTS
-from .client.auth import ENDPOINT as TOKEN_ENDPOINT
-from .client.auth import Token
 from .clock import TenantClock
 from .delivery import Receipt
 from .diagnosis import CLOCK_OFF_S, diagnose
-from .errors import CyberArkError, Evidence, Service, Sign
-from .events import Event, Page
+from .errors import CyberArkError, Failure, FailureKind, Service
 from .figures import PollFigures, moment
 from .outages import Outages, Say
 from .progress import RETENTION, Progress, Sweep
@@ -79,7 +79,7 @@ class Report:
     def query_opened(self, token: Token, since_ms: int) -> None:
         """Note the query whose pages come now."""
         self._token, self._since_ms = token, since_ms
-        clocks = Evidence(Service.AUDIT, Sign.CLOCK, clock_skew=self._tenant_clock.skew())
+        clocks = Failure(Service.AUDIT, FailureKind.CLOCK, clock_skew=self._tenant_clock.skew())
         if abs(clocks.clock_skew) >= CLOCK_OFF_S:
             # Once is enough: collection goes by the tenant's clock.
             self._outages.failed("clock", diagnose(clocks).text(clocks), "warning")
@@ -137,9 +137,9 @@ class Report:
     def unwell(self, name: str, error: CyberArkError) -> None:
         """Say what is wrong with "collection" or "delivery", once, with what mends it."""
         metrics.RETRIES.labels(service=name).inc()
-        diagnosis = diagnose(error.evidence)
+        diagnosis = diagnose(error.failure)
         level: LogLevelStr = "critical" if diagnosis.needs_person else "warning"
-        self._outages.failed(name, diagnosis.text(error.evidence), level, diagnosis.name, diagnosis.likely_person)
+        self._outages.failed(name, diagnosis.text(error.failure), level, diagnosis.name, diagnosis.likely_person)
 
     def state_unwell(self, error: Exception, consequence: str) -> None:
         """Say that the state cannot be read or written."""

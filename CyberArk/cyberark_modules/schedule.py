@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .events import Event
+from .audit_api.events import Event
 from .progress import Progress
 
 # The API accepts one query a minute, counted per tenant. The tenant's clock is known by the second, hence the margin.

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from . import metrics
+from .audit_api.backoff import Backoff
 from .checkpoint import Checkpoint
-from .client.retry import RetryPolicy
 from .errors import StateUnreadable, StateUnwritable
 from .report import Report
 from .store import CheckpointStore
@@ -22,9 +22,7 @@ class State:
     delivered since the last write.
     """
 
-    def __init__(
-        self, store: CheckpointStore, report: Report, retry: RetryPolicy, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: CheckpointStore, report: Report, retry: Backoff, monotonic: Callable[[], float]) -> None:
         self.checkpoint: Checkpoint
         self.is_loaded = False
         self._store = store

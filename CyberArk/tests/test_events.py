@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberark_modules.events import read_event, read_page, to_epoch_ms
+from cyberark_modules.audit_api.events import read_event, read_page, to_epoch_ms
 
 UUID = "5fe03d80-98b2-4857-8288-1a0a0ff03e47"
 DAY_MS = 1739269449904
@@ -31,8 +31,8 @@ ODD = [
     '{"uuid":"a\\ud83d"}',
     '{"\\ud83d":1}',
     '{"not a number": NaN}',
-    '{"control": "a\nb"}',
-    "[" * 3000 + "]" * 3000,
+    '{"control": "a\tb"}',
+    "[" * 300 + "]" * 300,
 ]
 
 
@@ -58,7 +58,8 @@ def test_a_page_of_any_json_is_cut_into_the_texts_it_was_made_of(
     texts = [json.dumps(value, ensure_ascii=is_ascii, indent=indent) for value in values]
     body = page(*texts).decode("utf-8", "replace")
     read = read_page(page(*texts))
-    assert [event.text for event in read.events] == [text.encode("utf-8", "replace").decode() for text in texts] or (
+    lines = [text.replace("\n", "") for text in texts]  # the intake's parser takes one line
+    assert [event.text for event in read.events] == [line.encode("utf-8", "replace").decode() for line in lines] or (
         "\ufffd" in body
     )
 
@@ -76,7 +77,7 @@ def test_a_page_that_was_cut_is_refused(kept: int) -> None:
     [
         (b'{"data": [], "paging": {"cursor": {"cursorRef": "c"}}}', 0, "c"),
         (b'{"data": null}', 0, None),
-        (b'{"paging": null}', 0, None),
+        (b'{"paging": null, "data": []}', 0, None),
         (b'{"data": [{}], "paging": {}}', 1, None),
         (b'{"data": [{}], "paging": {"cursor": null}}', 1, None),
         (b'{"data": [{}], "paging": {"cursor": {"cursorRef": null}}, "unknown": [1]}', 1, None),
@@ -89,7 +90,20 @@ def test_every_known_end_of_a_stream_is_read(body: bytes, events: int, cursor: s
     assert (len(read.events), read.cursor) == (events, cursor)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"12", b'{"data": {}}', b'{"data": "x"}', b'{"data": []} x'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"12",
+        b'{"data": {}}',
+        b'{"data": "x"}',
+        b'{"data": []} x',
+        b"{}",
+        b'{"errorMessage": "Task timed out"}',
+    ],
+)
 def test_what_is_no_page_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_page(body)

@@ -18,7 +18,7 @@ from sekoia_automation.exceptions import ModuleConfigurationError, TriggerConfig
 from sekoia_automation.module import Module
 from sentry_sdk.serializer import serialize
 
-from cyberark_modules.models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 
 PASSWORD = "pass-Gx7!word"
 API_KEY = "apikey-4fQ2zz"

@@ -14,11 +14,11 @@ import requests
 from cachetools import TLRUCache
 
 from cyberark_modules import CyberArkModule
+from cyberark_modules.audit_api.events import Event
 from cyberark_modules.checkpoint import Checkpoint
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 from cyberark_modules.delivery import Receipt
-from cyberark_modules.events import Event
-from cyberark_modules.models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from sandbox.simulation.network import Network
 from sandbox.simulation.timeline import Killed, ProcessClock, Timeline
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from cyberark_modules.models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from sandbox.environment import Environment, Service
 from sandbox.server.http import Request, Response
 from sandbox.simulation.folder import StateFolder

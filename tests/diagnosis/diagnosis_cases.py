@@ -123,7 +123,7 @@ def says(diagnosis: Diagnosis, text: str) -> bool:
     read = " ".join(text.split())
     place = str(diagnosis.place)
     return (
-        diagnosis.wrong in read
+        diagnosis.problem in read
         and diagnosis.remedy[1:] in read
         and (not place or f"{place[0].upper()}{place[1:]}" in read)
     )

@@ -6,15 +6,15 @@
 import re
 from pathlib import Path
 
-from cyberark_modules.diagnosis import DIAGNOSES, Diagnosis, MendedBy
+from cyberark_modules.diagnosis import DIAGNOSES, Diagnosis, ResolvedBy
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "cyberark_identity_audit_logs.md"
 BEGIN, END = "<!-- troubleshooting:begin -->\n", "<!-- troubleshooting:end -->"
 
 _MENDED_BY = {
-    MendedBy.PERSON: "you",
-    MendedBy.PERHAPS_PERSON: "you, if it lasts",
-    MendedBy.TIME: "time",
+    ResolvedBy.PERSON: "you",
+    ResolvedBy.PERSON_IF_IT_LASTS: "you, if it lasts",
+    ResolvedBy.TIME: "time",
 }
 
 
@@ -39,7 +39,7 @@ def write() -> None:
 def _line(row: Diagnosis) -> str:
     place = "The address of the service that the message names" if row.is_about_address else _linked(str(row.place))
     remedy = f"{place[:1].upper()}{place[1:]}: {row.remedy[0].lower()}{row.remedy[1:]}" if place else row.remedy
-    return f"| {row.wrong} | {row.seen} | {remedy} | {_MENDED_BY[row.mended_by]} |"
+    return f"| {row.problem} | {row.seen} | {remedy} | {_MENDED_BY[row.resolved_by]} |"
 
 
 def _linked(place: str) -> str:

@@ -1,21 +1,21 @@
-"""A row of the table of diagnoses, and how it is told which evidence it is for."""
+"""A row of the table of diagnoses, and how it is told which failure it is for."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from ..errors import Evidence, Service, Sign
+from ..errors import Failure, FailureKind, Service
 
-Fits = Callable[[Evidence], bool]
+Fits = Callable[[Failure], bool]
 
 REFUSALS = frozenset(range(400, 500)) - {408, 429}
 
 
-class MendedBy(Enum):
-    """Who mends it. PERHAPS_PERSON: a person, unless it is an outage that passes; only its duration tells."""
+class ResolvedBy(Enum):
+    """Who mends it. PERSON_IF_IT_LASTS: a person, unless it is an outage that passes; only its duration tells."""
 
     PERSON = auto()
-    PERHAPS_PERSON = auto()
+    PERSON_IF_IT_LASTS = auto()
     TIME = auto()
 
 
@@ -46,7 +46,7 @@ _ADDRESSES = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was `seen`, what is `wrong` and the `remedy`, in sentences for an administrator, and the place for it.
+    """What was `seen`, the `problem`, the `remedy` and its place, in sentences for an administrator.
 
     `name` is a slug that never changes. What `is_about_address` has its place in the address of whichever service was
     called.
@@ -54,33 +54,33 @@ class Diagnosis:
 
     name: str
     seen: str
-    wrong: str
+    problem: str
     remedy: str
     fits: Fits = field(repr=False, compare=False)
     place: Place = Place()
-    mended_by: MendedBy = MendedBy.PERSON
+    resolved_by: ResolvedBy = ResolvedBy.PERSON
     is_about_address: bool = False
 
     @property
     def needs_person(self) -> bool:
         """Whether waiting is of no use."""
-        return self.mended_by is MendedBy.PERSON
+        return self.resolved_by is ResolvedBy.PERSON
 
     @property
     def likely_person(self) -> bool:
         """Whether a person is needed once it has lasted too long for an outage."""
-        return self.mended_by is MendedBy.PERHAPS_PERSON
+        return self.resolved_by is ResolvedBy.PERSON_IF_IT_LASTS
 
     def __str__(self) -> str:
-        return f"{self.wrong} {self._advice(self.place)}"
+        return f"{self.problem} {self._advice(self.place)}"
 
-    def text(self, evidence: Evidence) -> str:
+    def text(self, failure: Failure) -> str:
         """Return the diagnosis with what it was made from, which names the host."""
-        return f"{self.wrong} {self.advice(evidence)} [{evidence}]"
+        return f"{self.problem} {self.advice(failure)} [{failure}]"
 
-    def advice(self, evidence: Evidence) -> str:
+    def advice(self, failure: Failure) -> str:
         """Return what to do, and where."""
-        return self._advice(_ADDRESSES[evidence.service] if self.is_about_address else self.place)
+        return self._advice(_ADDRESSES[failure.service] if self.is_about_address else self.place)
 
     def _advice(self, place: Place) -> str:
         where = str(place)
@@ -102,36 +102,36 @@ def _numbered(steps: tuple[int, ...]) -> str:
 
 
 def seen(
-    *signs: Sign,
+    *kinds: FailureKind,
     service: Service | None = None,
     statuses: Collection[int] = (),
     endpoint: str = "",
     errors: Collection[str] = (),
 ) -> Fits:
-    """Return a test of evidence: each of the conditions that are given has to hold."""
+    """Return a test of failure: each of the conditions that are given has to hold."""
 
-    def fits(evidence: Evidence) -> bool:
+    def fits(failure: Failure) -> bool:
         return (
-            (not signs or evidence.sign in signs)
-            and service in (None, evidence.service)
-            and (not statuses or evidence.status in statuses)
-            and evidence.endpoint.endswith(endpoint)
-            and (not errors or evidence.error in errors)
+            (not kinds or failure.kind in kinds)
+            and service in (None, failure.service)
+            and (not statuses or failure.status in statuses)
+            and failure.endpoint.endswith(endpoint)
+            and (not errors or failure.error in errors)
         )
 
     return fits
 
 
 def lacks(*things: str) -> Fits:
-    """Return a test of evidence: all of these are missing."""
-    return lambda evidence: set(things) <= set(evidence.missing)
+    """Return a test of failure: all of these are missing."""
+    return lambda failure: set(things) <= set(failure.missing)
 
 
 def both(*tests: Fits) -> Fits:
-    """Return a test of evidence: every one of these holds."""
-    return lambda evidence: all(test(evidence) for test in tests)
+    """Return a test of failure: every one of these holds."""
+    return lambda failure: all(test(failure) for test in tests)
 
 
 def either(*tests: Fits) -> Fits:
-    """Return a test of evidence: one of these holds."""
-    return lambda evidence: any(test(evidence) for test in tests)
+    """Return a test of failure: one of these holds."""
+    return lambda failure: any(test(failure) for test in tests)

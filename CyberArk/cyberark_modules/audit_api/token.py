@@ -1,20 +1,21 @@
-"""The OAuth2 token of the service user: fetched once for all who need it, renewed before it expires."""
+"""The OAuth2 token of the service user: requested once for all who need it, renewed before it expires."""
 
+import json
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import orjson
+from cachetools import TLRUCache
 from pydantic import SecretStr
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from ..errors import Evidence, PersonNeeded, Service, Sign
-from .transport import Refused, Transport
+from ..errors import ClientError, ConfigurationError, Failure, FailureKind, Service
+from .transport import Transport
 
 SCOPE = "isp.audit.events:read"
 AUDIENCE = "cyberark.isp.audit"
@@ -23,10 +24,10 @@ ENDPOINT = "/oauth2/token"
 
 @dataclass(frozen=True)
 class Token:
-    """An access token, when to renew it (monotonic seconds), and the claims it holds (None: it is opaque)."""
+    """An access token, how long to use it (s), and the claims it holds (None: it is opaque, not a JWT)."""
 
     value: SecretStr
-    renew_at: float
+    use_for_s: float
     claims: dict[str, Any] | None = field(repr=False)
 
     def missing(self) -> tuple[str, ...]:
@@ -43,16 +44,16 @@ class Token:
 
     @property
     def tenant_id(self) -> str:
-        """Return the tenant's identifier, empty when the token does not tell."""
+        """The tenant's identifier; empty when the token does not hold it."""
         return str((self.claims or {}).get("tenant_id") or "")
 
 
 class TokenSource:
-    """Gives the current token; thread-safe, and never more than one token request for all who wait."""
+    """Gives the current token. Thread-safe: one request serves all who wait, and a refused token is renewed once."""
 
-    # Renewed so long before it expires, or after nine tenths of a short life.
+    # A token is renewed this long before it expires, or after nine tenths of a short life.
     MARGIN_S = 60.0
-    # What is assumed when the answer does not tell; the shortest life seen is 1799 s.
+    # Assumed when the answer does not tell; the shortest life seen is 1799 s.
     DEFAULT_LIFE_S = 900.0
 
     def __init__(
@@ -68,41 +69,44 @@ class TokenSource:
         self._url = f"{auth_base_url}{ENDPOINT}/{quote(application_id, safe='')}"
         self._login_name = login_name
         self._password = password
-        self._monotonic = monotonic
         self._lock = Lock()
-        self._token: Token | None = None
+        self._cache: TLRUCache[str, Token] = TLRUCache(
+            1, ttu=lambda _, token, now: now + token.use_for_s, timer=monotonic
+        )
 
     def token(self, refused: Token | None = None) -> Token:
-        """Return a token that is good for now, and that is not the one the API has just `refused`.
+        """Return a token that is valid now, other than the one that the API has just `refused`.
 
-        Raises PersonNeeded when the credentials are refused, TryLater when Identity cannot answer now.
+        Raises ConfigurationError when the credentials are refused, TransientError when Identity cannot answer now.
         """
+        # Held during the request: whoever else needs a token waits for this one.
         with self._lock:
-            token = self._token
-            if token is None or token is refused or self._monotonic() >= token.renew_at:
-                self._token = None
-                token = self._token = self._fetch()
+            token = self._cache.get(ENDPOINT)
+            if token is None or token is refused:
+                self._cache.clear()
+                token = self._cache[ENDPOINT] = self._request()
             return token
 
-    def _fetch(self) -> Token:
+    def _request(self) -> Token:
         if not self._password.get_secret_value():
-            raise PersonNeeded(Evidence(Service.IDENTITY, Sign.NO_PASSWORD))
+            raise ConfigurationError(Failure(Service.IDENTITY, FailureKind.NO_PASSWORD))
         # UTF-8: requests would encode a text as Latin-1, and fail on what that does not hold.
         basic = HTTPBasicAuth(self._login_name.encode(), self._password.get_secret_value().encode())
-        form = {"grant_type": "client_credentials", "scope": SCOPE}
+        form = urlencode({"grant_type": "client_credentials", "scope": SCOPE}).encode()
         try:
-            answer = self._transport.post(Service.IDENTITY, self._url, ENDPOINT, basic, form=form)
-        except Refused as error:
+            answer = self._transport.post(
+                Service.IDENTITY, self._url, ENDPOINT, basic, form, "application/x-www-form-urlencoded"
+            )
+        except ClientError as error:
             missing = () if "@" in self._login_name else ("suffix",)
-            raise Refused(replace(error.evidence, missing=missing)) from None
+            raise ClientError(replace(error.failure, missing=missing)) from None
         fields = answer.json()
         value = fields.get("access_token")
         if not isinstance(value, str) or not re.fullmatch("[!-~]+", value):
-            raise answer.unusable(Sign.SHAPE)
+            raise answer.unusable(FailureKind.SHAPE)
         life = fields.get("expires_in")
-        life_s = float(life) if isinstance(life, int | float) and life > 0 else self.DEFAULT_LIFE_S
-        renew_at = self._monotonic() + max(life_s - self.MARGIN_S, 0.9 * life_s)
-        return Token(SecretStr(value), renew_at, read_claims(value))
+        life_s = float(life) if isinstance(life, int | float) and 0 < life < 1e9 else self.DEFAULT_LIFE_S
+        return Token(SecretStr(value), max(life_s - self.MARGIN_S, 0.9 * life_s), read_claims(value))
 
 
 def _listed(claim: Any) -> list[Any]:
@@ -110,13 +114,13 @@ def _listed(claim: Any) -> list[Any]:
 
 
 def read_claims(token: str) -> dict[str, Any] | None:
-    """Return the payload of a JWT (RFC 7519) without verifying it: it is the API that judges it. None: not a JWT."""
+    """Return the payload of a JWT (RFC 7519), None if it is not one. Its signature is for the API to verify."""
     parts = token.split(".")
     if len(parts) != 3:
         return None
     try:
-        claims = orjson.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
+        claims = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
         return None
     return claims if isinstance(claims, dict) else None
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_serializer
 from sekoia_automation.connector import DefaultConnectorConfiguration
 
-from .inputs import (
+from .fields import (
     ADDRESS_PATTERN,
     KEY_PATTERN,
     NAME_PATTERN,
@@ -24,7 +24,7 @@ from .inputs import (
     draw_form,
     entries,
 )
-from .inputs import password as clean_password
+from .fields import password as clean_password
 
 
 class _Configuration(BaseModel):

@@ -1,11 +1,11 @@
-"""The only part of the module that knows HTTP: it returns values, or raises this module's errors."""
+"""The only package that knows CyberArk's HTTP: it returns values, or raises the errors of `errors.py`."""
 
 from collections.abc import Callable
 
 from ..clock import Clock, TenantClock
-from ..models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
-from .audit_api import AuditApi
-from .auth import TokenSource
+from ..configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from .client import AuditApi
+from .token import TokenSource
 from .transport import Observer, Transport
 
 
@@ -31,7 +31,7 @@ def build_audit_api(
     version: str,
     observe: Observer,
 ) -> AuditApi:
-    """Return the Audit API of that tenant, with the tokens of that account."""
+    """Return the Audit API of that tenant. `observe(endpoint, outcome, seconds)` is told of each request."""
     transport = Transport(tenant_clock, version, observe)
     tokens = build_tokens(transport, account, clock.monotonic)
     return AuditApi(transport, tokens, configuration.api_base_url, configuration.api_key, tenant_clock)

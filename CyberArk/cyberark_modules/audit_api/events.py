@@ -1,13 +1,13 @@
 """An audit event as this connector sees it: the text that goes to the intake, who it is, and when it happened.
 
-The text of an event is never parsed and written again: it is cut out of the API's answer as it stands, so that
-numbers beyond 64 bits, lone surrogates and unknown keys reach the intake unchanged.
+The text of an event is never parsed and written again: it is taken out of the API's answer as it stands, so that
+numbers beyond 64 bits, lone surrogates and unknown keys reach the intake unchanged. Only raw line breaks go.
 """
 
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -24,9 +24,10 @@ _NIL = "00000000-0000-0000-0000-000000000000"
 _SECONDS_BELOW = 100_000_000_000
 _YEAR_9999_MS = 253_402_300_800_000
 _NANOSECONDS_BELOW = 1_000_000 * _YEAR_9999_MS
-# Brackets, strings and the commas between values: enough to find where a value ends, whatever it holds.
-# The lone quote at the end matches a string that never ends.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]|"', re.DOTALL)
+_STRING_OR_BREAK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\r\n]', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_scan = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -51,8 +52,8 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadPage:
-    """A page whose events were cut out of the answer, but not read yet."""
+class RawPage:
+    """A page that was split into the texts of its events, which were not read yet."""
 
     texts: Sequence[msgspec.Raw | str]
     cursor: str | None
@@ -67,7 +68,7 @@ class UnreadPage:
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    data: list[msgspec.Raw] | None = None
+    data: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
     paging: Any = None
 
 
@@ -86,73 +87,107 @@ def uuid_key(uuid: str) -> bytes:
 
 
 def read_page(body: bytes) -> Page:
-    """Cut and read the answer of `results`. Raises ValueError as `cut_page` does."""
-    return cut_page(body).read()
+    """Split and read the answer of `results`. Raises ValueError as `split_page` does."""
+    return split_page(body).read()
 
 
-def cut_page(body: bytes) -> UnreadPage:
-    """Cut the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
+def split_page(body: bytes) -> RawPage:
+    """Split the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
 
-    `data` may be null or absent, and any level of `paging` too. Raises ValueError when the body is not JSON or not of
-    that shape; one event that is malformed raises nothing.
+    `data` may be null, and any level of `paging` null or absent. Raises ValueError when the body is not JSON or not of
+    that shape; without `data` it is an error of the service, whatever its status. A malformed event raises nothing.
     """
     try:
         envelope = _decode_envelope(body)
-        return UnreadPage(envelope.data or (), _next_cursor(envelope.paging))
+        data, paging = envelope.data, envelope.paging
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     except (msgspec.DecodeError, RecursionError):
-        # One event can make the whole page invalid to a strict parser (a lone surrogate does): cut it by its brackets.
-        texts, paging = _cut_page(body.decode("utf-8", "replace"))
-        return UnreadPage(texts, _next_cursor(paging))
+        # One event can make the whole page invalid to a strict parser (a lone surrogate does).
+        try:
+            return _split_leniently(body.decode("utf-8", "replace"))
+        except RecursionError:
+            raise ValueError("an answer that is nested too deeply") from None
+    if data is msgspec.UNSET:
+        raise ValueError("an answer without data")
+    return RawPage(data or (), _next_cursor(paging))
+
+
+def _split_leniently(body: str) -> RawPage:
+    """Split a page that a strict parser refuses. Numbers are read as texts, so that their size does not matter."""
+    members: dict[str, Any] = {}
+    texts: list[str] = []
+    position = _after(body, 0, "{")
+    while True:
+        name, position = _scan(body, position)
+        position = _after(body, position, ":")
+        if name == "data" and body.startswith("[", position):
+            texts, position = _split_list(body, position)
+            members["data"] = texts
+        else:
+            members[str(name)], position = _scan(body, position)
+        position = _after(body, position)
+        if not body.startswith(",", position):
+            break
+        position = _after(body, position, ",")
+    data = members.get("data", "")
+    if _after(body, position, "}") != len(body) or (data is not None and data is not texts):
+        raise ValueError("an answer of an unexpected shape")
+    return RawPage(texts, _next_cursor(members.get("paging")))
+
+
+def _split_list(body: str, position: int) -> tuple[list[str], int]:
+    """Return the text of each value of the list that begins at `position`, and where the list ends."""
+    texts: list[str] = []
+    position = _after(body, position, "[")
+    while not body.startswith("]", position):
+        start = _after(body, position, "," if texts else "")
+        _, position = _scan(body, start)
+        texts.append(body[start:position])
+        position = _after(body, position)
+    return texts, position + 1
+
+
+def _after(body: str, position: int, mark: str = "") -> int:
+    """Return where the value behind `mark` begins. Raises ValueError when `mark` is not next at `position`."""
+    position = _SPACE.match(body, position).end()  # type: ignore[union-attr]
+    if not body.startswith(mark, position):
+        raise ValueError("an answer that is not JSON, or that was cut")
+    return _SPACE.match(body, position + len(mark)).end()  # type: ignore[union-attr]
+
+
+def encode_cursor(reference: Any) -> str | None:
+    """Return a `cursorRef` as a text that can be stored anywhere, None if it is no cursor; see `decode_cursor`.
+
+    Opaque to us, it may hold a lone surrogate, which UTF-8 has no bytes for: it is then kept as its JSON text.
+    """
+    if not isinstance(reference, str) or not reference:
+        return None
+    is_storable = reference[0] != '"' and not _SURROGATE.search(reference)
+    return reference if is_storable else json.dumps(reference)
+
+
+def decode_cursor(cursor: str) -> str:
+    """Return the `cursorRef` as the API gave it."""
+    return str(json.loads(cursor)) if cursor.startswith('"') else cursor
 
 
 def _next_cursor(paging: Any) -> str | None:
     cursor = paging.get("cursor") if isinstance(paging, dict) else None
-    reference = cursor.get("cursorRef") if isinstance(cursor, dict) else None
-    return reference if isinstance(reference, str) and reference else None
+    return encode_cursor(cursor.get("cursorRef")) if isinstance(cursor, dict) else None
 
 
-def _cut_page(body: str) -> tuple[list[str], Any]:
-    members = {}
-    for member in _cut(body, "{", "}"):
-        name = _TOKEN.match(member)
-        colon = member.find(":", name.end()) if name else -1
-        if name is None or colon < 0:
-            raise ValueError("an answer that is not JSON")
-        members[name.group().strip('"')] = member[colon + 1 :].strip()
-    data = members.get("data", "null")
-    return ([] if data == "null" else list(_cut(data, "[", "]"))), json.loads(members.get("paging", "null"))
-
-
-def _cut(text: str, opening: str, closing: str) -> Iterator[str]:
-    """Yield the text of each value between the brackets that enclose `text`."""
-    text = text.strip()
-    if text[:1] != opening:
-        raise ValueError("an answer of an unexpected shape")
-    depth, start = 0, 1
-    for token in _TOKEN.finditer(text):
-        mark = token.group()
-        if mark == '"':
-            break
-        if mark in "[{":
-            depth += 1
-        elif mark in "]}":
-            depth -= 1
-        if depth == 0 or (depth == 1 and mark == ","):
-            value = text[start : token.start()].strip()
-            if value:
-                yield value
-            start = token.end()
-        if depth == 0:
-            if mark != closing or text[start:].strip():
-                break
-            return
-    raise ValueError("an answer that was cut, or that is not JSON")
+def _one_line(text: str) -> str:
+    """Remove the line breaks of a JSON text: the intake's parser reads an event as one line (`^\\s*\\{.*\\}\\s*$`)."""
+    if "\n" not in text and "\r" not in text:
+        return text
+    return _STRING_OR_BREAK.sub(
+        lambda found: found[0].replace("\n", "\\n").replace("\r", "\\r") if found[0][0] == '"' else "", text
+    )
 
 
 def _read_text(text: msgspec.Raw | str) -> Event:
-    return read_event(text if isinstance(text, str) else str(text, "utf-8", "replace"))
+    return read_event(_one_line(text if isinstance(text, str) else str(text, "utf-8", "replace")))
 
 
 def read_event(text: str) -> Event:

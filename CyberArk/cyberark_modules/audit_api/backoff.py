@@ -3,16 +3,16 @@
 import random
 from dataclasses import dataclass
 
-from ..errors import PersonNeeded, TryLater
+from ..errors import ConfigurationError, TransientError
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
-    """Pauses that double from `first` to `longest` seconds, a quarter of each left to chance.
+class Backoff:
+    """Pauses that double from `first` to `longest` seconds; up to a quarter of each is random.
 
-    What only a person can mend is tried again from `first_slow` to `longest_slow` seconds apart, so that a service
-    user with a wrong password is not locked out. What a service asks for by `Retry-After` is honoured up to
-    `longest_asked` seconds. There is no last attempt: the loop gives up when it is stopped, never before.
+    A ConfigurationError is retried from `first_slow` to `longest_slow` seconds apart, so that a service user with a
+    wrong password is not locked out. A `Retry-After` is honoured up to `longest_asked` seconds. The number of attempts
+    has no bound: the caller retries until it is stopped.
     """
 
     first: float = 1.0
@@ -23,11 +23,11 @@ class RetryPolicy:
 
     def pause(self, error: Exception, failures: int) -> float:
         """Return the pause (s) after the `failures`-th failure in a row (1 for the first)."""
-        slow = isinstance(error, PersonNeeded)
+        slow = isinstance(error, ConfigurationError)
         first, longest = (self.first_slow, self.longest_slow) if slow else (self.first, self.longest)
         growing = min(longest, first * 2.0 ** min(failures - 1, 30))
-        # Upwards for the slow ones: the number of attempts against a credential stays bounded.
+        # Longer, never shorter, for credentials: the number of attempts an hour stays bounded.
         spread = random.uniform(0.0, 0.25)  # noqa: S311
         pause = growing * (1.0 + spread if slow else 1.0 - spread)
-        asked = error.retry_after if isinstance(error, TryLater) else None
+        asked = error.retry_after if isinstance(error, TransientError) else None
         return pause if asked is None else max(pause, min(asked, self.longest_asked))
