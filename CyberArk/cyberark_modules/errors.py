@@ -31,6 +31,7 @@ class Sign(StrEnum):
     TOKEN = "the token does not hold what it should"  # noqa: S105
     CLOCK = "this machine's clock differs from the service's"
     NO_PASSWORD = "no password is configured"  # noqa: S105
+    NOT_INTAKE = "the answer is not that of a Sekoia intake"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Evidence:
     missing: tuple[str, ...] = ()
     clock_skew: float = 0.0
 
+    @property
+    def kind(self) -> Sign:
+        """Return what was seen."""
+        return self.sign
+
     def __str__(self) -> str:
         status = "" if self.status is None else f"HTTP {self.status}"
         seen = status if status and self.sign is Sign.STATUS else ", ".join(filter(None, [status, self.sign]))
@@ -69,6 +75,11 @@ class CyberArkError(Exception):
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(str(evidence))
         self.evidence = evidence
+
+    @property
+    def failure(self) -> Evidence:
+        """Return what was seen."""
+        return self.evidence
 
 
 class TryLater(CyberArkError):
@@ -97,3 +108,15 @@ class StateUnreadable(Exception):
 
 class StateUnwritable(Exception):
     """The checkpoint could not be written: what has been delivered since the last write would come twice."""
+
+
+class StateTaken(Exception):
+    """Another, newer instance writes this state: send nothing more, and stop."""
+
+
+# The names of the second edition.
+FailureKind = Sign
+Failure = Evidence
+TransientError = TryLater
+CursorExpired = QueryLost
+ConfigurationError = PersonNeeded

@@ -26,12 +26,12 @@ INTAKE = (
     Diagnosis(
         name="intake-address",
         seen="HTTP 404 or 405, a redirection, or anything but JSON",
-        wrong="What answers at the address of the intake server is not an intake of Sekoia.",
+        wrong="This address answers, but it is not a Sekoia intake.",
         remedy="Empty the field, to use the intake server of your Sekoia region, or correct the address.",
         place=INTAKE_ADDRESS,
         mended_by=MendedBy.PERHAPS_PERSON,
         fits=either(
-            seen(Sign.NOT_JSON, Sign.REDIRECT, service=Service.INTAKE),
+            seen(Sign.NOT_JSON, Sign.NOT_INTAKE, Sign.REDIRECT, service=Service.INTAKE),
             seen(Sign.STATUS, service=Service.INTAKE, statuses={404, 405}),
         ),
     ),
