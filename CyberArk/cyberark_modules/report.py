@@ -6,7 +6,7 @@ from datetime import timedelta
 from sekoia_automation.module import LogLevelStr
 
 from . import metrics
-from .checkpoint import Checkpoint
+from ._old_checkpoint import Checkpoint
 from .client.audit_api import CREATE_QUERY, RESULTS
 from .client.auth import ENDPOINT as TOKEN_ENDPOINT
 from .client.auth import Token

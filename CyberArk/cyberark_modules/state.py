@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from . import metrics
-from .checkpoint import Checkpoint
+from ._old_checkpoint import Checkpoint
 from .client.retry import RetryPolicy
 from .errors import StateUnreadable, StateUnwritable
 from .report import Report

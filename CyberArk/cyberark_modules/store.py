@@ -7,8 +7,8 @@ from pathlib import Path
 
 from s3path import S3Path, configuration_map
 
-from . import checkpoint as codec
-from .checkpoint import BadCheckpoint, Checkpoint, NothingCollected
+from . import _old_checkpoint as codec
+from ._old_checkpoint import BadCheckpoint, Checkpoint, NothingCollected
 from .errors import StateUnreadable, StateUnwritable
 from .progress import RETENTION
 

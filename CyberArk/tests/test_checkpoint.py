@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberark_modules.checkpoint import BadCheckpoint, Checkpoint, Delivered, decode, encode
+from cyberark_modules._old_checkpoint import BadCheckpoint, Checkpoint, Delivered, decode, encode
 from cyberark_modules.errors import StateUnreadable, StateUnwritable
 from cyberark_modules.events import Event, Page, read_event
 from cyberark_modules.progress import Head, Mark, Progress

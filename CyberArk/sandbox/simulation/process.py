@@ -14,7 +14,7 @@ import requests
 from cachetools import TLRUCache
 
 from cyberark_modules import CyberArkModule
-from cyberark_modules.checkpoint import Checkpoint
+from cyberark_modules._old_checkpoint import Checkpoint
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 from cyberark_modules.delivery import Receipt
 from cyberark_modules.events import Event

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from cyberark_modules.checkpoint import Checkpoint, decode
+from cyberark_modules._old_checkpoint import Checkpoint, decode
 from cyberark_modules.events import read_event
 from sandbox.account import RETENTION_SECONDS
 from sandbox.audit import CREATE_QUERY
