@@ -7,7 +7,7 @@ of its own; the SDK's client waits 60 s for an answer.
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -100,12 +100,11 @@ class S3Object:
     def _place(self) -> dict[str, str]:
         return {"Bucket": self._path.bucket, "Key": self._path.key}
 
-    @property
+    @cached_property
     def _client(self) -> Any:
         return _client(configuration_map.get_configuration(self._path)[0])
 
 
-@lru_cache(maxsize=4)
 def _client(resource: Any) -> Any:
     """Return a client with the SDK's address, credentials and certificates, but with timeouts of its own."""
     sdk = resource.meta.client.meta

@@ -25,10 +25,18 @@ class Answer:
 Respond = Callable[[list[str], int], Answer | None]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: the other end has gone, or the connection was reset on purpose."""
+
+
 class IntakeServer:
     """Listens while its context lasts. `respond(texts, bytes of the request)` returns None for the usual answer.
 
-    `accepted` counts the texts that were accepted, `requests` holds the texts of every request, `keys` the intake keys.
+    `accepted` counts the texts that were accepted; `requests` holds the texts of every request, `keys` their keys.
     """
 
     def __init__(self, respond: Respond = lambda _texts, _size: None, tls: ssl.SSLContext | None = None) -> None:
@@ -37,9 +45,7 @@ class IntakeServer:
         self.requests: list[list[str]] = []
         self.keys: set[str] = set()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"

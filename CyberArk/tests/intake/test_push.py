@@ -2,16 +2,17 @@
 
 import json
 import time as real_time
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from cyberark_modules.errors import ConfigurationError, FailureKind, Throttled, TransientError
-from cyberark_modules.events import read_event
+from cyberark_modules.events import Event, read_event
 from cyberark_modules.intake import Intake
 from cyberark_modules.platform.connector import PlatformConnector
+from fakes.connector import KEY, Time, connector_to, events
 from fakes.intake_server import Answer, IntakeServer
-from intake.conftest import KEY, Caller, Time, events
+from intake.conftest import Caller
 
 
 def test_events_are_accepted_with_one_request_and_the_intake_key(intake: Intake, server: IntakeServer) -> None:
@@ -147,7 +148,7 @@ def test_a_relay_that_resets_large_requests_still_gets_everything(caller: Caller
     # What was found is remembered: the next pages begin at a size that passes.
     before = len(server.requests)
     second = events(500, size=1500, start=500)
-    assert intake_push(caller, second) == 500
+    assert accepted_at_once(caller, second) == 500
     assert len(server.requests) - before <= 10
     assert all(server.accepted[event.text] == 1 for event in first + second)
 
@@ -162,7 +163,7 @@ def test_the_size_of_requests_is_raised_again_when_the_limit_is_gone(
     for number in range(1, 12):
         time.now += 61
         before = len(server.requests)
-        assert intake_push(caller, events(200, size=1500, start=200 * number)) == 200
+        assert accepted_at_once(caller, events(200, size=1500, start=200 * number)) == 200
         used.append(len(server.requests) - before)
     assert used[0] > 1
     assert used[-1] == 1
@@ -174,12 +175,12 @@ def test_raising_the_size_too_early_costs_little(caller: Caller, server: IntakeS
     before = len(server.requests)
     for number in range(1, 200):
         time.now += 60
-        assert intake_push(caller, events(60, size=1500, start=200 * number)) == 60
+        assert accepted_at_once(caller, events(60, size=1500, start=200 * number)) == 60
     # One request a page, and a few for the attempts that become rarer and rarer.
     assert len(server.requests) - before < 199 * 2 + 60
 
 
-def intake_push(caller: Caller, pushed: list) -> int:  # type: ignore[type-arg]
+def accepted_at_once(caller: Caller, pushed: list[Event]) -> int:
     """Push once, and return how many were accepted."""
     return len(caller.intake.push(pushed).accepted)
 
@@ -323,12 +324,10 @@ def test_nothing_pushed_sends_nothing(intake: Intake, server: IntakeServer) -> N
     assert server.requests == []
 
 
-def test_an_address_where_nobody_listens_is_no_reason_to_isolate(
-    make_connector: Callable[[str], PlatformConnector],
-) -> None:
-    intake = make_connector("http://127.0.0.1:9").intake
-    for _ in range(4):
-        outcome = intake.push(events(2))
-        assert len(outcome.remaining) == 2
-        assert outcome.failure is not None
-        assert outcome.failure.failure.kind is FailureKind.CONNECTION
+def test_an_address_where_nobody_listens_is_no_reason_to_isolate(tmp_path: Path) -> None:
+    with connector_to("http://127.0.0.1:9", tmp_path) as connector:
+        for _ in range(4):
+            outcome = connector.intake.push(events(2))
+            assert len(outcome.remaining) == 2
+            assert outcome.failure is not None
+            assert outcome.failure.failure.kind is FailureKind.CONNECTION
