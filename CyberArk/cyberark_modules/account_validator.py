@@ -12,12 +12,12 @@ from sekoia_automation.module import Module
 from .audit_api import build_tokens
 from .audit_api.token import ENDPOINT, Token
 from .audit_api.transport import Transport
-from .background import within
 from .clock import Clock, TenantClock
 from .configuration import CyberArkModuleConfiguration
 from .diagnosis import CLOCK_OFF_S, diagnose
 from .errors import CyberArkError, Failure, FailureKind, Service, TransientError
-from .privacy import guard
+from .platform.background import within
+from .platform.secrets import mask
 
 
 class CyberArkAccountValidator(AccountValidator):
@@ -56,7 +56,7 @@ class CyberArkAccountValidator(AccountValidator):
         except ModuleConfigurationError:
             return self._configuration_fault()
         assert isinstance(account, CyberArkModuleConfiguration)  # noqa: S101
-        guard(account.password)
+        mask(account.password)
         tenant_clock = TenantClock(Clock())
         try:
             token = self._fetch_token(account, tenant_clock)

@@ -74,7 +74,8 @@ class _WatchedPath(PosixPath):
     watcher: ClassVar[StateFolder]
 
     def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> IO[Any]:  # type: ignore[override]
-        self.watcher.opening("w" in mode)
+        if "a" not in mode:
+            self.watcher.opening("w" in mode or "x" in mode)
         return super().open(mode, *args, **kwargs)
 
     def replace(self, target: Any) -> "_WatchedPath":

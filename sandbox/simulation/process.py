@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as StillWaiting
 from contextlib import contextmanager
@@ -14,11 +14,13 @@ import requests
 from cachetools import TLRUCache
 
 from cyberark_modules import CyberArkModule
-from cyberark_modules.audit_api.events import Event
-from cyberark_modules.checkpoint import Checkpoint
+from cyberark_modules.audit_api.transport import Transport
+from cyberark_modules.checkpoint.value import Checkpoint
+from cyberark_modules.clock import TenantClock
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.delivery import Receipt
+from cyberark_modules.intake.channel import Receipts
+from cyberark_modules.platform.background import Background
 from sandbox.simulation.network import Network
 from sandbox.simulation.timeline import Killed, ProcessClock, Timeline
 
@@ -71,6 +73,25 @@ class _Aside(Executor):
         """There is no thread to end."""
 
 
+class _VirtualBackground(Background):
+    """Calls are made aside; waiting lets virtual time pass."""
+
+    def __init__(self, stop_event: threading.Event, clock: ProcessClock, timeline: Timeline) -> None:
+        super().__init__(stop_event, clock)
+        self._aside = _Aside(timeline)
+        self._timeline = timeline
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        return self._aside.submit(call)
+
+    def wait(self, futures: Collection[Future[Any]], seconds: float) -> bool:
+        end = min([self._timeline.now + seconds, *(f.ready for f in futures if isinstance(f, _Later))])
+        if end <= self._timeline.now and not futures:
+            end = self._timeline.now + 0.001
+        self._timeline.advance_to(end, self._stop_event.is_set)
+        return any(future.done() for future in futures)
+
+
 class SimulatedConnector(CyberArkAuditLogsConnector):
     """The connector, with virtual time in the place of threads, and the sandbox in the place of the network."""
 
@@ -87,14 +108,17 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
     ) -> None:
         module = CyberArkModule()
         module.configuration = account
+        self.clock = clock  # first: what is made there goes by it
         super().__init__(module, data_path)
         self.configuration = configuration
-        self.clock = clock
         self._timeline = timeline
         self._network = network
         self._say = say
         self._events_per_request = events_per_request
-        self._executor = self._aside = _Aside(timeline)  # type: ignore[assignment]
+        self._executor = self._pushes = _Aside(timeline)  # type: ignore[assignment]
+        self.background = _VirtualBackground(self._stop_event, clock, timeline)
+        send = self.channel.send
+        self.channel.send = lambda texts, is_probe=False: self._sent(send(texts, is_probe))  # type: ignore[method-assign]
         self._attach(self._http_session)
         self._logger = _SILENT
         # Real time would hide from the platform's log what is said twice within a real minute.
@@ -103,11 +127,18 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
     @property
     def checkpoint(self) -> Checkpoint | None:
         """What it goes on from and has committed, stored or not; None before it is loaded."""
-        return getattr(getattr(self, "_state", None), "checkpoint", None)
+        state = self.state
+        return state.checkpoint if state is not None and state.is_loaded else None
 
-    def _prepare(self) -> None:
-        super()._prepare()
-        self._attach(self._api._transport.session)
+    def make_transport(self, tenant_clock: TenantClock) -> Transport:
+        transport = super().make_transport(tenant_clock)
+        self._attach(transport.session)
+        return transport
+
+    def _sent(self, receipts: Receipts) -> Receipts:
+        """The SDK waits for the requests of a push: they are over when the last one is."""
+        self._timeline.advance_to(self._pushes.idle_at)
+        return receipts
 
     def _attach(self, session: requests.Session) -> None:
         session.mount("https://", self._network)
@@ -121,14 +152,6 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
         super().log(message, level, *args, **kwargs)
         self._send_logs_to_api()
-
-    def in_background(self, call: Callable[[], T]) -> Future[T]:
-        return self._aside.submit(call)
-
-    def deliver(self, events: Sequence[Event]) -> Receipt:
-        receipt = super().deliver(events)
-        self._timeline.advance_to(self._aside.idle_at)
-        return receipt
 
     def _chunk_events(self, events: Any) -> Generator[list[Any], None, None]:
         for chunk in super()._chunk_events(events):

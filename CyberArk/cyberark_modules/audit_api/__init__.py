@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from ..clock import Clock, TenantClock
+from ..clock import Clock
 from ..configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from .client import AuditApi
 from .token import TokenSource
-from .transport import Observer, Transport
+from .transport import Transport
 
 
 def build_tokens(
@@ -27,11 +27,8 @@ def build_audit_api(
     account: CyberArkModuleConfiguration,
     configuration: CyberArkAuditLogsConfiguration,
     clock: Clock,
-    tenant_clock: TenantClock,
-    version: str,
-    observe: Observer,
+    transport: Transport,
 ) -> AuditApi:
-    """Return the Audit API of that tenant. `observe(endpoint, outcome, seconds)` is told of each request."""
-    transport = Transport(tenant_clock, version, observe)
+    """Return the Audit API of that tenant."""
     tokens = build_tokens(transport, account, clock.monotonic)
-    return AuditApi(transport, tokens, configuration.api_base_url, configuration.api_key, tenant_clock)
+    return AuditApi(transport, tokens, configuration.api_base_url, configuration.api_key)

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ..clock import TenantClock
 from ..errors import ClientError, CursorExpired, FailureKind, Service
 from .events import Page, RawPage, decode_cursor, encode_cursor, split_page
 from .token import BearerAuth, Token, TokenSource
@@ -33,13 +32,11 @@ class AuditApi:
         tokens: TokenSource,
         api_base_url: str,
         api_key: SecretStr,
-        tenant_clock: TenantClock,
     ) -> None:
         self._transport = transport
         self._tokens = tokens
         self._base_url = api_base_url
         self._api_key = api_key
-        self._tenant_clock = tenant_clock
 
     def authenticate(self) -> Token:
         """Return the token in use, fetched if need be."""
@@ -109,7 +106,7 @@ class AuditApi:
             return self._send(path, document, token)
         except ClientError as error:
             # Refused although it is new: the token lacks what the API looks for, or the clocks differ.
-            skew = self._tenant_clock.skew()
+            skew = self._transport.tenant_clock.skew()
             raise ClientError(replace(error.failure, missing=token.missing(), clock_skew=skew)) from None
 
     def _send(self, path: str, document: Mapping[str, Any], token: Token) -> Answer:

@@ -69,7 +69,7 @@ class Transport:
     READ_TIMEOUT_S = 30.0
 
     def __init__(self, tenant_clock: TenantClock, version: str, observe: Observer = lambda *_: None) -> None:
-        self._tenant_clock = tenant_clock
+        self.tenant_clock = tenant_clock
         self._observe = observe
         self.timeouts = (self.CONNECT_TIMEOUT_S, self.READ_TIMEOUT_S)
         # How integrations identify themselves to CyberArk's services.
@@ -106,7 +106,7 @@ class Transport:
             )
             if response.status_code == 200:
                 # Before the body, which may take long. An error may come from a gateway with a clock of its own.
-                self._tenant_clock.observe(response.headers.get("Date"), service is Service.AUDIT)
+                self.tenant_clock.observe(response.headers.get("Date"), service is Service.AUDIT)
             # At once: the library's own way, ten kilobytes at a time, takes three times as long.
             content = b"".join(response.iter_content(None))
             outcome = str(response.status_code)
