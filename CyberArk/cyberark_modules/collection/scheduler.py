@@ -18,7 +18,7 @@ BACKFILLS_AT_ONCE = 4
 # A tail that is opened beside a lookback that takes long begins so far before now.
 TAIL_FROM_MS = 15_000
 # A window is worth another query if reading it would take longer than two queries are apart.
-WORTH_CUTTING_MS = 120_000
+WORTH_CUTTING_MS = 60_000
 RECONCILED_MS = 24 * 3_600_000
 RECONCILIATION_INTERVAL_MS = 3_600_000
 RECONCILIATION_INTERVAL_LEAST_MS = 600_000
