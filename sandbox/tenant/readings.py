@@ -91,7 +91,7 @@ _READINGS = (
         "middle of a stream",
         "a filter behind the scan: up to five empty pages in a row, most pages short",
         {"scan_page": 40, "scan_hole_every": 5, "scan_hole_pages": 5},
-        weight=0.0,
+        weight=0.3,
     ),
     Reading("middle-short", "middle of a stream", "pages of 100 at most", {"page_cap": 100}),
     Reading("cursor-live", "an old cursor", "shows what arrives later"),
@@ -103,8 +103,8 @@ _READINGS = (
     _limit("call-minute", "one call of any kind a minute", 0.5, call_spacing=60.0),
     _limit("one-page", "one page in flight at a time", pages_at_once=1),
     _limit("rival", "another integration asks for a query every 65 s", 0.5, rival_period=65.0),
-    _limit("rival-first", "another integration takes the minute first, every time", 0.0, rival_period=60.0),
-    _limit("rival-regular", "another integration asks every 60 s", 0.0, rival_period=60.0, rival_insists=False),
+    _limit("rival-first", "another integration takes the minute first, every time", 0.3, rival_period=60.0),
+    _limit("rival-regular", "another integration asks every 60 s", 0.3, rival_period=60.0, rival_insists=False),
     Reading("retry-seconds", "Retry-After", "in seconds", {"retry_after": "seconds"}),
     Reading("retry-date", "Retry-After", "a date", {"retry_after": "date"}),
     Reading("retry-absent", "Retry-After", "absent", {"retry_after": "absent"}),
@@ -130,7 +130,9 @@ _READINGS = (
     Reading("events-lines", "events", "of more than one line", faults={"line-breaks": 300.0}),
     Reading("intake-good", "intake", "takes what it is sent", weight=3.0),
     *(_intake_refuses(status) for status in (400, 403, 413, 500)),
-    Reading("intake-small", "intake", "resets requests of more than 200 kB", faults={"intake-small-requests": 200_000}),
+    Reading(
+        "intake-small", "intake", "resets requests of more than 200 kB", faults={"intake-small-requests": 200_000}
+    ),
     Reading("intake-bytes", "intake", "counts bytes", faults={"intake-bytes": 1, "malformed": 600.0}, weight=0.5),
     Reading("intake-other", "intake", "answers 200 with something else", faults={"intake-other": 20.0}),
 )
