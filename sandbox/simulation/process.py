@@ -1,11 +1,9 @@
-"""The connector as a simulated process: the real object, in a thread that runs only when it has the turn."""
+"""The connector as a simulated process: the real object, in virtual time."""
 
 import logging
 import signal
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures import TimeoutError as StillWaiting
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +14,10 @@ from cachetools import TLRUCache
 from cyberark_modules import CyberArkModule
 from cyberark_modules.checkpoint import Checkpoint
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.delivery import Receipt
-from cyberark_modules.events import Event
 from cyberark_modules.models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from sandbox.simulation.network import Network
-from sandbox.simulation.timeline import Killed, ProcessClock, Timeline
+from sandbox.simulation.tasks import Tasks, install
+from sandbox.simulation.timeline import Group, Killed, ProcessClock, Timeline
 
 T = TypeVar("T")
 Say = Callable[[str, str], None]
@@ -28,47 +25,7 @@ Say = Callable[[str, str], None]
 _SILENT = logging.getLogger("simulation")
 _SILENT.propagate = False
 _SILENT.addHandler(logging.NullHandler())
-
-
-class _Later(Future[T]):
-    """The result of a call that was made aside: known from `ready` on."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        super().__init__()
-        self.ready = timeline.now
-        self._timeline = timeline
-
-    def done(self) -> bool:
-        return self._timeline.now >= self.ready
-
-    def result(self, timeout: float | None = None) -> T:
-        end = self.ready if timeout is None else min(self.ready, self._timeline.now + timeout)
-        self._timeline.advance_to(end)
-        if not self.done():
-            raise StillWaiting
-        return super().result(0)
-
-
-class _Aside(Executor):
-    """Every call is made at once, and takes its time aside."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self.idle_at = timeline.now
-
-    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future: _Later[T] = _Later(self._timeline)
-        with self._timeline.aside():
-            try:
-                future.set_result(call(*args, **kwargs))
-            except Exception as error:  # handed to whoever asks for the result
-                future.set_exception(error)
-            future.ready = self._timeline.now
-        self.idle_at = max(self.idle_at, future.ready)
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """There is no thread to end."""
+install()
 
 
 class SimulatedConnector(CyberArkAuditLogsConnector):
@@ -79,7 +36,7 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         data_path: Path,
         account: CyberArkModuleConfiguration,
         configuration: CyberArkAuditLogsConfiguration,
-        timeline: Timeline,
+        tasks: Tasks,
         network: Network,
         clock: ProcessClock,
         say: Say,
@@ -90,11 +47,10 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         super().__init__(module, data_path)
         self.configuration = configuration
         self.clock = clock
-        self._timeline = timeline
         self._network = network
         self._say = say
         self._events_per_request = events_per_request
-        self._executor = self._aside = _Aside(timeline)  # type: ignore[assignment]
+        self._executor = self._tasks = tasks  # type: ignore[assignment]
         self._attach(self._http_session)
         self._logger = _SILENT
         # Real time would hide from the platform's log what is said twice within a real minute.
@@ -123,12 +79,7 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         self._send_logs_to_api()
 
     def in_background(self, call: Callable[[], T]) -> Future[T]:
-        return self._aside.submit(call)
-
-    def deliver(self, events: Sequence[Event]) -> Receipt:
-        receipt = super().deliver(events)
-        self._timeline.advance_to(self._aside.idle_at)
-        return receipt
+        return self._tasks.submit(call)
 
     def _chunk_events(self, events: Any) -> Generator[list[Any], None, None]:
         for chunk in super()._chunk_events(events):
@@ -137,50 +88,34 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
 
 
 class Process:
-    """Runs a connector, from horizon to horizon of the timeline."""
+    """Runs a connector, whenever the timeline gives it the turn."""
 
-    def __init__(self, make: Callable[[], SimulatedConnector], timeline: Timeline) -> None:
-        with _signals_kept():
-            self.connector = make()
-        self.running = True
+    def __init__(self, make: Callable[[Tasks], SimulatedConnector], timeline: Timeline) -> None:
         self._timeline = timeline
-        self._is_to_die = False
-        self._error: BaseException | None = None
-        self._turn = threading.Semaphore(0)
-        self._turn_given_back = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, name="simulated", daemon=True)
-        self._thread.start()
+        self._group = Group()
+        with _signals_kept():
+            self.connector = make(Tasks(timeline, self._group))
+        self._has_ended = False
+        timeline.start(self._group, self._run)
 
-    def resume(self) -> None:
-        """Let it run until it waits beyond the horizon, or ends. Raises what it ended with, if it should not have."""
-        self._timeline.give_turn = self._give_turn
-        self._turn.release()
-        self._turn_given_back.acquire()
-        if self._error is not None:
-            raise self._error
+    @property
+    def running(self) -> bool:
+        return not self._has_ended and not self._group.is_dying
 
     def kill(self) -> None:
-        self._is_to_die = True
-        self.resume()
-
-    def _give_turn(self) -> None:
-        self._turn_given_back.release()
-        self._turn.acquire()
-        if self._is_to_die:
-            raise Killed
+        """End it where it is, with all that it does."""
+        self._timeline.end(self._group)
 
     def _run(self) -> None:
-        self._turn.acquire()
         try:
-            if not self._is_to_die:
-                self.connector.run()
+            self.connector.run()
         except Killed:
-            pass
-        except BaseException as error:  # raised again where the turn is given back
-            self._error = error
+            self._group.is_dying = True
+        except BaseException as error:  # raised where the time is driven
+            self._timeline.fail(error)
         finally:
-            self.running = False
-            self._turn_given_back.release()
+            self._has_ended = True
+            self._timeline.interrupt()
 
 
 @contextmanager
