@@ -111,7 +111,6 @@ class Intake:
             push.accepted.extend(accepted)
             push.failures_in_row = 0
             self._evidence.accepted()
-            self._failures.forget(accepted)
             self._size.passed(accepted)
         by_text = {event.text: event for event in events} if receipts.refused else {}
         refused = []

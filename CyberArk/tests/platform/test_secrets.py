@@ -1,10 +1,12 @@
 """No secret leaves the process: not in an error, a log line or a repr, and not with a defect that reaches Sentry."""
 
+import json
 import logging
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import sentry_sdk
@@ -91,6 +93,7 @@ def test_a_defect_that_reaches_sentry_holds_no_secret(reported: list[str], tmp_p
     with connector_to("http://127.0.0.1:9", tmp_path) as connector:
         sentry_sdk.set_context("connector_configuration", {"intake_key": KEY, "nested": [{"key": API_KEY}]})
         sentry_sdk.add_breadcrumb(message=f"sent with {KEY}", data={"body": KEY.encode()})
+        sentry_sdk.add_breadcrumb(message=json.dumps({"p": PASSWORD}) + quote_plus(PASSWORD) + quote(PASSWORD))
         try:
             fail_with(PASSWORD, {"x-api-key": API_KEY})
         except RuntimeError as error:
