@@ -92,7 +92,11 @@ class Evidence:
     @property
     def is_recent(self) -> bool:
         """Whether something was accepted in the last minutes."""
-        return self._monotonic() - self._accepted_at < RECENT_S
+        return self.accepted_within(RECENT_S)
+
+    def accepted_within(self, seconds: float) -> bool:
+        """Return whether something was accepted in the last so many seconds."""
+        return self._monotonic() - self._accepted_at < seconds
 
     def suggests_halving(self, error: CyberArkError, failures: int) -> bool:
         """Return whether a request that has failed so often is worth halving."""

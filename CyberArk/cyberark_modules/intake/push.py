@@ -19,6 +19,8 @@ REQUESTS_AT_MOST = 100
 PARTS_WITHIN_S = 30.0
 # So many failures in a row, nothing accepted in between, look like an outage; it takes 17 to find one event of 94 000.
 FAILURES_AT_MOST = 20
+# Less than an event is held before it becomes a dead letter: what was accepted before it was held must not count.
+OTHERS_WITHIN_S = 120.0
 
 
 @dataclass
@@ -97,6 +99,19 @@ class Intake:
                 self._evidence.accepted()
                 return None
             return receipts.refused[0][1] if receipts.refused else _unsent()
+
+    def accepted_within(self, seconds: float) -> bool:
+        """Return whether the intake accepted something in the last so many seconds of this process.
+
+        A refusal of an event counts against it only if others were accepted since the one before: during an outage, it
+        says nothing.
+        """
+        return self._evidence.accepted_within(seconds)
+
+    @property
+    def accepts_others(self) -> bool:
+        """Whether the intake accepted something in the last two minutes."""
+        return self.accepted_within(OTHERS_WITHIN_S)
 
     def _attempt(self, push: _Push, events: Events, is_probe: bool = False) -> list[_Refused]:
         """Push those events as one piece; return the requests of the SDK that were not accepted."""

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 
-from ..client.transport import retry_after, sign_of
+from ..client.transport import retry_after
+from ..client.transport import sign_of as kind_of
 from ..errors import ConfigurationError, CyberArkError, Failure, FailureKind, Service, Throttled, TransientError
 
 _TRANSIENT = (408, 425)
@@ -36,7 +37,7 @@ def send(
         )
         content, headers, status = response.content, response.headers, response.status_code
     except Exception as error:  # whatever went wrong, the events were not accepted
-        kind = sign_of(error)
+        kind = kind_of(error)
     else:
         return _judged(content, headers, Failure(Service.INTAKE, FailureKind.STATUS, host, "/batch", status))
     # Out of the handler: the library's error holds the request, and so the intake key; ours must not be chained to it.

@@ -384,6 +384,21 @@ def test_push_one_says_whether_the_event_is_accepted_now(intake: Intake, server:
     assert server.accepted[text] == 1
 
 
+def test_whether_others_are_accepted_is_known(caller: Caller, server: IntakeServer, time: Time) -> None:
+    assert not caller.intake.accepts_others
+    caller.intake.push(events(1))
+    time.now += 100
+    assert caller.intake.accepts_others
+    assert not caller.intake.accepted_within(99)
+    server.respond = lambda _texts, _size: Answer(503)
+    caller.intake.push_one(events(1)[0].text)
+    time.now += 30
+    assert not caller.intake.accepts_others
+    server.respond = lambda _texts, _size: None
+    caller.intake.push_one(events(1)[0].text)
+    assert caller.intake.accepted_within(1)
+
+
 def test_a_lone_surrogate_reaches_the_intake(intake: Intake, server: IntakeServer) -> None:
     event = read_event('{"n": "\ud83d"}')
     assert intake.push([event]).accepted == (event,)
