@@ -13,6 +13,7 @@ from ..platform.background import Background
 from .rate_limiter import RateLimiter
 
 TAIL_INTERVAL_S = 5.0
+LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 _FOR_EVER_S = 3600.0
 # The streams of the moment come first where the others have waited as long.
@@ -60,6 +61,7 @@ class Pages:
         self._in_flight: dict[int, InFlight] = {}
         self._asked_at: dict[int, float] = {}
         self._failing: dict[int, Failing] = {}
+        self._paused: dict[int, float] = {}
         self._tail_due = self._tail_began = monotonic()
         self._was_tail = False
         self.not_before = self.succeeded_at = float("-inf")
@@ -141,12 +143,18 @@ class Pages:
     @property
     def may_open_query(self) -> bool:
         """Whether a query may take the place of a page: where calls are kept apart, not each time."""
+        if not self._asked_at:
+            return True
         return not self._limiter.interval_s or self._asked_since_query >= PAGES_BETWEEN_QUERIES
 
     @property
     def is_any_failing(self) -> bool:
         """Whether a stream waits to ask again for a page that failed."""
         return bool(self._failing)
+
+    def pause(self, stream: Stream) -> None:
+        """Note that a stream has come to the live edge: its next page is asked for a moment later."""
+        self._paused[stream.number] = self._monotonic() + LIVE_EDGE_PAUSE_S
 
     def tail_paused(self) -> None:
         """Note that the tail has read what is shown: look again, five seconds after it began to."""
@@ -170,7 +178,9 @@ class Pages:
         if stream.number in self._in_flight:
             return _FOR_EVER_S
         failing = self._failing.get(stream.number)
-        due = [self.not_before, failing.retry_at if failing else self.not_before]
+        due = [self.not_before, self._paused.get(stream.number, self.not_before)]
+        if failing:
+            due.append(failing.retry_at)
         if stream.use is Use.TAIL:
             due.append(self._tail_due)
         return max(due) - self._monotonic()
@@ -179,3 +189,4 @@ class Pages:
         numbers = {stream.number for stream in streams} | self._in_flight.keys()
         self._asked_at = {number: at for number, at in self._asked_at.items() if number in numbers}
         self._failing = {number: at for number, at in self._failing.items() if number in numbers}
+        self._paused = {number: at for number, at in self._paused.items() if number in numbers}
