@@ -18,6 +18,7 @@ from .surroundings import Surroundings
 # A page that fails so often in a row, while others are served, is not asked for again as it is.
 PAGE_FAILS_AFTER = 5
 TAIL_FAILS_AFTER = 3
+ALONE_AFTER = 6
 
 
 class Failures:
@@ -56,8 +57,8 @@ class Failures:
         if isinstance(error, CursorExpired):
             self._lost(stream, error)
             return
-        if isinstance(error, Throttled):
-            self._pages.throttled(error.retry_after)
+        if isinstance(error, Throttled) and not self._is_alone(stream):
+            self._pages.throttled(stream, error)
             self._reporter.failed("rate", error)
             return
         if error.failure.service is Service.IDENTITY:
@@ -73,6 +74,11 @@ class Failures:
                 self._state.checkpoint, stream, self._queries.page_size, self._around.now_ms(), self._around.overlap_ms
             )
             self._state.commit(checkpoint)
+
+    def _is_alone(self, stream: Stream) -> bool:
+        """Whether a page is refused again and again while others are served: then it is not for the rate."""
+        failing = self._pages.failing(stream)
+        return failing is not None and failing.failures >= ALONE_AFTER and self._pages.succeeded_at > failing.since
 
     def query_opened(self, stream: Stream) -> None:
         """Note a query that the API has accepted."""

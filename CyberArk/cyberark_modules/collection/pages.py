@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..audit_api.backoff import Backoff
 from ..audit_api.events import Page
 from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
-from ..errors import CyberArkError
+from ..errors import CyberArkError, Throttled
 from ..platform.background import Background
 from .rate_limiter import RateLimiter
 
@@ -117,11 +117,17 @@ class Pages:
         self._failing[stream.number] = Failing(failures, known.since, now + self._backoff.pause(error, failures))
         return self._failing[stream.number]
 
-    def throttled(self, retry_after: float | None) -> None:
-        """Note that the API refused a page for its rate (HTTP 429)."""
+    def failing(self, stream: Stream) -> Failing | None:
+        """Return how often in a row that stream's page has failed, if it has."""
+        return self._failing.get(stream.number)
+
+    def throttled(self, stream: Stream, error: Throttled) -> None:
+        """Note that the API refused a page for its rate (HTTP 429): another stream may be served first."""
         self._limiter.refused(len(self._in_flight))
-        if retry_after:
-            self.hold(min(retry_after, self._backoff.longest_asked))
+        failing = self.failed(stream, error)
+        self._failing[stream.number] = replace(failing, retry_at=self._monotonic())
+        if error.retry_after:
+            self.hold(min(error.retry_after, self._backoff.longest_asked))
 
     def hold(self, seconds: float) -> None:
         """Ask for nothing for so long."""

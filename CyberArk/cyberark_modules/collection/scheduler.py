@@ -1,8 +1,8 @@
 """Which query to open next: a pure function of the checkpoint and the time.
 
 The API accepts one query a minute, so a query is the scarce thing. It goes, in this order, to: the live edge when
-nothing follows it; a gap, or the second half of the largest one, while fewer than four are read side by side; a
-lookback; a reconciliation. While there are gaps, they and the lookback take turns.
+nothing follows it; a gap, or the second half of the largest one, while fewer than four are read side by side; about
+once an hour, a reconciliation; a lookback. While there are gaps, they and the lookback take turns.
 """
 
 from collections.abc import Iterator
@@ -70,9 +70,9 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
     lookback_is_due = turn.lookback_is_due and lookback is None
     if not (lookback_is_due and turn.filled_last) and (filled := _fill(checkpoint, turn)):
         return filled
-    if lookback_is_due:
-        return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
-    return Plan(checkpoint, _reconciliation(checkpoint, turn))
+    if reconciliation := _reconciliation(checkpoint, turn):
+        return Plan(checkpoint, reconciliation)
+    return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size) if lookback_is_due else None)
 
 
 def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
