@@ -65,11 +65,14 @@ class Failures:
             self._hold(error)
             return
         failing = self._pages.failed(stream, error)
-        self._reporter.failed("collection", error)
+        is_alone = self._pages.succeeded_at > failing.since
+        if failing.failures > 3 and not is_alone:
+            # One page that fails while others are served is reported once it is known which events it holds.
+            self._reporter.failed("collection", error)
         enough = TAIL_FAILS_AFTER if stream.use is Use.TAIL else PAGE_FAILS_AFTER
         if failing.failures < enough:
             return
-        if stream.use in (Use.TAIL, Use.RECONCILIATION) or self._pages.succeeded_at > failing.since:
+        if is_alone or stream.use in (Use.TAIL, Use.RECONCILIATION):
             checkpoint = page_failed(
                 self._state.checkpoint, stream, self._queries.page_size, self._around.now_ms(), self._around.overlap_ms
             )

@@ -85,7 +85,7 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
         return checkpoint
     edge_ms = lookback.opened_ms - turn.overlap_ms
     is_behind = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
-    if edge_ms - lookback.start_ms < 1000 * QUERY_SPACING_S or not is_behind:
+    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind:
         return checkpoint
     coverage = checkpoint.coverage.with_gap(Gap(lookback.start_ms, edge_ms)).advanced(edge_ms)
     backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)
