@@ -79,9 +79,10 @@ class CheckpointStore:
                 f"{found}Collection goes on from its date, less {overlap + SALVAGE_MARGIN}; those events come twice."
             )
         week_ms = now_ms - RETENTION // timedelta(milliseconds=1)
-        return codec.resume_from(
-            week_ms, now_ms
-        ), f"{found}All that the Audit API still shows (7 days) is read again, so that nothing is lost."
+        return (
+            codec.resume_from(week_ms, now_ms),
+            f"{found}All that the Audit API still shows (7 days) is read again, so that nothing is lost.",
+        )
 
     def save(self, checkpoint: Checkpoint, and_copy: bool = False) -> int:
         """Write the checkpoint, and its copy if asked, and return its size (bytes). Raises StateUnwritable."""
