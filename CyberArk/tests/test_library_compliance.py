@@ -129,10 +129,18 @@ def test_lock_is_in_step_with_the_project() -> None:
     project = toml("pyproject.toml")
     asked = {
         "project": {key: project["project"][key] for key in ("requires-python", "dependencies")},
-        "tool": {"poetry": {"group": project["tool"]["poetry"]["group"]}},
+        "dependency-groups": project["dependency-groups"],
+        "tool": {"poetry": {}},
     }
     expected = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     assert toml("poetry.lock")["metadata"]["content-hash"] == expected, "pyproject.toml changed: run `poetry lock`"
+
+
+def test_poetry_and_uv_read_the_same_project() -> None:
+    project = toml("pyproject.toml")
+    assert project["tool"]["poetry"] == {"package-mode": False}
+    assert project["tool"]["uv"] == {"package": False}
+    assert project["tool"]["black"] == {"line-length": project["tool"]["ruff"]["line-length"]}
 
 
 def test_lock_names_no_host() -> None:
