@@ -39,22 +39,22 @@ class Tasks(Executor):
     """Makes the calls of one process, each in a task of its own."""
 
     def __init__(self, timeline: Timeline, group: Group) -> None:
-        self._timeline = timeline
+        self.timeline = timeline
         self._group = group
 
     def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future: TaskFuture[T] = TaskFuture(self._timeline)
+        future: TaskFuture[T] = TaskFuture(self.timeline)
 
         def job() -> None:
             try:
                 future.set_result(call(*args, **kwargs))
             except Killed:
                 self._group.is_dying = True
-                self._timeline.interrupt()
+                self.timeline.interrupt()
             except BaseException as error:  # handed to whoever asks for the result
                 future.set_exception(error)
 
-        self._timeline.start(self._group, job)
+        self.timeline.start(self._group, job)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -79,9 +79,7 @@ class SimulatedBackground:
         """Wait until one of them is done, for so long, or until stop; return whether one is done."""
         self._count()
         end = self._timeline.now + max(SHORTEST_WAIT_S, seconds)
-        self._timeline.advance_to(
-            end, lambda: self._stop_event.is_set() or any(future.done() for future in futures)
-        )
+        self._timeline.advance_to(end, lambda: self._stop_event.is_set() or any(future.done() for future in futures))
         return any(future.done() for future in futures)
 
     def _count(self) -> None:

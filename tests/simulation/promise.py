@@ -196,6 +196,9 @@ class Watched:
                 self.accepted.add(number)
             self.keys.add(read_event(text).key)
             self._taken += 1
+            if self.simulation.network.is_sender_dead:
+                self.may_double += 1
+                self._taken_when_stored[STATE] = self._taken
 
     def _stored(self, name: str) -> None:
         self._taken_when_stored[name] = self._taken
