@@ -16,6 +16,7 @@ from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, Cyber
 from cyberark_modules import CyberArkModule
 from cyberark_modules.clock import TenantClock
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
+from sandbox.simulation import folder
 from sandbox.simulation.network import Network
 from sandbox.simulation.tasks import SimulatedBackground, Tasks, install
 from sandbox.simulation.timeline import ProcessClock
@@ -25,6 +26,7 @@ Say = Callable[[str, str], None]
 _SILENT = logging.getLogger("simulation")
 _SILENT.propagate = False
 _SILENT.addHandler(logging.NullHandler())
+folder.install()
 install()
 
 

@@ -124,11 +124,11 @@ def _wait_for_all(futures: Iterable[Future[Any]], *args: Any, **kwargs: Any) -> 
 
 def install() -> None:
     """Have the SDK and the connector wait in virtual time where they would wait for a thread of their own."""
-    sekoia_automation.connector.wait_futures = _wait_for_all  # type: ignore[attr-defined]
+    vars(sekoia_automation.connector)["wait_futures"] = _wait_for_all
     for name in _MODULES_WITH_LOCKS:
         try:
             module = importlib.import_module(name)
         except ImportError:  # of another edition
             continue
         if hasattr(module, "Lock"):
-            module.Lock = SimulatedLock
+            vars(module)["Lock"] = SimulatedLock
