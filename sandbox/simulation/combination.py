@@ -123,7 +123,7 @@ def _kill_at_request(rng: random.Random) -> tuple[str, Step]:
     service: Any = rng.choice((None, "identity", "audit", "intake"))
     late = rng.choice((None, None, 5.0, 50.0)) if not after and service == "audit" else None
     return (
-        f"kill at request {number} of {service or 'any'}",
+        f"{'kill' if late is None else 'late-kill'} at request {number} of {service or 'any'}",
         lambda judge, _: judge.simulation.network.kill_at_request(number, service, after=after, late=late),
     )
 
@@ -191,7 +191,7 @@ def _late(rng: random.Random) -> tuple[str, Step]:
         for _number in range(count):
             judge.simulation.environment.tenant.add(time=arrival - by, arrival=arrival)
 
-    return f"{count} late by {share:g} overlaps", late
+    return f"{'late' if share <= 1 else 'belated'} by {share:g} overlaps", late
 
 
 def _odd(rng: random.Random) -> tuple[str, Step]:
