@@ -10,8 +10,8 @@ import pytest
 
 from cyberark_modules import CyberArkModule
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.errors import Sign
-from cyberark_modules.events import Event, read_event
+from cyberark_modules.errors import FailureKind
+from cyberark_modules.audit_api.events import Event, read_event
 from sandbox.faults.fault import Fault
 from sandbox.server.http import Ending, Request, Response, json_response
 from sandbox.server.server import Sandbox
@@ -81,29 +81,29 @@ def test_anything_else_is_not(sandbox: Sandbox, connector: CyberArkAuditLogsConn
     sandbox.faults.hold(Intake(lambda _, __: Response(status, {"Location": sandbox.platform_url})))
     receipt = connector.deliver(events(sandbox, 5))
     assert receipt.accepted == set()
-    assert receipt.refusals[0].evidence.status == status
+    assert receipt.refusals[0].failure.status == status
 
 
 def test_a_web_page_is_not_the_intake(sandbox: Sandbox, connector: CyberArkAuditLogsConnector) -> None:
     sandbox.faults.hold(Intake(lambda _, __: Response(200, {}, b"\n<!DOCTYPE html><html>Welcome</html>")))
     receipt = connector.deliver(events(sandbox, 5))
     assert receipt.accepted == set()
-    assert receipt.refusals[0].evidence.sign is Sign.NOT_JSON
+    assert receipt.refusals[0].failure.kind is FailureKind.NOT_JSON
 
 
-@pytest.mark.parametrize(("ending", "sign"), [("reset", Sign.CONNECTION), ("hang", Sign.TIMEOUT)])
+@pytest.mark.parametrize(("ending", "kind"), [("reset", FailureKind.CONNECTION), ("hang", FailureKind.TIMEOUT)])
 def test_no_answer_is_no_acceptance(
     sandbox: Sandbox,
     connector: CyberArkAuditLogsConnector,
     monkeypatch: pytest.MonkeyPatch,
     ending: Ending,
-    sign: Sign,
+    kind: FailureKind,
 ) -> None:
     monkeypatch.setattr(connector, "push_timeout_s", 0.3)
     sandbox.faults.hold(Intake(lambda _, __: Response(200, ending=ending)))
     receipt = connector.deliver(events(sandbox, 5))
     assert receipt.accepted == set()
-    assert receipt.refusals[0].evidence.sign is sign
+    assert receipt.refusals[0].failure.kind is kind
 
 
 def test_of_a_page_sent_as_several_requests_only_what_was_refused_is_left(
@@ -187,7 +187,7 @@ def test_an_intake_that_is_slow_is_given_more_time(sandbox: Sandbox, connector: 
 
 def test_a_redirect_takes_no_event_and_no_key_along(sandbox: Sandbox, connector: CyberArkAuditLogsConnector) -> None:
     sandbox.faults.hold(Intake(lambda _, __: Response(307, {"Location": f"{sandbox.audit_url}/batch"})))
-    assert connector.deliver(events(sandbox, 1)).refusals[0].evidence.sign is Sign.REDIRECT
+    assert connector.deliver(events(sandbox, 1)).refusals[0].failure.kind is FailureKind.REDIRECT
     assert not any(endpoint.startswith(("audit", "query", "results")) for endpoint, _ in sandbox.ledger.requests)
 
 

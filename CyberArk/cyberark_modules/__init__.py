@@ -2,8 +2,8 @@
 
 from sekoia_automation.module import Module
 
-from .models import CyberArkModuleConfiguration
-from .privacy import keep_secrets_from_sentry
+from .configuration import CyberArkModuleConfiguration
+from .platform.secrets import install_sentry_filter
 
 
 class CyberArkModule(Module):
@@ -13,7 +13,7 @@ class CyberArkModule(Module):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        keep_secrets_from_sentry()
+        install_sentry_filter()
 
     def manifest_required_properties(self) -> list[str]:
         """Return what the stored configuration must hold: not the secrets, which the SDK brings after it is read."""

@@ -1,4 +1,4 @@
-"""Checking an account when it is created: a token is fetched and read, and whoever fills in the form is told."""
+"""Checks an account when it is created: requests a token, reads it, and tells the person everything that is wrong."""
 
 import time
 from pathlib import Path
@@ -9,15 +9,17 @@ from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
 from sekoia_automation.module import Module
 
-from .background import within
-from .client import build_tokens
-from .client.auth import ENDPOINT, Token
-from .client.transport import Transport
+from .audit_api import build_tokens
+from .audit_api.token import ENDPOINT, Token
+from .audit_api.transport import Transport
 from .clock import Clock, TenantClock
+from .configuration import CyberArkModuleConfiguration
 from .diagnosis import CLOCK_OFF_S, diagnose
-from .errors import CyberArkError, Evidence, Service, Sign, TryLater
-from .models import CyberArkModuleConfiguration
-from .privacy import guard
+from .errors import CyberArkError, Failure, FailureKind, Service, TransientError
+from .platform.background import within
+from .platform.secrets import mask
+
+_CLAIMS = (("jwt",), ("scope",), ("tenant_id", "aud"))
 
 
 class CyberArkAccountValidator(AccountValidator):
@@ -40,50 +42,57 @@ class CyberArkAccountValidator(AccountValidator):
             self.log(f"The platform's answer could not be used ({type(error).__name__})", level="warning")
 
     def validate(self) -> bool:
-        """Return whether CyberArk Identity gives a token that the Audit API can use. Raises nothing."""
+        """Return whether CyberArk Identity issues a token that the Audit API can use. Raises nothing."""
         try:
-            fault = self._fault()
+            problems = self._problems()
         except Exception as error:  # a defect of ours must not leave the person without an answer
-            fault = f"The account could not be checked, because of an unexpected {type(error).__name__}."
-        if fault:
-            self.log(fault, level="info")
-            self.error(fault)
-        return not fault
+            problems = [f"The account could not be checked, because of an unexpected {type(error).__name__}."]
+        if problems:
+            text = " ".join(problems)
+            self.log(text, level="info")
+            self.error(text)
+        return not problems
 
-    def _fault(self) -> str:
+    def _problems(self) -> list[str]:
+        """Return everything that is wrong, as far as it can be seen at once."""
         try:
             account = self.module.configuration
         except ModuleConfigurationError:
-            return self._configuration_fault()
+            return self._configuration_problems()
         assert isinstance(account, CyberArkModuleConfiguration)  # noqa: S101
-        guard(account.password)
+        mask(account.password)
         tenant_clock = TenantClock(Clock())
         try:
             token = self._fetch_token(account, tenant_clock)
         except CyberArkError as error:
-            return diagnose(error.evidence).text(error.evidence)
-        host, skew = urlsplit(account.auth_base_url).netloc, tenant_clock.skew()
-        if missing := token.missing():
-            evidence = Evidence(Service.IDENTITY, Sign.TOKEN, host, ENDPOINT, missing=missing)
-            return diagnose(evidence).text(evidence)
+            return [diagnose(error.failure).text(error.failure)]
+        host, missing = urlsplit(account.auth_base_url).netloc, token.missing()
+        # Each group is corrected at a step of its own.
+        lacks = [tuple(claim for claim in group if claim in missing) for group in _CLAIMS]
+        failures = [
+            Failure(Service.IDENTITY, FailureKind.TOKEN, host, ENDPOINT, missing=lack) for lack in lacks if lack
+        ]
+        if failures:
+            return [diagnose(failure).text(failure) for failure in failures]
+        skew = tenant_clock.skew()
         if abs(skew) >= CLOCK_OFF_S:
-            # No fault of the account, and harmless: the connector goes by the tenant's clock.
-            evidence = Evidence(Service.IDENTITY, Sign.CLOCK, host, clock_skew=skew)
-            self.log(diagnose(evidence).text(evidence), level="warning")
-        self.log(f"CyberArk Identity gives tokens for tenant {token.tenant_id}", level="info")
-        return ""
+            # No mistake in the account, and harmless: the connector goes by the tenant's clock.
+            failure = Failure(Service.IDENTITY, FailureKind.CLOCK, host, clock_skew=skew)
+            self.log(diagnose(failure).text(failure), level="warning")
+        self.log(f"CyberArk Identity issues tokens for tenant {token.tenant_id}", level="info")
+        return []
 
-    def _configuration_fault(self) -> str:
+    def _configuration_problems(self) -> list[str]:
         content = self.module.load_config(self.module.MODULE_CONFIGURATION_FILE_NAME, "json")
         try:
             CyberArkModuleConfiguration.model_validate(content)
         except ValidationError as refused:
-            return " ".join(
+            return [
                 f"Field “{CyberArkModuleConfiguration.model_fields[str(error['loc'][0])].title}”: "
                 + ("It is empty." if error["type"] == "missing" else error["msg"])
                 for error in refused.errors(include_input=False)
-            )
-        return "The account is not complete."
+            ]
+        return ["The account is not complete."]
 
     def _fetch_token(self, account: CyberArkModuleConfiguration, tenant_clock: TenantClock) -> Token:
         """Fetch a token, and give up in time whatever the host does. Raises CyberArkError."""
@@ -91,5 +100,7 @@ class CyberArkAccountValidator(AccountValidator):
         transport.timeouts = self.TIMEOUTS_S
         tokens = build_tokens(transport, account, time.monotonic)
         remaining = self._started + self.WITHIN_S - time.monotonic()
-        late = TryLater(Evidence(Service.IDENTITY, Sign.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT))
+        late = TransientError(
+            Failure(Service.IDENTITY, FailureKind.TIMEOUT, urlsplit(account.auth_base_url).netloc, ENDPOINT)
+        )
         return within(max(self.AT_LEAST_S, remaining), tokens.token, late)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cyberark_modules.audit_api.events import Event, Page, read_event
 from cyberark_modules.checkpoint import BadCheckpoint, Checkpoint, Delivered, decode, encode
 from cyberark_modules.errors import StateUnreadable, StateUnwritable
-from cyberark_modules.events import Event, Page, read_event
 from cyberark_modules.progress import Head, Mark, Progress
 from cyberark_modules.store import COPY_NAME, FILE_NAME, CheckpointStore
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cyberark_modules.events import Event, Page
+from cyberark_modules.audit_api.events import Event, Page
 from cyberark_modules.progress import Head, Mark, Progress
 
 OVERLAP = timedelta(minutes=5)

@@ -3,16 +3,16 @@
 import msgspec
 import pytest
 
-from cyberark_modules.events import UnreadPage, cut_page
+from cyberark_modules.audit_api.events import RawPage, split_page
 from cyberark_modules.repetition import SHOWN_AGAIN, Repetition
 
 LAST = [f'{{"uuid":"01234567-89ab-4cde-8f01-{number:012x}"}}' for number in range(3)]
 NAMELESS = ['{"message":"no uuid"}'] * 3
 
 
-def page(texts: list[str], cursor: str) -> UnreadPage:
+def page(texts: list[str], cursor: str) -> RawPage:
     following = msgspec.json.encode({"cursor": {"cursorRef": cursor}}).decode()
-    return cut_page(f'{{"data":[{",".join(texts)}],"paging":{following}}}'.encode())
+    return split_page(f'{{"data":[{",".join(texts)}],"paging":{following}}}'.encode())
 
 
 def read(pages: list[list[str]]) -> list[int]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from cyberark_modules.errors import Evidence, Service, Sign, Throttled
-from cyberark_modules.events import Event
+from cyberark_modules.audit_api.events import Event
+from cyberark_modules.errors import Failure, FailureKind, Service, Throttled
 from cyberark_modules.progress import Head, Mark, Progress
 from cyberark_modules.schedule import OpenQuery, Pause, ReadPage, Schedule
 
@@ -36,7 +36,7 @@ def schedule(time: Time) -> Schedule:
 
 
 def throttled(retry_after: float | None = None) -> Throttled:
-    return Throttled(Evidence(Service.AUDIT, Sign.STATUS, status=429), retry_after)
+    return Throttled(Failure(Service.AUDIT, FailureKind.STATUS, status=429), retry_after)
 
 
 def test_a_query_is_opened_at_once_at_the_first_run(schedule: Schedule) -> None:

@@ -9,13 +9,14 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from cyberark_modules.background import within
-from cyberark_modules.client import build_tokens
-from cyberark_modules.client.audit_api import AuditApi
-from cyberark_modules.client.auth import ENDPOINT, Token
-from cyberark_modules.client.transport import Transport
+
+from cyberark_modules.audit_api import build_tokens
+from cyberark_modules.audit_api.client import AuditApi
+from cyberark_modules.audit_api.token import ENDPOINT, Token
+from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.clock import Clock, TenantClock
 from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
-from cyberark_modules.errors import CyberArkError, Evidence, PersonNeeded, Service, Sign, TryLater
+from cyberark_modules.errors import ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError
 from sandbox.check.intake import build_sender, send_test_event
 from sandbox.check.peer import meet
 from sandbox.check.reading import Reading
@@ -32,9 +33,9 @@ HISTORY_S = 3600
 class Odd(Exception):
     """Something is not as it should be, but nothing depends on it."""
 
-    def __init__(self, evidence: Evidence, figures: Iterable[str]) -> None:
-        super().__init__(str(evidence))
-        self.evidence = evidence
+    def __init__(self, failure: Failure, figures: Iterable[str]) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
         self.figures = tuple(figures)
 
 
@@ -55,15 +56,15 @@ class Outcome:
     title: str
     state: str
     figures: tuple[str, ...] = ()
-    evidence: Evidence | None = None
+    failure: Failure | None = None
 
     @property
     def trouble(self) -> tuple[str, ...]:
         """What is wrong, what to do, and what was seen; empty if nothing is wrong."""
-        if self.evidence is None:
+        if self.failure is None:
             return ()
-        diagnosis = diagnose(self.evidence)
-        return diagnosis.wrong, diagnosis.advice(self.evidence), f"[{self.evidence}]"
+        diagnosis = diagnose(self.failure)
+        return diagnosis.problem, diagnosis.advice(self.failure), f"[{self.failure}]"
 
 
 class Chain:
@@ -117,28 +118,30 @@ class Chain:
             for figure in link.attempt():
                 figures.append(figure)  # noqa: PERF402 - those before a failure count
         except Odd as odd:
-            return Outcome(link.title, "odd", odd.figures, odd.evidence)
+            return Outcome(link.title, "odd", odd.figures, odd.failure)
         except CyberArkError as error:
-            return Outcome(link.title, "bad", tuple(figures), error.evidence)
+            return Outcome(link.title, "bad", tuple(figures), error.failure)
         return Outcome(link.title, "good", tuple(figures))
 
     def _meet(self, service: Service, url: str) -> Iterable[str]:
         return self._in_time(service, url, lambda: list(meet(self._transport, service, url)))
 
     def _in_time(self, service: Service, url: str, call: Callable[[], T]) -> T:
-        return within(LINK_WITHIN_S, call, TryLater(Evidence(service, Sign.TIMEOUT, urlsplit(url).netloc)))
+        return within(LINK_WITHIN_S, call, TransientError(Failure(service, FailureKind.TIMEOUT, urlsplit(url).netloc)))
 
     def _fetch_token(self) -> Iterator[str]:
         url = self._values.account.auth_base_url
         token = self._in_time(Service.IDENTITY, url, self._tokens.token)
-        lifetime_s = token.renew_at - time.monotonic() + self._tokens.MARGIN_S
+        lifetime_s = token.use_for_s + self._tokens.MARGIN_S
         yield f"{'an opaque token' if token.claims is None else 'a JWT'}, good for about {lifetime_s / 60:.0f} minutes"
         missing = token.missing()
         if token.claims is not None:
             for claim, what in (("scope", "scope"), ("aud", "aud"), ("tenant_id", "tenant_id")):
                 yield f"{what}: missing" if claim in missing else f"{what}: {_claim(token, claim)}"
         if missing:
-            raise PersonNeeded(Evidence(Service.IDENTITY, Sign.TOKEN, urlsplit(url).netloc, ENDPOINT, missing=missing))
+            raise ConfigurationError(
+                Failure(Service.IDENTITY, FailureKind.TOKEN, urlsplit(url).netloc, ENDPOINT, missing=missing)
+            )
         self._token = token
 
     def _compare_clocks(self) -> Iterator[str]:
@@ -146,18 +149,18 @@ class Chain:
         figure = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the clock of CyberArk"
         if abs(skew) >= CLOCK_OFF_S:
             host = urlsplit(self._values.account.auth_base_url).netloc
-            raise Odd(Evidence(Service.IDENTITY, Sign.CLOCK, host, clock_skew=skew), [figure])
+            raise Odd(Failure(Service.IDENTITY, FailureKind.CLOCK, host, clock_skew=skew), [figure])
         yield figure
 
     def _open_query(self) -> Iterator[str]:
         connector = self._values.connector
         since_ms = self._tenant_clock.now_ms() - HISTORY_S * 1000
         started = time.monotonic()
-        open_query = partial(self._api.open_query, since_ms, connector.chunk_size, {})
+        open_query = partial(self._api.open_query, since_ms, None, connector.chunk_size, {})
         cursor = self._in_time(Service.AUDIT, connector.api_base_url, open_query)
         yield f"opened in {time.monotonic() - started:.1f} s; the tenant takes the next one in a minute"
         fetch = partial(self._in_time, Service.AUDIT, connector.api_base_url)
-        self._reading = Reading(lambda at: fetch(lambda: self._api.fetch_page(at)), cursor, self._tenant_clock.now_ms)
+        self._reading = Reading(lambda at: fetch(lambda: self._api.fetch(at)), cursor, self._tenant_clock.now_ms)
 
     def _read(self) -> Iterable[str]:
         return self._reading.to_the_end() if self._reading else ()

@@ -6,9 +6,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from cyberark_modules import CyberArkModule
+from cyberark_modules.audit_api.events import read_event
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.events import read_event
-from cyberark_modules.models import CyberArkAuditLogsConfiguration
 
 
 def build_sender(configuration: CyberArkAuditLogsConfiguration) -> CyberArkAuditLogsConnector:

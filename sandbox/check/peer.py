@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from cyberark_modules.client.transport import Transport, sign_of
-from cyberark_modules.errors import Evidence, Service, Sign, TryLater
+from cyberark_modules.audit_api.transport import Transport, kind_of
+from cyberark_modules.errors import Failure, FailureKind, Service, TransientError
 
 
 def meet(transport: Transport, service: Service, url: str) -> Iterator[str]:
-    """Yield what is learnt of the host when it is connected to as the connector does it. Raises TryLater.
+    """Yield what is learnt of the host when it is connected to as the connector does it. Raises TransientError.
 
     No credential is sent, and what the host answers does not matter.
     """
     parts = urlsplit(url)
-    evidence = Evidence(service, Sign.CONNECTION, parts.netloc)
+    failure = Failure(service, FailureKind.CONNECTION, parts.netloc)
     proxies = transport.session.merge_environment_settings(url, {}, None, None, None)["proxies"]
     proxy = urlsplit(proxies.get("https") or "").netloc.rpartition("@")[2]
     try:
@@ -26,7 +26,7 @@ def meet(transport: Transport, service: Service, url: str) -> Iterator[str]:
             url, stream=True, allow_redirects=False, auth=lambda request: request, timeout=transport.timeouts
         )
     except OSError as error:
-        raise TryLater(replace(evidence, sign=sign_of(error))) from None
+        raise TransientError(replace(failure, kind=kind_of(error))) from None
     yield f"reached through the proxy {proxy}" if proxy else f"{parts.hostname} is {_addresses(parts.hostname or '')}"
     with response:
         connection = getattr(response.raw, "connection", None)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from cyberark_modules.audit_api.events import Event, Page
 from cyberark_modules.errors import Throttled
-from cyberark_modules.events import Event, Page
 
 PAGES_MOST = 20
 # Some tenants count every call, not only queries, and take one a minute.

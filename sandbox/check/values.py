@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from cyberark_modules.models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 
 VARIABLES = {
     "auth_base_url": "CYBERARK_AUTH_BASE_URL",

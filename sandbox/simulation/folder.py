@@ -1,7 +1,6 @@
 """The state folder of a simulated process: a real one, whose disk can fail, and whose writer can be killed."""
 
 import errno
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path, PosixPath
@@ -75,7 +74,8 @@ class _WatchedPath(PosixPath):
     watcher: ClassVar[StateFolder]
 
     def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> IO[Any]:  # type: ignore[override]
-        self.watcher.opening("w" in mode)
+        if "a" not in mode:
+            self.watcher.opening("w" in mode or "x" in mode)
         return super().open(mode, *args, **kwargs)
 
     def replace(self, target: Any) -> "_WatchedPath":
@@ -83,29 +83,3 @@ class _WatchedPath(PosixPath):
         super().replace(target)
         self.watcher.replaced(Path(target).name)
         return self
-
-
-def install() -> None:
-    """Have the second edition's files, which are not opened by their paths, tell their folder of each write."""
-    try:
-        disk_file: Any = importlib.import_module("cyberark_modules.checkpoint.disk").DiskFile
-    except ImportError:  # the first edition
-        return
-    original = disk_file.overwrite
-
-    def overwrite(self: Any, content: bytes) -> Any:
-        folder = getattr(type(self._path), "watcher", None)
-        if folder is None:
-            return original(self, content)
-        folder.opening(True)
-        try:
-            folder.replacing(len(content))
-        except Killed:
-            unfinished = Path(self._path.parent) / f".{self._path.name}.killed.tmp"
-            unfinished.write_bytes(content[: len(content) // 2])
-            raise
-        version = original(self, content)
-        folder.replaced(self._path.name)
-        return version
-
-    disk_file.overwrite = overwrite

@@ -80,7 +80,7 @@ def simulate(scenario: Scenario) -> Figures:
         after, read = ledger.snapshot(), _events_read()
         minutes = scenario.seconds / 60
         checkpoint = simulation.connector.checkpoint
-        kept_keys = 0 if checkpoint is None else len(checkpoint.delivered)
+        kept_keys = 0 if checkpoint is None else len(checkpoint.seen)
         new, again = (read[name] - read_before[name] for name in ("collected", "already_delivered"))
         return Figures(
             lag=after.lag,

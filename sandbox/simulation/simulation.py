@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from sandbox.environment import Environment, Service
 from sandbox.server.http import Request, Response
-from sandbox.simulation.first_edition import SimulatedConnector  # of the second: sandbox.simulation.connector
 from sandbox.simulation.folder import StateFolder
 from sandbox.simulation.network import Latency, Network
-from sandbox.simulation.process import Process
+from sandbox.simulation.process import Process, SimulatedConnector
 from sandbox.simulation.tasks import Tasks
 from sandbox.simulation.timeline import ProcessClock, Timeline
 
@@ -23,6 +23,7 @@ START = 1_800_000_000.0
 
 # fsync costs nothing there, and there is nothing to survive.
 _MEMORY = Path("/dev/shm")
+_ACCOUNT_FIELDS = frozenset(CyberArkModuleConfiguration.model_fields)
 
 
 class Line(NamedTuple):
@@ -66,7 +67,7 @@ class Simulation:
         )
         self.folder = StateFolder(Path(self._directory.name) / "state", stored)
         self._ended = ended
-        self._process: Process[SimulatedConnector] | None = None
+        self._process: Process | None = None
 
     def __enter__(self) -> Self:
         self._random_state = random.getstate()
@@ -141,7 +142,7 @@ class Simulation:
             self.run_for(step, restart)
         return True
 
-    def _note_end(self, process: Process[SimulatedConnector]) -> None:
+    def _note_end(self, process: Process) -> None:
         """A connector that still wants to run was killed; another has stopped. What it did beside ends with it."""
         process.kill()
         was_killed = process.connector.running
@@ -166,7 +167,10 @@ class Simulation:
         }
         return SimulatedConnector(
             self.folder.path,
-            values,
+            CyberArkModuleConfiguration(**{name: value for name, value in values.items() if name in _ACCOUNT_FIELDS}),
+            CyberArkAuditLogsConfiguration(
+                **{name: value for name, value in values.items() if name not in _ACCOUNT_FIELDS}
+            ),
             tasks,
             self.network,
             ProcessClock(self.timeline, lambda: self.wall_offset),

@@ -70,7 +70,7 @@ def test_a_mistake_is_in_the_log_with_what_mends_it_once_and_without_a_secret(
 def test_what_sentry_is_told_holds_no_secret(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     with SentryServer() as sentry:
         with running(sandbox, tmp_path, name, SENTRY_DSN=sentry.dsn) as process:
-            wait_until(lambda: any(EXPECTED[name].wrong in event for event in sentry.received), process)
+            wait_until(lambda: any(EXPECTED[name].problem in event for event in sentry.received), process)
             process.stop()
         assert not Secrets.of(sandbox).seen_in(sentry.received)
 

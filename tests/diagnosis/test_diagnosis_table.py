@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from troubleshooting import GUIDE, section, section_in_guide
 
-from cyberark_modules.diagnosis import DIAGNOSES, Diagnosis, MendedBy, diagnose
-from cyberark_modules.errors import Evidence, Service, Sign
-from cyberark_modules.models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.diagnosis import DIAGNOSES, Diagnosis, ResolvedBy, diagnose
+from cyberark_modules.errors import Failure, FailureKind, Service
 from sandbox.check.rehearsal import BREAKS
 
 ROWS = [row for rows in DIAGNOSES.values() for row in rows]
@@ -37,9 +37,9 @@ ABOUT = {
 }
 
 evidences = st.builds(
-    Evidence,
+    Failure,
     st.sampled_from(Service),
-    st.sampled_from(Sign),
+    st.sampled_from(FailureKind),
     host=st.sampled_from(["", "abc1234.id.cyberark.cloud", "abc1234.audit.cyberark.cloud:443", "intake.sekoia.io"]),
     endpoint=st.sampled_from(["", "/oauth2/token", "/api/audits/stream/createQuery", "/api/audits/stream/results"]),
     status=st.none() | st.integers(100, 599),
@@ -68,7 +68,7 @@ def test_names_and_sentences_are_unique() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_sentences_are_whole_and_lead_to_fields_and_steps_that_exist(row: Diagnosis) -> None:
-    for sentence in (row.wrong, row.remedy):
+    for sentence in (row.problem, row.remedy):
         assert sentence[0].isupper()
         assert sentence.endswith(".")
     assert set(row.place.fields) <= TITLES
@@ -78,26 +78,26 @@ def test_sentences_are_whole_and_lead_to_fields_and_steps_that_exist(row: Diagno
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_whoever_is_needed_is_told_what_to_do_where(row: Diagnosis) -> None:
-    if row.mended_by is MendedBy.PERSON and row.name != "trust-store":
+    if row.resolved_by is ResolvedBy.PERSON and row.name != "trust-store":
         assert str(row.place)
-    if row.mended_by is MendedBy.TIME:
+    if row.resolved_by is ResolvedBy.TIME:
         assert not str(row.place)
         assert "nothing is lost" in row.remedy
 
 
 @given(evidences)
-def test_whatever_was_seen_there_is_a_diagnosis_of_one_line(evidence: Evidence) -> None:
-    text = diagnose(evidence).text(evidence)
-    assert diagnose(evidence).wrong in text
-    assert str(evidence) in text
+def test_whatever_was_seen_there_is_a_diagnosis_of_one_line(failure: Failure) -> None:
+    text = diagnose(failure).text(failure)
+    assert diagnose(failure).problem in text
+    assert str(failure) in text
 
 
 def test_an_address_that_does_not_answer_is_told_by_its_field() -> None:
     fields = {Service.IDENTITY: "CyberArk Identity address", Service.AUDIT: "CyberArk Audit API base URL"}
     for service, field in fields.items():
-        evidence = Evidence(service, Sign.TIMEOUT, "host.example")
-        assert f"Field “{field}”" in diagnose(evidence).text(evidence)
-        assert "host.example" in diagnose(evidence).text(evidence)
+        failure = Failure(service, FailureKind.TIMEOUT, "host.example")
+        assert f"Field “{field}”" in diagnose(failure).text(failure)
+        assert "host.example" in diagnose(failure).text(failure)
 
 
 def test_the_guide_says_what_the_table_says() -> None:

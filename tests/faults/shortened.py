@@ -11,8 +11,8 @@ import sys
 from sekoia_automation.connector import Connector
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
-from cyberark_modules.client.retry import RetryPolicy
-from cyberark_modules.client.transport import Transport
+from cyberark_modules.audit_api.backoff import Backoff
+from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 
 
@@ -23,7 +23,7 @@ def retry_for_a_second(connector: Connector) -> Retrying:
 
 if __name__ == "__main__":
     Transport.READ_TIMEOUT_S = 3.0
-    CyberArkAuditLogsConnector.retry = RetryPolicy(first=0.1, longest=1.0, first_slow=0.5, longest_slow=2.0)
+    CyberArkAuditLogsConnector.retry = Backoff(first=0.1, longest=1.0, first_slow=0.5, longest_slow=2.0)
     CyberArkAuditLogsConnector._retry = retry_for_a_second  # type: ignore[method-assign]
     sys.argv[0] = "main.py"
     runpy.run_path("main.py", run_name="__main__")

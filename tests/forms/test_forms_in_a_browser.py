@@ -15,7 +15,7 @@ import pytest
 from form_person import MissingToolError, Person, build_page
 from pydantic import BaseModel, ValidationError
 
-from cyberark_modules.models import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from sandbox import MODULE
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]

@@ -12,16 +12,12 @@ import pytest
 from sandbox.simulation.adversary import HEADER, fresh_seeds, run_combination
 from sandbox.simulation.combination import Combination
 
-# What the first edition cannot do: goes with sandbox/simulation/first_edition.py, whose tests play no readings.
-NAMES: list[str] | None = []
-WITHOUT = ("line-breaks", "intake-other", "belated", "late-kill")
-
 
 def _play(seeds: list[int]) -> None:
     print(HEADER)
     failures: list[str] = []
     for seed in seeds:
-        verdict = run_combination(seed, NAMES, WITHOUT)
+        verdict = run_combination(seed)
         print(verdict.row())
         failures += [f"seed {seed}: {failure}" for failure in verdict.failures]
     assert not failures, "\n".join(failures)
@@ -47,7 +43,7 @@ def test_a_seed_stands_for_one_combination() -> None:
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
-    runs = [run_combination(11, NAMES, WITHOUT) for _ in range(2)]
+    runs = [run_combination(11) for _ in range(2)]
     assert (runs[0].made, runs[0].hours, runs[0].results_per_minute) == (
         runs[1].made,
         runs[1].hours,

@@ -1,0 +1,99 @@
+"""Coverage: up to which event time everything was delivered for good, and the gaps that are still to be read.
+
+Times are epoch milliseconds by the tenant's clock. Everything between the origin and the watermark was delivered,
+except what the gaps name. A stream covers nothing that is younger than an overlap before its query was opened: events
+that happened later may not have arrived by then.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An interval [start_ms, end_ms) of event time that is not delivered yet.
+
+    `page_size` is less than configured, and `failures` counts the attempts, where pages cannot be served; `retry_ms`
+    is when to try again (0: now).
+    """
+
+    start_ms: int
+    end_ms: int
+    page_size: int | None = None
+    failures: int = 0
+    retry_ms: int = 0
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether not even a page of one event could be served."""
+        return self.retry_ms > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An interval [start_ms, end_ms) of event time."""
+
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The watermark, and the gaps behind it in order of time, none of which overlaps another.
+
+    `origin_ms` is where collection began: nothing before it was asked for.
+    """
+
+    watermark_ms: int
+    origin_ms: int
+    gaps: tuple[Gap, ...] = ()
+
+    def covered(self, start_ms: int, end_ms: int) -> "Coverage":
+        """Return the coverage once that interval is delivered for good."""
+        return replace(self, gaps=tuple(part for gap in self.gaps for part in _without(gap, start_ms, end_ms)))
+
+    def with_gap(self, gap: Gap) -> "Coverage":
+        """Return the coverage with that gap; what it overlaps is described by it alone."""
+        if gap.start_ms >= gap.end_ms:
+            return self
+        gaps = (*self.covered(gap.start_ms, gap.end_ms).gaps, gap)
+        return replace(self, gaps=tuple(sorted(gaps, key=lambda each: each.start_ms)))
+
+    def advanced(self, watermark_ms: int) -> "Coverage":
+        """Return the coverage with everything up to there delivered, except the gaps."""
+        return replace(self, watermark_ms=max(self.watermark_ms, watermark_ms))
+
+    def with_backlog(self, watermark_ms: int) -> "Coverage":
+        """Return the coverage with a watermark further on, and what lies before it as a gap."""
+        if watermark_ms <= self.watermark_ms:
+            return self
+        return self.with_gap(Gap(self.watermark_ms, watermark_ms)).advanced(watermark_ms)
+
+    def expired(self, oldest_ms: int) -> tuple["Coverage", tuple[Interval, ...]]:
+        """Return the coverage without what the API shows no more (before `oldest_ms`), and what was lost so."""
+        lost = [Interval(gap.start_ms, min(gap.end_ms, oldest_ms)) for gap in self.gaps if gap.start_ms < oldest_ms]
+        if self.watermark_ms < oldest_ms:
+            lost.append(Interval(self.watermark_ms, oldest_ms))
+        if not lost:
+            return self, ()
+        return self.covered(0, oldest_ms).advanced(oldest_ms), tuple(lost)
+
+    @property
+    def first_missing_ms(self) -> int:
+        """The event time up to which nothing is missing."""
+        return min([self.watermark_ms, *(gap.start_ms for gap in self.gaps)])
+
+    @property
+    def backlog_ms(self) -> int:
+        """How much event time the gaps hold."""
+        return sum(gap.end_ms - gap.start_ms for gap in self.gaps)
+
+
+def _without(gap: Gap, start_ms: int, end_ms: int) -> Iterator[Gap]:
+    if end_ms <= gap.start_ms or gap.end_ms <= start_ms:
+        yield gap
+        return
+    if gap.start_ms < start_ms:
+        yield replace(gap, end_ms=start_ms)
+    if end_ms < gap.end_ms:
+        yield replace(gap, start_ms=end_ms)

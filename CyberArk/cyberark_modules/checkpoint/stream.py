@@ -1,0 +1,75 @@
+"""A stream: a query that is being read, for one of four uses."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+# So many dates tell how far a stream has read: a few events dated wrongly must not decide it.
+DATES_KEPT = 16
+
+
+class Use(StrEnum):
+    """What a stream is read for."""
+
+    TAIL = "tail"
+    LOOKBACK = "lookback"
+    BACKFILL = "backfill"
+    RECONCILIATION = "reconciliation"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a stream: the cursor that reads on from there, and the latest event time (ms) read before it."""
+
+    cursor: str
+    date_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A query opened at `opened_ms` that is to cover [start_ms, end_ms) of event time; an `end_ms` of None is open.
+
+    `cursor` is the page to ask for next. `dates` are those of the last events read (ms), `latest_ms` the latest of
+    all; `disorder_ms` is how far an event was dated before one that the stream had shown earlier. `trail` holds
+    earlier positions, the oldest first, and `frontier` the cursor furthest on: a tail reads from the one, then the
+    other. `longest_page` is the most events that a page had; `empty_pages` and `repeated_pages` count pages in a row
+    that were empty, or brought neither a new key nor a later date.
+    """
+
+    use: Use
+    start_ms: int
+    end_ms: int | None
+    opened_ms: int
+    cursor: str
+    page_size: int
+    dates: tuple[int, ...] = ()
+    latest_ms: int = 0
+    disorder_ms: int = 0
+    trail: tuple[Position, ...] = ()
+    frontier: str = ""
+    longest_page: int = 0
+    empty_pages: int = 0
+    repeated_pages: int = 0
+
+    @property
+    def number(self) -> int:
+        """What tells it from the other streams, whatever it is used for: one query a minute is opened."""
+        return self.opened_ms
+
+    @property
+    def read_to_ms(self) -> int:
+        """The event time up to which it has read: the earliest of the last dates, once they are enough to tell."""
+        return max(self.start_ms, min(self.dates)) if len(self.dates) == DATES_KEPT else self.start_ms
+
+    def resume_ms(self, overlap_ms: int) -> int:
+        """Return where another query would have to read on, should this one be lost.
+
+        An overlap before what was read: where pages come by arrival, an event that far behind can still follow. A
+        stream in no order at all has to be read from its start.
+        """
+        if self.disorder_ms > overlap_ms:
+            return self.start_ms
+        return max(self.start_ms, self.read_to_ms - overlap_ms)
+
+    def used_for(self, use: Use, start_ms: int, end_ms: int | None) -> "Stream":
+        """Return the same reading with another use and window."""
+        return replace(self, use=use, start_ms=start_ms, end_ms=end_ms)

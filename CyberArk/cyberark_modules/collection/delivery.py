@@ -1,0 +1,160 @@
+"""Delivery: events are pushed until each is accepted, held, or too large for the intake."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ..audit_api.backoff import Backoff
+from ..audit_api.events import Event
+from ..checkpoint.value import Checkpoint, Held
+from ..errors import CyberArkError
+from ..intake import DeadLetter, DeadLetters, Intake, Outcome
+from ..telemetry import metrics
+from ..telemetry.reporter import Reporter
+from .surroundings import Surroundings
+
+# What is held stands in the state, which is written with every commit.
+HELD_AT_MOST = 50
+HELD_CHARACTERS_AT_MOST = 2_000_000
+HELD_ATTEMPTS = 5
+HELD_AT_LEAST_MS = 240_000
+HELD_RETRY_S = 30.0
+HELD_RETRY_LONGEST_S = 600.0
+
+
+class Stopping(Exception):
+    """The connector is to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of the pushed events: settled (accepted, too large, or held), and those newly held."""
+
+    settled: tuple[Event, ...] = ()
+    held: tuple[Held, ...] = ()
+
+
+class Delivery:
+    """Pushes events through the intake. `forwarded` is told how many were accepted, were too large, in how long (s)."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        intake: Intake,
+        dead_letters: DeadLetters,
+        reporter: Reporter,
+        backoff: Backoff,
+        monotonic: Callable[[], float],
+        forwarded: Callable[[int, int, float], None],
+    ) -> None:
+        self._around = around
+        self._intake = intake
+        self._dead_letters = dead_letters
+        self._reporter = reporter
+        self._backoff = backoff
+        self._monotonic = monotonic
+        self._forwarded = forwarded
+        self._held_due = self._tried_at = monotonic()
+
+    def push(
+        self, events: Sequence[Event], held: Sequence[Held], now_ms: int, settled: Callable[[Delivered], None]
+    ) -> None:
+        """Push those events until all are settled; `settled` is told of each part, before the next one is tried.
+
+        Raises Stopping when the connector is to stop before.
+        """
+        remaining, failures, started = tuple(events), 0, time.monotonic()
+        room = HELD_AT_MOST - len(held)
+        while remaining:
+            outcome = self._push(remaining)
+            self._report(outcome.too_large)
+            holding = outcome.isolated[: max(0, room)]
+            room -= len(holding)
+            newly_held = tuple(_held(each.event, each.failure, now_ms) for each in holding)
+            for each in newly_held:
+                self._reporter.warning(
+                    f"The intake refuses event {each.uuid or 'without uuid'} by itself (HTTP {each.status}); it is "
+                    "held and retried, and everything else is delivered"
+                )
+            done = (*outcome.accepted, *outcome.too_large, *(each.event for each in holding))
+            self._forwarded(len(outcome.accepted), len(outcome.too_large), time.monotonic() - started)
+            # In the order of the page, so that two events of one uuid are settled together or not at all.
+            remaining = (*outcome.remaining, *(each.event for each in outcome.isolated[len(holding) :]))
+            if done:
+                settled(Delivered(done, newly_held))
+            if not remaining:
+                break
+            if self._around.is_stopping():
+                raise Stopping
+            error = outcome.failure or (outcome.isolated[-1].failure if outcome.isolated else None)
+            failures = 0 if outcome.made_progress else failures + 1
+            if error is not None:
+                self._reporter.failed("delivery", error)
+                self._around.wait(self._backoff.pause(error, max(1, failures)) if not outcome.made_progress else 1.0)
+            if self._around.is_stopping():
+                raise Stopping
+        if events:
+            self._reporter.recovered("delivery")
+
+    def _push(self, events: tuple[Event, ...]) -> Outcome:
+        outcome = self._around.finish(lambda: self._intake.push(events))
+        if outcome is None:
+            self._reporter.error(
+                f"The connector has to stop before the intake has answered: it is not known whether {len(events)} events "
+                "were accepted. They are sent again."
+            )
+            raise Stopping
+        return outcome
+
+    def retry_held(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
+        """Push the oldest held event alone, once it is due; return the checkpoint after that.
+
+        After enough attempts over some minutes, it becomes a dead letter.
+        """
+        metrics.HELD_EVENTS.set(len(checkpoint.held))
+        if not checkpoint.held or self._monotonic() < self._held_due:
+            return checkpoint
+        first, *others = checkpoint.held
+        error = self._intake.push_one(first.text)
+        since_last, self._tried_at = self._monotonic() - self._tried_at, self._monotonic()
+        if error is None:
+            self._forwarded(1, 0, 0.0)
+            self._reporter.info(f"Event {first.uuid or 'without uuid'}, which was held, is accepted")
+            return replace(checkpoint, held=tuple(others))
+        # A refusal counts if others were accepted meanwhile: during an outage it says nothing.
+        counts = self._intake.accepted_within(since_last)
+        again = replace(first, attempts=first.attempts + counts, status=error.failure.status or first.status)
+        pause = min(HELD_RETRY_LONGEST_S, HELD_RETRY_S * 2 ** max(0, again.attempts - HELD_ATTEMPTS))
+        self._held_due = self._monotonic() + pause / len(checkpoint.held)
+        if (
+            again.attempts >= HELD_ATTEMPTS
+            and now_ms - again.since_ms >= HELD_AT_LEAST_MS
+            and self._intake.accepts_others
+        ):
+            if self._dead_letters.append(DeadLetter(again.text, again.uuid, again.status or None, now_ms)):
+                metrics.EVENTS.labels(outcome="dead_letter").inc()
+                metrics.DEAD_LETTERS.set(self._dead_letters.count() or 0)
+                self._reporter.error(
+                    f"The intake refused event {again.uuid or 'without uuid'} {again.attempts} times (HTTP "
+                    f"{again.status}) while it accepted others. It is set aside in dead_letters.jsonl, beside the "
+                    "state; the manual says how to send it again."
+                )
+                return replace(checkpoint, held=tuple(others))
+            self._reporter.dead_letters_failed()
+        return replace(checkpoint, held=(*others, again))
+
+    def held_wait_s(self, checkpoint: Checkpoint) -> float:
+        """Return in how many seconds a held event is due; a long time without one."""
+        return max(0.0, self._held_due - self._monotonic()) if checkpoint.held else 3600.0
+
+    def _report(self, too_large: Sequence[Event]) -> None:
+        for event in too_large:
+            metrics.EVENTS.labels(outcome="too_large").inc()
+            self._reporter.error(
+                f"Event {event.uuid or 'without uuid'} of {len(event.text)} characters is larger than the intake "
+                "accepts (250000) and is left out"
+            )
+
+
+def _held(event: Event, error: CyberArkError, now_ms: int) -> Held:
+    return Held(event.text, event.uuid, error.failure.status or 0, now_ms)

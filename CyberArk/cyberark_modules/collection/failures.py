@@ -1,0 +1,144 @@
+"""What is done about a call that failed: the one place that tells the errors of `errors.py` apart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..checkpoint.stream import Stream, Use
+from ..checkpoint.value import RETENTION_MS, Checkpoint
+from ..errors import ClientError, CursorExpired, CyberArkError, Service, Throttled
+from ..telemetry.reporter import Reporter
+from .outcome import RETRY_FIRST_MS, as_read, ended, page_failed
+from .pages import Pages
+from .queries import Queries
+from .rate_limiter import RateLimiter
+from .scheduler import Query
+from .state import State
+from .surroundings import Surroundings
+
+# A page that fails so often in a row, while others are served, is not asked for again as it is.
+PAGE_FAILS_AFTER = 5
+TAIL_FAILS_AFTER = 3
+
+
+class Failures:
+    """Handles failed queries and pages, and notes what works again."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        state: State,
+        queries: Queries,
+        pages: Pages,
+        limiter: RateLimiter,
+        reporter: Reporter,
+        allow_critical: Callable[[], None],
+    ) -> None:
+        self._around = around
+        self._state = state
+        self._queries = queries
+        self._pages = pages
+        self._limiter = limiter
+        self._reporter = reporter
+        self._allow_critical = allow_critical
+        self._held_for = 0
+
+    def page_served(self, stream: Stream) -> None:
+        """Note a page that the API has served."""
+        self._pages.succeeded(stream)
+        self._held_for = 0
+        if not self._pages.is_any_failing:
+            self._recovered("collection")
+        if not self._limiter.is_throttled:
+            self._recovered("rate")
+
+    def page_failed(self, stream: Stream, error: CyberArkError) -> None:
+        """Decide what becomes of a stream whose page has failed."""
+        if isinstance(error, CursorExpired):
+            self._lost(stream, error)
+            return
+        if isinstance(error, Throttled):
+            self._pages.throttled(error.retry_after)
+            self._reporter.failed("rate", error)
+            return
+        if error.failure.service is Service.IDENTITY:
+            self._hold(error)
+            return
+        failing = self._pages.failed(stream, error)
+        self._reporter.failed("collection", error)
+        enough = TAIL_FAILS_AFTER if stream.use is Use.TAIL else PAGE_FAILS_AFTER
+        if failing.failures < enough:
+            return
+        if stream.use in (Use.TAIL, Use.RECONCILIATION) or self._pages.succeeded_at > failing.since:
+            checkpoint = page_failed(
+                self._state.checkpoint, stream, self._queries.page_size, self._around.now_ms(), self._around.overlap_ms
+            )
+            self._state.commit(checkpoint)
+
+    def query_opened(self, stream: Stream) -> None:
+        """Note a query that the API has accepted."""
+        self._held_for = 0
+        self._recovered("query")
+        self._reporter.clocks()
+
+    def query_failed(self, error: CyberArkError, query: Query) -> None:
+        """Note that no query was opened."""
+        size = self._queries.page_size
+        self._queries.failed(error)
+        if error.failure.service is Service.IDENTITY:
+            self._hold(error)
+            return
+        if self._queries.page_size != size:
+            self._reporter.warning(
+                f"The Audit API refuses pages of {size} events; {self._queries.page_size} are asked for. Set the field "
+                f"Events per page to {self._queries.page_size}."
+            )
+            return
+        checkpoint = self._state.checkpoint
+        if error.failure.status:
+            # The API has answered: it counts the query no later than now, should a restart ask.
+            checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
+        if isinstance(error, ClientError) and query.use is Use.BACKFILL and query.page_size < size:
+            checkpoint = _retried_later(checkpoint, query, self._around.now_ms())
+        self._state.commit(checkpoint)
+        self._reporter.failed("query", error)
+
+    def expire(self, now_ms: int) -> None:
+        """Report what the API shows no more before it was delivered, and go on without it."""
+        oldest_ms = now_ms - RETENTION_MS
+        _, lost = as_read(self._state.checkpoint, self._around.overlap_ms).expired(oldest_ms)
+        checkpoint = self._state.checkpoint
+        coverage, overtaken = checkpoint.coverage.expired(oldest_ms)
+        if not overtaken:
+            return
+        streams = tuple(each for each in checkpoint.streams if each.end_ms is None or each.end_ms > oldest_ms)
+        self._state.commit(replace(checkpoint, coverage=coverage, streams=streams))
+        for interval in lost:
+            self._reporter.lost(interval.start_ms, interval.end_ms)
+
+    def _lost(self, stream: Stream, error: CyberArkError) -> None:
+        checkpoint = ended(self._state.checkpoint, stream, self._around.overlap_ms, is_proven=False)
+        self._state.commit(checkpoint)
+        if stream.use is Use.LOOKBACK:
+            self._queries.lookback_wanted()
+        self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query reads on from there")
+
+    def _hold(self, error: CyberArkError) -> None:
+        """Without a token nothing works: everything waits."""
+        self._held_for += 1
+        self._reporter.failed("collection", error)
+        self._pages.hold_for(error, self._held_for)
+
+    def _recovered(self, name: str) -> None:
+        if self._reporter.recovered(name):
+            self._allow_critical()
+
+
+def _retried_later(checkpoint: Checkpoint, query: Query, now_ms: int) -> Checkpoint:
+    """Pages as small as that are refused as well: the gap waits like one that cannot be served."""
+    gap = next((each for each in checkpoint.coverage.gaps if each.start_ms <= query.start_ms < each.end_ms), None)
+    if gap is None:
+        return checkpoint
+    later = replace(
+        gap, page_size=1, failures=gap.failures + 1, retry_ms=now_ms + RETRY_FIRST_MS * 2 ** min(gap.failures, 5)
+    )
+    return replace(checkpoint, coverage=checkpoint.coverage.with_gap(later))

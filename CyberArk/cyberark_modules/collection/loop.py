@@ -1,0 +1,252 @@
+"""The loop: fetch pages, drop what was delivered, push, confirm, commit; in that order, here.
+
+`run` waits, opens a query, asks for pages, and collects those that have arrived. What arrives together is delivered
+and committed together.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..audit_api.events import Event, Page
+from ..checkpoint.stream import Stream, Use
+from ..checkpoint.value import Checkpoint
+from ..errors import CyberArkError
+from .delivery import Delivered, Delivery, Stopping
+from .failures import Failures
+from .outcome import ended
+from .pages import Pages
+from .queries import Queries, about_to_open
+from .reading import End, Read, after_page, tail_of
+from .scheduler import Turn, plan
+from .state import State
+from .surroundings import LONGEST_WAIT_S, Surroundings
+from .survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A page that has arrived: its stream, those of its events that were never delivered, and what it leads to."""
+
+    stream: Stream
+    page: Page
+    fresh: tuple[Event, ...]
+    read: Read
+    asked_ms: int
+
+
+class Loop:
+    """Collects until the connector is to stop. The parts that it is given do the work, each in its own file."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        state: State,
+        queries: Queries,
+        pages: Pages,
+        delivery: Delivery,
+        failures: Failures,
+        survey: Survey,
+    ) -> None:
+        self._around = around
+        self._state = state
+        self._queries = queries
+        self._pages = pages
+        self._delivery = delivery
+        self._failures = failures
+        self._survey = survey
+        # The keys of the page before, for each stream: a stream that only repeats itself is at its end.
+        self._previous: dict[int, frozenset[bytes]] = {}
+        self._holes = 0
+        self._reconciled_ms = around.now_ms()
+        self._pruned_size = 0
+
+    def run(self) -> None:
+        """Collect. Raises Stopping when the connector is to stop, and StateTaken when another instance runs."""
+        while not self._around.is_stopping():
+            self._wait()
+            self._open_query()
+            self._pages.ask(self._checkpoint)
+            self._collect()
+            self._commit(self._delivery.retry_held(self._checkpoint, self._around.now_ms()))
+            self._state.retry()
+            self._survey.take(self._checkpoint)
+        raise Stopping
+
+    def _wait(self) -> None:
+        checkpoint, opening = self._checkpoint, self._queries.opening
+        due = [LONGEST_WAIT_S, self._pages.wait_s(checkpoint), self._delivery.held_wait_s(checkpoint)]
+        if opening is None and self._may_want_query():
+            due.append(max(self._queries.wait_s, self._pages.held_for_s()))
+        futures: list[Future[Any]] = [*self._pages.futures, *([opening.cursor] if opening else [])]
+        self._around.wait_for(futures, max(0.0, min(due)))
+
+    def _open_query(self) -> None:
+        """Use the query of the minute, if it is free and anything is to be read by it."""
+        now_ms = self._around.now_ms()
+        if (opening := self._queries.opening) is not None:
+            if not opening.cursor.done():
+                return
+            try:
+                stream = self._queries.opened()
+            except CyberArkError as error:
+                self._failures.query_failed(error, opening.query)
+                return
+            self._failures.query_opened(stream)
+            checkpoint = self._checkpoint.with_stream(replace(stream, longest_page=self._survey.longest_page(stream)))
+            checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
+            self._state.commit(self._pruned(checkpoint, now_ms), backup=True)
+            return
+        if self._queries.wait_s or self._pages.held_for_s() or not self._may_want_query():
+            return
+        self._failures.expire(now_ms)
+        planned = plan(self._checkpoint, self._turn(now_ms))
+        if planned.query is None:
+            self._state.commit(planned.checkpoint, write=planned.checkpoint != self._checkpoint)
+            self._queries.nothing_wanted()
+            return
+        if planned.query.use is Use.RECONCILIATION:
+            self._reconciled_ms = now_ms
+        self._state.commit(about_to_open(planned.checkpoint, self._around.latest_ms()), backup=True)
+        self._pages.query_called()
+        self._queries.open(planned.query, self._around.opened_ms())
+
+    def _collect(self) -> None:
+        """Fetch, drop what was delivered, push, confirm, commit."""
+        arrivals = list(self._arrivals())
+        if not arrivals:
+            return
+        before, now_ms = self._checkpoint, self._around.now_ms()
+        fresh = tuple(event for arrival in arrivals for event in arrival.fresh)
+        if fresh:
+            self._state.check()
+        origin = {id(event): arrival.stream for arrival in arrivals for event in arrival.fresh}
+        self._delivery.push(
+            fresh,
+            self._checkpoint.held,
+            now_ms,
+            lambda delivered: self._confirm(delivered, fresh, origin, now_ms),
+        )
+        checkpoint = self._checkpoint
+        for arrival in arrivals:
+            self._survey.page(before, arrival.stream, arrival.page, arrival.fresh)
+            checkpoint = self._advanced(checkpoint, arrival)
+        if checkpoint.seen.size > self._pruned_size + 20_000:
+            checkpoint = self._pruned(checkpoint, now_ms)
+        is_new = bool(fresh) or checkpoint.coverage.gaps != self._checkpoint.coverage.gaps
+        self._state.commit(checkpoint, write=is_new)
+
+    def _arrivals(self) -> Iterable[Arrival]:
+        """Fetch: the pages that have arrived, without what was delivered; the next one is asked for meanwhile."""
+        taken: set[bytes] = set()
+        for each in self._pages.arrived():
+            stream = next((one for one in self._checkpoint.streams if one.number == each.number), None)
+            try:
+                page = each.page.result(0)
+            except CyberArkError as error:
+                if stream is not None:
+                    self._failures.page_failed(stream, error)
+                continue
+            if stream is None or stream.cursor != each.cursor:
+                continue  # closed, or replaced, while the page was on its way
+            self._failures.page_served(stream)
+            arrival = self._read(stream, page, taken, each.asked_ms)
+            taken.update(event.key for event in arrival.fresh)
+            if arrival.read.end is End.NOT_YET:
+                self._pages.ask_ahead(arrival.read.stream)
+            yield arrival
+
+    def _read(self, stream: Stream, page: Page, taken: set[bytes], asked_ms: int) -> Arrival:
+        seen = self._checkpoint.seen
+        end_ms = (
+            None if stream.end_ms is None or stream.use is Use.LOOKBACK else stream.end_ms + self._around.overlap_ms
+        )
+        # Two contents under one uuid in one page are two events; shown again later, they are one that was delivered.
+        fresh = tuple(
+            {
+                (event.key, event.text): event
+                for event in page.events
+                if event not in seen
+                and event.key not in taken
+                and (end_ms is None or event.time_ms is None or event.time_ms < end_ms)
+            }.values()
+        )
+        # At the live edge, an empty page is followed by what has happened since: that is no hole.
+        old_ms = stream.opened_ms - self._around.overlap_ms
+        if stream.empty_pages and any(event.time_ms is not None and event.time_ms < old_ms for event in page.events):
+            self._holes = max(self._holes, stream.empty_pages)
+        read = after_page(
+            stream,
+            page,
+            self._previous.get(stream.number, frozenset()),
+            bool(fresh),
+            self._around.now_ms(),
+            self._around.overlap_ms,
+            self._holes,
+        )
+        if page.events:
+            self._previous[stream.number] = frozenset(event.key for event in page.events)
+        return Arrival(stream, page, fresh, read, asked_ms)
+
+    def _confirm(self, delivered: Delivered, fresh: tuple[Event, ...], origin: dict[int, Stream], now_ms: int) -> None:
+        """Remember what the intake has accepted, at once: a stop before the rest is must not send it again."""
+        settled = {event.text for event in delivered.settled}
+        open_keys = {event.key for event in fresh if event.text not in settled and id(event) in origin}
+        checkpoint = self._checkpoint
+        for stream in {origin[id(event)].number: origin[id(event)] for event in delivered.settled}.values():
+            events = [e for e in delivered.settled if origin[id(e)] is stream and e.key not in open_keys]
+            checkpoint = checkpoint.delivered(events, stream, self._around.overlap_ms, now_ms)
+        checkpoint = replace(checkpoint, held=(*checkpoint.held, *delivered.held))
+        self._state.commit(checkpoint, write=bool(open_keys))
+
+    def _advanced(self, checkpoint: Checkpoint, arrival: Arrival) -> Checkpoint:
+        """Return the checkpoint after a page, all of whose events are delivered."""
+        stream, read, overlap_ms = arrival.stream, arrival.read, self._around.overlap_ms
+        if stream.use is Use.TAIL:
+            if read.end is not End.NOT_YET:
+                self._pages.tail_paused()
+                self._survey.fresh(arrival.asked_ms)
+            return checkpoint.with_stream(read.stream)
+        if read.end is End.NOT_YET:
+            return checkpoint.with_stream(read.stream)
+        checkpoint = ended(checkpoint, read.stream, overlap_ms, is_proven=read.end is End.PROVEN)
+        self._survey.stream_ended(read.stream)
+        if stream.use is Use.LOOKBACK:
+            if read.end is End.PROVEN:
+                self._survey.fresh(arrival.asked_ms)
+            self._pages.tail_paused()
+            checkpoint = checkpoint.with_stream(tail_of(read.stream))
+        return checkpoint
+
+    def _commit(self, checkpoint: Checkpoint) -> None:
+        if checkpoint is not self._checkpoint:
+            self._state.commit(checkpoint)
+
+    def _pruned(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
+        checkpoint = checkpoint.pruned(self._around.overlap_ms, now_ms)
+        self._pruned_size = checkpoint.seen.size
+        self._previous = {
+            stream.number: self._previous[stream.number]
+            for stream in checkpoint.streams
+            if stream.number in self._previous
+        }
+        return checkpoint
+
+    def _may_want_query(self) -> bool:
+        """Where calls are kept far apart, pages come between two queries, unless nothing follows the live edge."""
+        return self._pages.may_open_query or self._checkpoint.stream(Use.TAIL) is None
+
+    def _turn(self, now_ms: int) -> Turn:
+        return Turn(
+            now_ms=now_ms,
+            overlap_ms=self._around.overlap_ms,
+            page_size=self._queries.page_size,
+            lookback_is_due=self._queries.lookback_is_due,
+            filled_last=self._queries.filled_last,
+            reconciled_ms=self._reconciled_ms,
+        )
+
+    @property
+    def _checkpoint(self) -> Checkpoint:
+        return self._state.checkpoint

@@ -1,0 +1,181 @@
+"""The pages in flight: which stream may ask for its next page, and when. One page of a stream is in flight at a time."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from ..audit_api.backoff import Backoff
+from ..audit_api.events import Page
+from ..checkpoint.stream import Stream, Use
+from ..checkpoint.value import Checkpoint
+from ..errors import CyberArkError
+from ..platform.background import Background
+from .rate_limiter import RateLimiter
+
+TAIL_INTERVAL_S = 5.0
+PAGES_BETWEEN_QUERIES = 4
+_FOR_EVER_S = 3600.0
+# The streams of the moment come first where the others have waited as long.
+_ORDER = (Use.LOOKBACK, Use.TAIL, Use.BACKFILL, Use.RECONCILIATION)
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A page that was asked for at `asked_at` (monotonic s), by the tenant's clock at `asked_ms`."""
+
+    number: int
+    cursor: str
+    page: Future[Page]
+    asked_at: float
+    asked_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """How often in a row a stream's page has failed, since when, and when to ask again (monotonic s)."""
+
+    failures: int
+    since: float
+    retry_at: float
+
+
+class Pages:
+    """Asks for pages, in turns. `fetch` is the client's; `monotonic` gives seconds, `now_ms` the tenant's time."""
+
+    def __init__(
+        self,
+        fetch: Callable[[str], Page],
+        background: Background,
+        limiter: RateLimiter,
+        backoff: Backoff,
+        monotonic: Callable[[], float],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._fetch = fetch
+        self._background = background
+        self._limiter = limiter
+        self._backoff = backoff
+        self._monotonic = monotonic
+        self._now_ms = now_ms
+        self._in_flight: dict[int, InFlight] = {}
+        self._asked_at: dict[int, float] = {}
+        self._failing: dict[int, Failing] = {}
+        self._tail_due = self._tail_began = monotonic()
+        self._was_tail = False
+        self.not_before = self.succeeded_at = float("-inf")
+        self._asked_since_query = 0
+
+    @property
+    def futures(self) -> list[Future[Page]]:
+        """What to wait for."""
+        return [each.page for each in self._in_flight.values()]
+
+    def ask(self, checkpoint: Checkpoint) -> None:
+        """Ask for as many pages as may be in flight."""
+        self._forget_closed(checkpoint.streams)
+        while len(self._in_flight) < self._limiter.at_once and not self._limiter.wait_s():
+            ready = [stream for stream in checkpoint.streams if self._ready_in(stream) <= 0]
+            if not ready:
+                return
+            # The tail is nearly always due: another stream has every second turn.
+            others = [stream for stream in ready if stream.use is not Use.TAIL] if self._was_tail else []
+            self._ask_for(
+                min(others or ready, key=lambda each: (self._asked_at.get(each.number, 0), _ORDER.index(each.use)))
+            )
+
+    def ask_ahead(self, stream: Stream) -> None:
+        """Ask for the next page of a stream before the last one is delivered, if that is its turn anyway."""
+        if len(self._in_flight) < self._limiter.at_once - 1 and not self._limiter.interval_s:
+            self._ask_for(stream)
+
+    def wait_s(self, checkpoint: Checkpoint) -> float:
+        """Return in how many seconds a page could be asked for next."""
+        if len(self._in_flight) >= self._limiter.at_once:
+            return _FOR_EVER_S
+        waits = [self._ready_in(stream) for stream in checkpoint.streams if stream.number not in self._in_flight]
+        return max(min(waits, default=_FOR_EVER_S), self._limiter.wait_s())
+
+    def arrived(self) -> Iterator[InFlight]:
+        """Take out the pages that have arrived, or failed."""
+        for each in [each for each in self._in_flight.values() if each.page.done()]:
+            del self._in_flight[each.number]
+            yield each
+
+    def succeeded(self, stream: Stream) -> None:
+        """Note that a page of that stream was served."""
+        self._failing.pop(stream.number, None)
+        self.succeeded_at = self._monotonic()
+        self._limiter.accepted()
+
+    def failed(self, stream: Stream, error: CyberArkError) -> Failing:
+        """Note that a page failed; return how its stream stands. It is asked for again after a pause."""
+        now = self._monotonic()
+        known = self._failing.get(stream.number, Failing(0, now, now))
+        failures = known.failures + 1
+        self._failing[stream.number] = Failing(failures, known.since, now + self._backoff.pause(error, failures))
+        return self._failing[stream.number]
+
+    def throttled(self, retry_after: float | None) -> None:
+        """Note that the API refused a page for its rate (HTTP 429)."""
+        self._limiter.refused(len(self._in_flight))
+        if retry_after:
+            self.hold(min(retry_after, self._backoff.longest_asked))
+
+    def hold(self, seconds: float) -> None:
+        """Ask for nothing for so long."""
+        self.not_before = max(self.not_before, self._monotonic() + seconds)
+
+    def hold_for(self, error: CyberArkError, failures: int) -> None:
+        """Ask for nothing while that error is given time to pass."""
+        self.hold(self._backoff.pause(error, failures))
+
+    def held_for_s(self) -> float:
+        """Return for how long (s) nothing may be asked for, queries included."""
+        return max(self._limiter.wait_s(), self.not_before - self._monotonic(), 0.0)
+
+    def query_called(self) -> None:
+        """Note that a query is opened: it is a call too."""
+        self._limiter.called()
+        self._asked_since_query = 0
+
+    @property
+    def may_open_query(self) -> bool:
+        """Whether a query may take the place of a page: where calls are kept apart, not each time."""
+        return not self._limiter.interval_s or self._asked_since_query >= PAGES_BETWEEN_QUERIES
+
+    @property
+    def is_any_failing(self) -> bool:
+        """Whether a stream waits to ask again for a page that failed."""
+        return bool(self._failing)
+
+    def tail_paused(self) -> None:
+        """Note that the tail has read what is shown: look again, five seconds after it began to."""
+        now = self._monotonic()
+        self._tail_due = max(self._tail_began + TAIL_INTERVAL_S, now + 1.0)
+        self._tail_began = self._tail_due
+
+    def _ask_for(self, stream: Stream) -> None:
+        now = self._monotonic()
+        if stream.use is Use.TAIL and now >= self._tail_due:
+            self._tail_began = max(self._tail_began, now)
+        self._limiter.called()
+        self._asked_since_query += 1
+        self._asked_at[stream.number] = now
+        self._was_tail = stream.use is Use.TAIL
+        cursor = stream.cursor
+        page = self._background.submit(lambda: self._fetch(cursor))
+        self._in_flight[stream.number] = InFlight(stream.number, cursor, page, now, self._now_ms())
+
+    def _ready_in(self, stream: Stream) -> float:
+        if stream.number in self._in_flight:
+            return _FOR_EVER_S
+        failing = self._failing.get(stream.number)
+        due = [self.not_before, failing.retry_at if failing else self.not_before]
+        if stream.use is Use.TAIL:
+            due.append(self._tail_due)
+        return max(due) - self._monotonic()
+
+    def _forget_closed(self, streams: Iterable[Stream]) -> None:
+        numbers = {stream.number for stream in streams} | self._in_flight.keys()
+        self._asked_at = {number: at for number, at in self._asked_at.items() if number in numbers}
+        self._failing = {number: at for number, at in self._failing.items() if number in numbers}

@@ -1,0 +1,127 @@
+"""The query slot: the API accepts one query a minute, counted for the whole tenant, restarts included."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from ..audit_api.backoff import Backoff
+from ..checkpoint.stream import Stream, Use
+from ..checkpoint.value import QUERY_MAY_TAKE_MS, Checkpoint
+from ..errors import ClientError, CyberArkError, Throttled
+from ..platform.background import Background
+from .scheduler import QUERY_SPACING_S, Query
+
+# The tenant's clock is known by the second: a restart adds what that may hide.
+SPACING_MARGIN_S = 2.0
+# The largest page that every tenant accepts (`facts.md`: some take 1000).
+SAFE_PAGE_SIZE = 500
+# Where another integration uses the query of the minute, the next one is free at a moment that nobody tells.
+THROTTLED_S = 5.0
+IDLE_S = 1.0
+
+OpenQuery = Callable[[int, int | None, int, Mapping[str, Sequence[str]]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A query that is being opened, asked for at `asked_at` (monotonic s); its answer is the first cursor."""
+
+    query: Query
+    cursor: Future[str]
+    asked_at: float
+    opened_ms: int
+
+
+class Queries:
+    """When a query may be opened, and the one that is being opened. `monotonic` gives seconds."""
+
+    def __init__(
+        self,
+        open_query: OpenQuery,
+        filters: Mapping[str, Sequence[str]],
+        page_size: int,
+        frequency_s: float,
+        background: Background,
+        backoff: Backoff,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._open_query = open_query
+        self._filters = filters
+        self._frequency_s = max(QUERY_SPACING_S, frequency_s)
+        self._background = background
+        self._backoff = backoff
+        self._monotonic = monotonic
+        self._allowed_at = self._lookback_due = monotonic()
+        self._failures = 0
+        self.page_size = page_size
+        self.opening: Opening | None = None
+        self.filled_last = False
+
+    def restarted(self, queried_ms: int | None, now_ms: int) -> None:
+        """Keep the distance from the last query of an earlier process. Times are the tenant's epoch milliseconds."""
+        if queried_ms is not None:
+            # A last query in the future: some clock was wrong, and the full spacing is kept from now.
+            elapsed_s = max(0.0, (now_ms - queried_ms) / 1000 - SPACING_MARGIN_S)
+            self._allowed_at = self._monotonic() + max(0.0, QUERY_SPACING_S - elapsed_s)
+            self._lookback_due = self._allowed_at
+
+    @property
+    def wait_s(self) -> float:
+        """In how many seconds a query may be opened."""
+        return max(0.0, self._allowed_at - self._monotonic())
+
+    @property
+    def lookback_is_due(self) -> bool:
+        """Whether the configured time since the last lookback has passed."""
+        return self._monotonic() >= self._lookback_due
+
+    def open(self, query: Query, opened_ms: int) -> None:
+        """Open that query. `opened_ms` is the moment up to which it is sure to show what has arrived."""
+        now = self._monotonic()
+        self._allowed_at = now + QUERY_SPACING_S
+        self.filled_last = query.use is Use.BACKFILL
+        # A second more: it is not known whether the second of `dateTo` is in or out.
+        until_ms = None if query.end_ms is None else query.end_ms + 1000
+        cursor = self._background.submit(
+            lambda: self._open_query(query.start_ms, until_ms, query.page_size, self._filters)
+        )
+        self.opening = Opening(query, cursor, now, opened_ms)
+
+    def opened(self) -> Stream:
+        """Return the stream of the query that was opened. Raises what opening it raised."""
+        opening, self.opening = self.opening, None
+        assert opening is not None  # noqa: S101
+        now = self._monotonic()
+        # Nobody knows when in between the API has counted it.
+        self._allowed_at = max(self._allowed_at, now + QUERY_SPACING_S)
+        query, cursor = opening.query, opening.cursor.result(0)
+        self._failures = 0
+        if query.use is Use.LOOKBACK:
+            self._lookback_due = now + self._frequency_s
+        end_ms = opening.opened_ms if query.use is Use.LOOKBACK else query.end_ms
+        return Stream(query.use, query.start_ms, end_ms, opening.opened_ms, cursor, query.page_size, frontier=cursor)
+
+    def failed(self, error: CyberArkError) -> None:
+        """Note that no query was opened: try again after a pause. A failure may have been counted as well."""
+        self._failures += 1
+        if isinstance(error, ClientError) and error.status == 400 and self.page_size > SAFE_PAGE_SIZE:
+            self.page_size = SAFE_PAGE_SIZE
+        # A refused query was not counted; one that failed in another way may have been.
+        least = THROTTLED_S if isinstance(error, Throttled) else QUERY_SPACING_S
+        self._allowed_at = self._monotonic() + max(least, self._backoff.pause(error, self._failures))
+
+    def nothing_wanted(self) -> None:
+        """Note that there is nothing to open a query for now: ask again in a while."""
+        self._allowed_at = max(self._allowed_at, self._monotonic() + IDLE_S)
+
+    def lookback_wanted(self) -> None:
+        """Open the next lookback as soon as a query is allowed: the last one was lost."""
+        self._lookback_due = self._monotonic()
+
+
+def about_to_open(checkpoint: Checkpoint, latest_ms: int) -> Checkpoint:
+    """Return the checkpoint to store before a query is opened, so that a restart keeps the spacing.
+
+    `latest_ms` is now, by the clock that is further ahead.
+    """
+    return replace(checkpoint, queried_ms=latest_ms + QUERY_MAY_TAKE_MS)

@@ -1,0 +1,61 @@
+"""How many pages may be in flight, and how far apart calls have to be: found out from what the API refuses.
+
+Nobody says which limits there are (`facts.md` of the vendor's clients disagree): none, one page at a time, a distance
+between pages, one call of any kind a minute. A refusal (HTTP 429) first takes pages in flight away, down to one; then
+it doubles the interval between calls. After enough calls that were accepted, a little more is tried.
+"""
+
+from collections.abc import Callable
+
+AT_ONCE = 7
+LONGEST_INTERVAL_S = 61.0
+SHORTEST_INTERVAL_S = 0.95
+# So many calls are accepted for each that is refused while a limit is being probed.
+PROBE_AFTER = 12
+# A probe that was accepted is followed by the next one sooner.
+PROBE_AGAIN_AFTER = 3
+NOT_THROTTLED_AFTER_S = 600.0
+
+
+class RateLimiter:
+    """Additive increase, multiplicative decrease. `monotonic` gives seconds."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._last_call = self._refused_at = float("-inf")
+        self._accepted, self._probe_after = 0, PROBE_AFTER
+        self.at_once = AT_ONCE
+        self.interval_s = 0.0
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether the API refused a call lately, or calls are still kept apart."""
+        return self.interval_s > 0 or self._monotonic() - self._refused_at < NOT_THROTTLED_AFTER_S
+
+    def wait_s(self) -> float:
+        """Return how long to wait before the next call (s)."""
+        return max(0.0, self._last_call + self.interval_s - self._monotonic())
+
+    def called(self) -> None:
+        """Note that a call is made now."""
+        self._last_call = self._monotonic()
+
+    def accepted(self) -> None:
+        """Note that a call was accepted."""
+        self._accepted += 1
+        if self._accepted < self._probe_after:
+            return
+        self._accepted, self._probe_after = 0, PROBE_AGAIN_AFTER
+        if self.interval_s:
+            self.interval_s = self.interval_s / 2 if self.interval_s / 2 >= SHORTEST_INTERVAL_S else 0.0
+        else:
+            self.at_once = min(AT_ONCE, self.at_once + 1)
+
+    def refused(self, in_flight: int) -> None:
+        """Note that a call was refused, while so many others were in flight."""
+        self._refused_at, self._accepted, self._probe_after = self._monotonic(), 0, PROBE_AFTER
+        if self.at_once > 1 and in_flight > 0:
+            self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
+        else:
+            self.at_once = 1
+            self.interval_s = min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, 2 * self.interval_s))

@@ -1,0 +1,148 @@
+"""What a page makes of the stream that it belongs to: pure functions from value to value."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from ..audit_api.events import Page
+from ..checkpoint.stream import DATES_KEPT, Position, Stream, Use
+
+# An event dated this much after the tenant's time, which is known by the second, is still no event dated ahead.
+AHEAD_TOLERANCE_MS = 2_000
+# Behind the last event read there may be others that the API shows a moment later: a tail looks there again.
+TAIL_OVERLAP_MS = 3_000
+TRAIL_KEPT = 8
+# A tail that has shown events this recent is not behind a row of empty pages.
+TAIL_BEHIND_MS = 10_000
+# A filter may stand behind the API's scan, so an empty page is no proof of the end. Two in a row are, unless a longer
+# row was seen to be followed by events; what is read seldom is followed further, and so finds that out.
+EMPTY_PAGES_END = 2
+EMPTY_PAGES_END_OF_SELDOM = 20
+REPEATED_PAGES_END = 2
+
+
+class End(Enum):
+    """Whether a stream goes on, or how it ended. Of a tail, the end is that of what is shown so far."""
+
+    NOT_YET = auto()
+    PROVEN = auto()
+    DOUBTFUL = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A stream after a page."""
+
+    stream: Stream
+    end: End
+
+
+def after_page(
+    stream: Stream,
+    page: Page,
+    previous: Collection[bytes],
+    brought_new: bool,
+    now_ms: int,
+    overlap_ms: int,
+    holes: int,
+) -> Read:
+    """Return the stream after that page, read at its cursor.
+
+    `previous` are the keys of the page before it in the same stream, `brought_new` tells whether it holds anything that
+    was not delivered before, and `holes` is the longest row of empty pages that was seen to be followed by events.
+    """
+    dates = [event.time_ms for event in page.events if event.time_ms is not None]
+    present = [date for date in dates if date <= now_ms + AHEAD_TOLERANCE_MS]
+    latest_ms = max(stream.latest_ms, max(present, default=0))
+    is_repeated = bool(page.events) and latest_ms <= stream.latest_ms and all(e.key in previous for e in page.events)
+    following = replace(
+        stream,
+        dates=(*stream.dates, *present[-DATES_KEPT:])[-DATES_KEPT:],
+        latest_ms=latest_ms,
+        disorder_ms=max(stream.disorder_ms, _disorder_ms(stream, present)),
+        longest_page=max(stream.longest_page, len(page.events)),
+        empty_pages=0 if page.events else stream.empty_pages + 1,
+        repeated_pages=stream.repeated_pages + 1 if is_repeated else 0,
+    )
+    if page.cursor and page.events and len(present) == len(dates):
+        # A cursor behind an event that is dated ahead is no such place: it would show nothing until that date.
+        earlier = (position for position in stream.trail if position.date_ms < latest_ms)
+        following = replace(following, trail=(*earlier, Position(page.cursor, latest_ms))[-TRAIL_KEPT:])
+    if stream.use is Use.TAIL:
+        return _tail_after(stream, following, page, brought_new, now_ms, holes)
+    following = replace(following, cursor=page.cursor or stream.cursor)
+    return Read(following, _end(stream, following, page, overlap_ms, holes))
+
+
+def _disorder_ms(stream: Stream, present: list[int]) -> int:
+    """How far an event is dated before what was read ahead of it: a few wrong dates do not count, as in `read_to_ms`."""
+    disorder, recent = 0, stream.dates
+    for start in range(0, len(present), DATES_KEPT):
+        some = present[start : start + DATES_KEPT]
+        if len(recent) == DATES_KEPT:
+            disorder = max(disorder, min(recent) - min(some))
+        recent = (*recent, *some)[-DATES_KEPT:]
+    return disorder
+
+
+def _end(stream: Stream, following: Stream, page: Page, overlap_ms: int, holes: int) -> End:
+    if not page.events:
+        enough = EMPTY_PAGES_END
+        if page.cursor and page.cursor != stream.cursor:
+            seldom = stream.use in (Use.BACKFILL, Use.RECONCILIATION)
+            enough = max(EMPTY_PAGES_END_OF_SELDOM if seldom else EMPTY_PAGES_END, 2 * holes + 2 if holes > 1 else 0)
+        return End.PROVEN if following.empty_pages >= enough else End.NOT_YET
+    if following.repeated_pages >= REPEATED_PAGES_END:
+        # A full page that comes again may also be a cursor that was lost on the way.
+        return End.PROVEN if len(page.events) < following.longest_page else End.DOUBTFUL
+    return End.PROVEN if is_past(following, overlap_ms) else End.NOT_YET
+
+
+def is_past(stream: Stream, overlap_ms: int) -> bool:
+    """Return whether the stream has read past its window.
+
+    Where pages come by arrival, a late event of the window can follow for another overlap. A lookback's window ends
+    when its query was opened, and nothing that had arrived by then follows events that happened later.
+    """
+    if stream.end_ms is None or stream.disorder_ms > overlap_ms:
+        return False
+    margin_ms = 0 if stream.use is Use.LOOKBACK else overlap_ms
+    return len(stream.dates) == DATES_KEPT and stream.read_to_ms >= stream.end_ms + margin_ms
+
+
+def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, now_ms: int, holes: int) -> Read:
+    """A reading of the tail goes from a position that is some seconds old to a page that is not full.
+
+    Where that brings nothing new, it looks once more at the frontier: short or empty pages can lie in between.
+    """
+    at_frontier = stream.cursor == stream.frontier
+    is_full = len(page.events) >= following.longest_page > 0 and not following.repeated_pages
+    frontier = page.cursor if page.cursor and (at_frontier or brought_new or is_full) else stream.frontier
+    following = replace(following, frontier=frontier)
+    if page.cursor and page.cursor != stream.cursor and is_full:
+        return Read(replace(following, cursor=page.cursor), End.NOT_YET)
+    if not brought_new and not at_frontier:
+        return Read(replace(following, cursor=frontier), End.NOT_YET)
+    is_behind = following.latest_ms < now_ms - TAIL_BEHIND_MS and following.empty_pages <= holes
+    if holes and is_behind and page.cursor and page.cursor != stream.cursor:
+        return Read(replace(following, cursor=frontier), End.NOT_YET)
+    return Read(rewound(following), End.PROVEN)
+
+
+def rewound(stream: Stream) -> Stream:
+    """Return the tail at the place where its next reading begins: the newest that is some seconds old."""
+    older = [
+        number
+        for number, position in enumerate(stream.trail)
+        if position.date_ms <= stream.latest_ms - TAIL_OVERLAP_MS
+    ]
+    if not stream.trail:
+        return stream
+    trail = stream.trail[older[-1] :] if older else stream.trail
+    return replace(stream, trail=trail, cursor=trail[0].cursor, empty_pages=0, repeated_pages=0)
+
+
+def tail_of(stream: Stream) -> Stream:
+    """Return the tail that follows that query, which was read to its end."""
+    frontier = stream.cursor
+    return rewound(replace(stream.used_for(Use.TAIL, stream.start_ms, None), frontier=frontier))

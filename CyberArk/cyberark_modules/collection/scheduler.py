@@ -1,0 +1,155 @@
+"""Which query to open next: a pure function of the checkpoint and the time.
+
+The API accepts one query a minute, so a query is the scarce thing. It goes, in this order, to: the live edge when
+nothing follows it; a gap, or the second half of the largest one, while fewer than four are read side by side; a
+lookback; a reconciliation. While there are gaps, they and the lookback take turns.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ..checkpoint.coverage import Gap
+from ..checkpoint.stream import Stream, Use
+from ..checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint
+from .reading import is_past
+
+QUERY_SPACING_S = 60.0
+BACKFILLS_AT_ONCE = 4
+# A tail that is opened beside a lookback that takes long begins so far before now.
+TAIL_FROM_MS = 15_000
+# A window is worth another query if reading it would take longer than two queries are apart.
+WORTH_CUTTING_MS = 60_000
+RECONCILED_MS = 24 * 3_600_000
+RECONCILIATION_INTERVAL_MS = 3_600_000
+RECONCILIATION_INTERVAL_LEAST_MS = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query to open for that use: over [start_ms, end_ms) of event time, or open-ended."""
+
+    use: Use
+    start_ms: int
+    end_ms: int | None
+    page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the plan needs beside the checkpoint. Times are epoch milliseconds by the tenant's clock.
+
+    `lookback_is_due` goes by the configured frequency; `filled_last` tells whether the last query was for a gap;
+    `reconciled_ms` is when a reconciliation was last opened.
+    """
+
+    now_ms: int
+    overlap_ms: int
+    page_size: int
+    lookback_is_due: bool
+    filled_last: bool
+    reconciled_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The query to open now (None: none is wanted), and the checkpoint to go on with, which gives way to it."""
+
+    checkpoint: Checkpoint
+    query: Query | None = None
+
+
+def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
+    """Return what a free minute is used for."""
+    checkpoint = _with_slow_lookback_as_backfill(checkpoint, turn)
+    tail, lookback = checkpoint.stream(Use.TAIL), checkpoint.stream(Use.LOOKBACK)
+    start_ms = checkpoint.lookback_from_ms(turn.now_ms)
+    if tail is None:
+        if lookback is None:
+            return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
+        return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
+    lookback_is_due = turn.lookback_is_due and lookback is None
+    if not (lookback_is_due and turn.filled_last) and (filled := _fill(checkpoint, turn)):
+        return filled
+    if lookback_is_due:
+        return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
+    return Plan(checkpoint, _reconciliation(checkpoint, turn))
+
+
+def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
+    """A lookback that is still being read when the next query may be opened, far from the live edge, is a backlog.
+
+    The watermark then goes on to an overlap before its opening: what is behind it becomes a gap, which it reads.
+    """
+    lookback = checkpoint.stream(Use.LOOKBACK)
+    if lookback is None:
+        return checkpoint
+    edge_ms = lookback.opened_ms - turn.overlap_ms
+    is_behind = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
+    if edge_ms - lookback.start_ms < 1000 * QUERY_SPACING_S or not is_behind:
+        return checkpoint
+    coverage = checkpoint.coverage.with_gap(Gap(lookback.start_ms, edge_ms)).advanced(edge_ms)
+    backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)
+    return replace(checkpoint.without_stream(lookback), coverage=coverage).with_stream(backfill)
+
+
+def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
+    """Open a gap that nothing reads, or cut the largest window that is being read in two."""
+    if len(checkpoint.backfills) >= BACKFILLS_AT_ONCE:
+        return None
+    for gap in unread_gaps(checkpoint):
+        if gap.retry_ms <= turn.now_ms and gap.end_ms <= turn.now_ms - turn.overlap_ms:
+            size = min(gap.page_size or turn.page_size, turn.page_size)
+            return Plan(checkpoint, Query(Use.BACKFILL, gap.start_ms, gap.end_ms, size))
+    largest = max(checkpoint.backfills, key=lambda stream: _left_ms(stream, turn), default=None)
+    if largest is None or _left_ms(largest, turn) < 2 * WORTH_CUTTING_MS:
+        return None
+    assert largest.end_ms is not None  # noqa: S101
+    middle_ms = (largest.read_to_ms + largest.end_ms) // 2
+    cut = replace(largest, end_ms=middle_ms)
+    second = Query(Use.BACKFILL, middle_ms, largest.end_ms, turn.page_size)
+    return Plan(checkpoint.with_stream(cut), second)
+
+
+def unread_gaps(checkpoint: Checkpoint) -> Iterator[Gap]:
+    """Yield what of the gaps no backfill reads, those that can be served first, the oldest of them first."""
+    for gap in sorted(checkpoint.coverage.gaps, key=lambda each: (each.failures, each.start_ms)):
+        start_ms = gap.start_ms
+        for stream in sorted(checkpoint.backfills, key=lambda each: each.start_ms):
+            end_ms = stream.end_ms or gap.end_ms
+            if end_ms <= start_ms or gap.end_ms <= stream.start_ms:
+                continue
+            if start_ms < stream.start_ms:
+                yield replace(gap, start_ms=start_ms, end_ms=stream.start_ms)
+            start_ms = max(start_ms, end_ms)
+        if start_ms < gap.end_ms:
+            yield replace(gap, start_ms=start_ms)
+
+
+def _left_ms(stream: Stream, turn: Turn) -> int:
+    """How long (ms) reading the rest of the window will take, by how long what was read has taken."""
+    read_ms, elapsed_ms = stream.read_to_ms - stream.start_ms, turn.now_ms - stream.opened_ms
+    if stream.end_ms is None or stream.disorder_ms > turn.overlap_ms or is_past(stream, turn.overlap_ms):
+        return 0
+    left_ms = max(0, stream.end_ms - stream.read_to_ms)
+    return left_ms * elapsed_ms // read_ms if read_ms > 0 else 0
+
+
+def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
+    """Re-read as far back as the keys are remembered, for what arrived later than the overlap."""
+    oldest_ms = reconciled_from_ms(checkpoint, turn.now_ms, turn.overlap_ms)
+    end_ms = checkpoint.coverage.watermark_ms
+    reach_ms = turn.now_ms - oldest_ms
+    interval_ms = min(RECONCILIATION_INTERVAL_MS, max(RECONCILIATION_INTERVAL_LEAST_MS, reach_ms // 3))
+    is_due = turn.now_ms - turn.reconciled_ms >= interval_ms
+    if not is_due or checkpoint.stream(Use.RECONCILIATION) or end_ms - oldest_ms < SLACK_MS:
+        return None
+    return Query(Use.RECONCILIATION, oldest_ms, end_ms, turn.page_size)
+
+
+def reconciled_from_ms(checkpoint: Checkpoint, now_ms: int, overlap_ms: int) -> int:
+    """Return how far back a reconciliation can read without delivering anything twice."""
+    remembered_ms = checkpoint.seen.complete_from_ms
+    if remembered_ms:
+        # Where the date filter goes by arrival, events dated up to an overlap earlier are shown too.
+        remembered_ms += overlap_ms + SLACK_MS
+    return max(checkpoint.coverage.origin_ms, remembered_ms, now_ms - min(RECONCILED_MS, RETENTION_MS))

@@ -1,0 +1,115 @@
+"""The start of a run: the tenant's time, the state, and what of it still holds."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from ..audit_api.backoff import Backoff
+from ..checkpoint.value import Checkpoint, first_run
+from ..errors import CyberArkError
+from ..telemetry.reporter import Reporter, moment
+from .delivery import Stopping
+from .outcome import ended
+from .queries import Queries
+from .state import State
+from .surroundings import Surroundings
+
+HOUR_MS = 3_600_000
+
+
+class _Token(Protocol):
+    @property
+    def tenant_id(self) -> str: ...
+
+
+class _Authenticates(Protocol):
+    def authenticate(self) -> _Token: ...
+
+
+class Start:
+    """Loads the state once the tenant's time is known, by which it is judged."""
+
+    def __init__(
+        self,
+        api: _Authenticates,
+        around: Surroundings,
+        state: State,
+        queries: Queries,
+        reporter: Reporter,
+        backoff: Backoff,
+        query_key: str,
+        start_time_h: int,
+    ) -> None:
+        self._api = api
+        self._around = around
+        self._state = state
+        self._queries = queries
+        self._reporter = reporter
+        self._backoff = backoff
+        self._query_key = query_key
+        self._start_time_ms = start_time_h * HOUR_MS
+
+    def load(self) -> None:
+        """Load the state, unless it is loaded. Raises Stopping when the connector is to stop before."""
+        if self._state.is_loaded:
+            return
+        tenant_id = self._authenticated()
+        while pause := self._state.load(self._around.now_ms(), self._around.now_ms() - self._start_time_ms):
+            self._wait(pause)
+        now_ms, checkpoint = self._around.now_ms(), self._state.checkpoint
+        if checkpoint.tenant_id and tenant_id and checkpoint.tenant_id != tenant_id:
+            self._reporter.warning(
+                f"The account is now of tenant {tenant_id}; the state is of tenant {checkpoint.tenant_id}. This is a "
+                "new collection: the history of the field History at the first run is read."
+            )
+            queried_ms = checkpoint.queried_ms
+            checkpoint = replace(first_run(now_ms, now_ms - self._start_time_ms), queried_ms=queried_ms)
+        checkpoint = self._with_overlap(self._with_usable_cursors(checkpoint))
+        checkpoint = replace(checkpoint, tenant_id=tenant_id or checkpoint.tenant_id)
+        self._state.commit(checkpoint, write=False)
+        # Whichever of the two clocks says that the last query is more recent is believed.
+        self._queries.restarted(checkpoint.queried_ms, self._around.earliest_ms())
+        self._reporter.info(
+            f"Collection of tenant {checkpoint.tenant_id or 'unknown'} goes on from "
+            f"{moment(checkpoint.coverage.first_missing_ms)}"
+        )
+
+    def _authenticated(self) -> str:
+        failures = 0
+        while True:
+            future = self._around.submit(self._api.authenticate)
+            while not future.done():
+                self._around.wait_for((future,), 30.0)
+                if self._around.is_stopping():
+                    raise Stopping
+            try:
+                return future.result(0).tenant_id
+            except CyberArkError as error:
+                failures += 1
+                self._reporter.failed("collection", error)
+                self._wait(self._backoff.pause(error, failures))
+
+    def _wait(self, seconds: float) -> None:
+        self._around.wait(seconds)
+        if self._around.is_stopping():
+            raise Stopping
+
+    def _with_usable_cursors(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Cursors of another address, other filters or another page size are not read on with."""
+        if checkpoint.query_key == self._query_key:
+            return checkpoint
+        for stream in checkpoint.streams:
+            checkpoint = ended(checkpoint, stream, self._around.overlap_ms, is_proven=False)
+        return replace(checkpoint, query_key=self._query_key)
+
+    def _with_overlap(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Where the overlap was raised, what may have arrived late by the new one is looked for again."""
+        overlap_ms, known_ms = self._around.overlap_ms, checkpoint.overlap_ms
+        checkpoint = replace(checkpoint, overlap_ms=overlap_ms)
+        coverage = checkpoint.coverage
+        if known_ms is None or overlap_ms <= known_ms:
+            return checkpoint
+        watermark_ms = coverage.watermark_ms - (overlap_ms - known_ms)
+        # Of what the published connector read (an overlap of 0) it is not known where it began.
+        origin_ms = watermark_ms if known_ms == 0 else min(coverage.origin_ms, coverage.watermark_ms)
+        coverage = replace(coverage, watermark_ms=max(watermark_ms, origin_ms), origin_ms=origin_ms)
+        return replace(checkpoint, coverage=coverage)

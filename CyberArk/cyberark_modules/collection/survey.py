@@ -1,0 +1,78 @@
+"""What the loop has read, turned into figures: freshness, lateness, how far collection stands."""
+
+from collections.abc import Sequence
+
+from ..audit_api.events import Event, Page
+from ..checkpoint.stream import Stream, Use
+from ..checkpoint.value import Checkpoint
+from ..telemetry import metrics
+from ..telemetry.reporter import Reporter, Standing
+from .outcome import as_read
+from .rate_limiter import RateLimiter
+from .surroundings import Surroundings
+
+# A little disorder at the live edge is no lateness.
+LATE_MS = 2_000
+
+
+class Survey:
+    """Counts pages and keeps the standing up to date. `lag` is told the lag (s) after each turn of the loop."""
+
+    def __init__(self, around: Surroundings, limiter: RateLimiter, reporter: Reporter) -> None:
+        self._around = around
+        self._limiter = limiter
+        self._reporter = reporter
+        self._fresh_ms = 0
+        self._longest_page = 0
+        self._evicted = 0
+        metrics.OVERLAP.set(around.overlap_ms / 1000)
+
+    def longest_page(self, stream: Stream) -> int:
+        """Return how many events a full page of that stream's size had, as far as pages were seen."""
+        return min(self._longest_page, stream.page_size)
+
+    def page(self, checkpoint: Checkpoint, stream: Stream, page: Page, fresh: Sequence[Event]) -> None:
+        """Count a page; `checkpoint` is the one before it was delivered."""
+        self._longest_page = max(self._longest_page, len(page.events))
+        now_ms, newest_ms = self._around.now_ms(), checkpoint.position_ms - LATE_MS
+        dates = [event.time_ms for event in fresh if event.time_ms is not None]
+        late = [date for date in dates if date < newest_ms] if stream.use is not Use.BACKFILL else []
+        gaps = checkpoint.coverage.gaps
+        beyond = sum(
+            date < checkpoint.coverage.watermark_ms and not any(gap.start_ms <= date < gap.end_ms for gap in gaps)
+            for date in late
+        )
+        malformed = sum(event.time_ms is None or event.uuid is None for event in fresh)
+        self._reporter.page(len(page.events), len(fresh), malformed, [now_ms - date for date in late], beyond)
+
+    def fresh(self, asked_ms: int) -> None:
+        """Note that what was shown at that moment (epoch ms) has been read."""
+        self._fresh_ms = max(self._fresh_ms, asked_ms)
+
+    def stream_ended(self, stream: Stream) -> None:
+        """Note that a stream has been read to its end."""
+        if stream.use is Use.LOOKBACK:
+            self._reporter.lookback_read(stream.start_ms)
+        if stream.use is Use.RECONCILIATION:
+            self._reporter.info("Reconciliation done: what arrived later than the overlap has been looked for")
+
+    def take(self, checkpoint: Checkpoint) -> None:
+        """Set the figures of the moment."""
+        coverage = as_read(checkpoint, self._around.overlap_ms)
+        self._reporter.stands(
+            Standing(
+                watermark_ms=coverage.watermark_ms,
+                fresh_ms=self._fresh_ms if checkpoint.stream(Use.TAIL) else 0,
+                gaps=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps),
+                failing=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps if gap.is_failing),
+            )
+        )
+        metrics.POSITION.set(checkpoint.position_ms / 1000)
+        metrics.SEEN_KEYS.set(len(checkpoint.seen))
+        metrics.SEEN_EVICTED.inc(max(0, checkpoint.seen.evicted - self._evicted))
+        self._evicted = max(self._evicted, checkpoint.seen.evicted)
+        reach_ms = self._around.now_ms() - checkpoint.seen.complete_from_ms
+        metrics.EFFECTIVE_OVERLAP.set(max(0, min(self._around.overlap_ms, reach_ms)) / 1000)
+        metrics.THROTTLED_INTERVAL.set(self._limiter.interval_s)
+        for use in Use:
+            metrics.OPEN_STREAMS.labels(use=use.value).set(sum(each.use is use for each in checkpoint.streams))

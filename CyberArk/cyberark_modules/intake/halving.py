@@ -1,0 +1,179 @@
+"""When a refused request is sent in halves, and at which size requests pass: decisions and their memory, no I/O.
+
+What fails may be one event (a filter before the intake), the size of the request (a relay with a limit), or everything
+(an outage). Only in the first two do smaller requests pass, so nothing is isolated before one has.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from cachetools import TTLCache
+
+from ..audit_api.events import Event
+from ..errors import CyberArkError, FailureKind, Throttled
+
+Events = tuple[Event, ...]
+
+# The same request fails so often before it is sent in halves, unless something says that it will help.
+HALVED_AFTER = 3
+# For so long an acceptance shows that the intake, its address and its key are right (s).
+RECENT_S = 300.0
+# So many events may be isolated since the last acceptance, and only from a push of so few: an outage refuses all.
+DOUBTFUL_AT_MOST = 10
+# While halving has helped so recently, it is tried at the first failure (s).
+HELPED_S = 600.0
+# The size of requests is raised after so long; after twice as long each time that the larger size does not pass (s).
+RAISED_AFTER_S = 60.0
+RAISED_AFTER_LONGEST_S = 6 * 3600.0
+# No limit on a request's size is this small (characters): what is refused for less is refused for something else.
+SMALLEST = 20_000
+# What the SDK puts into one request at most is about this (characters).
+LARGEST = 10_000_000
+# Statuses of which none is about what a request holds: key, address, rate, and the outage of what lies behind.
+_ABOUT_NO_CONTENT = frozenset({401, 404, 405, 407, 408, 425, 429, 502, 503, 504})
+# What a single event may be refused by, besides a status that is about its content.
+_PERHAPS_ABOUT_CONTENT = (FailureKind.CONNECTION, FailureKind.TIMEOUT)
+
+
+def size_of(events: Iterable[Event]) -> int:
+    """Return the characters of their texts, which is how the SDK measures requests."""
+    return sum(len(event.text) for event in events)
+
+
+def halves(events: Events) -> tuple[Events, ...]:
+    """Split events where half of their characters is reached, the later half first; one event is not split."""
+    if len(events) < 2:
+        return (events,) if events else ()
+    middle, seen, cut = size_of(events) / 2, 0, 0
+    while seen < middle:
+        seen += len(events[cut].text)
+        cut += 1
+    cut = min(max(cut, 1), len(events) - 1)
+    return events[cut:], events[:cut]
+
+
+def is_about_content(error: CyberArkError) -> bool:
+    """Return whether an answer may be about what the request held: most statuses, but no failure of the network."""
+    return error.failure.kind is FailureKind.STATUS and error.failure.status not in _ABOUT_NO_CONTENT
+
+
+class Failures:
+    """How often events were in a request that failed, in the last quarter of an hour."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._counts: TTLCache[bytes, int] = TTLCache(50_000, 900.0, monotonic)
+
+    def add(self, events: Events) -> int:
+        """Count a failure; return how often the request has failed, judged by its most unlucky event."""
+        highest = 0
+        for event in events:
+            count = self._counts.get(event.key, 0) + 1
+            self._counts[event.key] = count
+            highest = max(highest, count)
+        return highest
+
+
+class Evidence:
+    """What the intake has accepted lately, and what that lets us conclude of an event that it refuses alone."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._accepted_at = self._helped_at = float("-inf")
+        self._doubtful = 0
+
+    def accepted(self) -> None:
+        """Note that a request was accepted."""
+        self._accepted_at = self._monotonic()
+        self._doubtful = 0
+
+    def halving_helped(self) -> None:
+        """Note that part of a refused request was accepted."""
+        self._helped_at = self._monotonic()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether something was accepted in the last minutes."""
+        return self.accepted_within(RECENT_S)
+
+    def accepted_within(self, seconds: float) -> bool:
+        """Return whether something was accepted in the last so many seconds."""
+        return self._monotonic() - self._accepted_at < seconds
+
+    def suggests_halving(self, error: CyberArkError, failures: int) -> bool:
+        """Return whether a request that has failed so often is worth halving."""
+        status = error.failure.status or 0
+        if failures >= HALVED_AFTER or (is_about_content(error) and 400 <= status < 500):
+            return True
+        helped = self._monotonic() - self._helped_at < HELPED_S
+        return self.is_recent and helped and not isinstance(error, Throttled)
+
+    def suffices_in_doubt(self, error: CyberArkError, failures: int) -> bool:
+        """Return whether an event that was refused alone is isolated although nothing was accepted in this push.
+
+        Without this, a tenant on which nothing else happens would wait for ever behind one event. It lets few through:
+        what begins now may be an outage.
+        """
+        if is_about_content(error):
+            enough = failures >= HALVED_AFTER
+        else:
+            enough = failures >= 2 * HALVED_AFTER and error.failure.kind in _PERHAPS_ABOUT_CONTENT
+        if not (enough and self.is_recent and self._doubtful < DOUBTFUL_AT_MOST):
+            return False
+        self._doubtful += 1
+        return True
+
+
+class RequestSize:
+    """The size (characters) at which requests pass: found by halving, remembered, and raised again with care."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self.limit: int | None = None
+        self._raised_after_s = RAISED_AFTER_S
+        self._changed_at = 0.0
+        self._before: int | None = None  # the limit before it was raised, until a larger request has passed
+
+    def pieces(self, events: Events) -> Iterator[Events]:
+        """Cut events into requests of that size; without a limit there is one, which the SDK cuts itself."""
+        self._raise_if_due()
+        if self.limit is None:
+            yield events
+            return
+        start, size = 0, 0
+        for index, event in enumerate(events):
+            if size and size + len(event.text) > self.limit:
+                yield events[start:index]
+                start, size = index, 0
+            size += len(event.text)
+        yield events[start:]
+
+    def passed(self, events: Events) -> None:
+        """Note a request that was accepted."""
+        if self._before is not None and size_of(events) > self._before:
+            self._before = None
+            self._raised_after_s = RAISED_AFTER_S
+
+    def is_raised(self, events: Events) -> bool:
+        """Whether this request was made larger than what is known to pass: its failure says only that."""
+        return self._before is not None and size_of(events) > self._before
+
+    def refused(self) -> None:
+        """Note that the raised size does not pass."""
+        self.limit, self._before = self._before, None
+        self._raised_after_s = min(2 * self._raised_after_s, RAISED_AFTER_LONGEST_S)
+        self._changed_at = self._monotonic()
+
+    def found(self, passed: Sequence[int]) -> None:
+        """Note that a request was refused of which every part was accepted, in requests of those sizes."""
+        if max(passed) < SMALLEST:
+            return
+        self.limit, self._before = max(passed), None
+        self._changed_at = self._monotonic()
+
+    def _raise_if_due(self) -> None:
+        if self.limit is not None and self._monotonic() - self._changed_at > self._raised_after_s:
+            if self._before is None:
+                self._before = self.limit
+                self.limit *= 2
+            self._changed_at = self._monotonic()
+            if self.limit > LARGEST:
+                self.limit = self._before = None

@@ -1,0 +1,228 @@
+"""Pushing events, and halving what keeps being refused while other requests pass."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
+
+from ..audit_api.events import Event
+from ..errors import CyberArkError, Failure, FailureKind, Service, TransientError
+from .channel import Channel
+from .halving import DOUBTFUL_AT_MOST, Events, Evidence, Failures, RequestSize, halves, is_about_content, size_of
+from .outcome import Isolated, Outcome
+
+# A push ends after so many requests, or seconds of sending parts; what remains is pushed again by the caller.
+REQUESTS_AT_MOST = 100
+PARTS_WITHIN_S = 30.0
+# So many failures in a row, nothing accepted in between, look like an outage; it takes 17 to find one event of 94 000.
+FAILURES_AT_MOST = 20
+# Less than an event is held before it becomes a dead letter: what was accepted before it was held must not count.
+OTHERS_WITHIN_S = 120.0
+
+
+@dataclass
+class _Push:
+    """What a push has brought so far. Events are told apart by their texts: two may have one uuid."""
+
+    pushed: int
+    ends_at: float
+    accepted: list[Event] = field(default_factory=list)
+    too_large: list[Event] = field(default_factory=list)
+    isolated: list[Isolated] = field(default_factory=list)
+    failures: list[CyberArkError] = field(default_factory=list)
+    requests: int = 0
+    failures_in_row: int = 0
+    ids_missing: int = 0
+
+    @property
+    def set_apart(self) -> int:
+        """How many events were found that no request can bring to the intake."""
+        return len(self.isolated) + len(self.too_large)
+
+    def without_done(self, events: Sequence[Event]) -> Events:
+        """Return those events that are still to be accepted."""
+        done = {event.text for event in self.accepted}
+        done.update(event.text for event in self.too_large)
+        done.update(isolated.event.text for isolated in self.isolated)
+        return tuple(event for event in events if event.text not in done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A request that was not accepted, and how often its events have been in such a one."""
+
+    events: Events
+    error: CyberArkError
+    failures: int
+
+
+class Intake:
+    """The intake as the collection sees it. `is_stopping` ends the sending of parts."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        is_stopping: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._channel = channel
+        self._is_stopping = is_stopping
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._failures = Failures(monotonic)
+        self._evidence = Evidence(monotonic)
+        self._size = RequestSize(monotonic)
+
+    def push(self, events: Sequence[Event]) -> Outcome:
+        """Push those events once, and return what became of each. Raises nothing, and never waits for a retry."""
+        with self._lock:
+            push = _Push(len(events), self._monotonic() + PARTS_WITHIN_S)
+            push.too_large.extend(event for event in events if len(event.text) > EVENT_BYTES_MAX_SIZE)
+            pushed = push.without_done(events) if push.too_large else tuple(events)
+            todo = deque(self._size.pieces(pushed) if pushed else ())
+            while todo and not self._is_to_end(push):
+                for refused in self._attempt(push, todo.popleft()):
+                    if len(refused.events) == 1:
+                        self._judge_alone(push, refused)
+                    elif self._is_to_be_halved(refused):
+                        self._halve(push, refused)
+            return self._outcome(push, events)
+
+    def push_one(self, text: str) -> CyberArkError | None:
+        """Push one event alone; return why it was not accepted, None if it was. As `push` otherwise."""
+        with self._lock:
+            receipts = self._channel.send([text])
+            if receipts.accepted:
+                self._evidence.accepted()
+                return None
+            return receipts.refused[0][1] if receipts.refused else _unsent()
+
+    def accepted_within(self, seconds: float) -> bool:
+        """Return whether the intake accepted something in the last so many seconds of this process.
+
+        A refusal of an event counts against it only if others were accepted since the one before: during an outage, it
+        says nothing.
+        """
+        return self._evidence.accepted_within(seconds)
+
+    @property
+    def accepts_others(self) -> bool:
+        """Whether the intake accepted something in the last two minutes."""
+        return self.accepted_within(OTHERS_WITHIN_S)
+
+    def _attempt(self, push: _Push, events: Events, is_probe: bool = False) -> list[_Refused]:
+        """Push those events as one piece; return the requests of the SDK that were not accepted."""
+        receipts = self._channel.send([event.text for event in events], is_probe)
+        push.requests += 1
+        push.ids_missing += receipts.ids_missing
+        accepted = events
+        if len(receipts.accepted) < len(events):
+            texts = set(receipts.accepted)
+            accepted = tuple(event for event in events if event.text in texts)
+        if accepted:
+            push.accepted.extend(accepted)
+            push.failures_in_row = 0
+            self._evidence.accepted()
+            self._size.passed(accepted)
+        by_text = {event.text: event for event in events} if receipts.refused else {}
+        refused = []
+        for chunk, error in receipts.refused:
+            of_chunk = tuple(by_text[text] for text in chunk)
+            refused.append(_Refused(of_chunk, error, self._failures.add(of_chunk)))
+            push.failures.append(error)
+            push.failures_in_row += 1
+        return refused
+
+    def _is_to_end(self, push: _Push) -> bool:
+        # With nothing accepted yet, the pieces that were not sent would only fail as well.
+        in_row = FAILURES_AT_MOST if push.accepted else 1
+        return push.requests > 0 and (
+            push.failures_in_row >= in_row
+            or push.requests >= REQUESTS_AT_MOST
+            or self._monotonic() > push.ends_at
+            or self._is_stopping()
+        )
+
+    def _is_to_be_halved(self, refused: _Refused) -> bool:
+        if self._is_stopping():
+            return False
+        if self._size.is_raised(refused.events):
+            self._size.refused()
+            return True
+        return self._evidence.suggests_halving(refused.error, refused.failures)
+
+    def _halve(self, push: _Push, refused: _Refused) -> None:
+        """Send a refused request in parts, down to the single event, as long as there is reason to.
+
+        Unless something was accepted in this push, a single event or two go ahead: in an outage, that is all it costs.
+        """
+        if not push.accepted:
+            self._probe(push, refused)
+            if not push.accepted:
+                return
+        self._evidence.halving_helped()
+        push.ends_at = self._monotonic() + PARTS_WITHIN_S  # the request that failed may have taken all of the time
+        set_apart, passed = push.set_apart, []
+        parts = list(halves(push.without_done(refused.events)))
+        while parts and not self._is_to_end(push):
+            part = parts.pop()
+            failed = self._attempt(push, part)
+            if not failed:
+                passed.append(size_of(part))
+            for request in failed:
+                if len(request.events) == 1:
+                    self._judge_alone(push, request)
+                else:
+                    parts.extend(halves(request.events))
+        if parts:
+            self._size.found([size_of(parts[-1])])  # to go on from there, and not from the beginning
+        elif passed and push.set_apart == set_apart:
+            self._size.found(passed)
+
+    def _probe(self, push: _Push, refused: _Refused) -> None:
+        """Send one event of a refused request alone, and another if something was accepted lately.
+
+        Others than the last time: where the first one is refused by itself, the next one may pass.
+        """
+        for index in range(2 if self._evidence.is_recent else 1):
+            event = refused.events[(refused.failures + index) % len(refused.events)]
+            failed = self._attempt(push, (event,), is_probe=True)
+            if not failed:
+                return
+            self._judge_alone(push, failed[0])
+
+    def _judge_alone(self, push: _Push, refused: _Refused) -> None:
+        """Decide on an event that was refused alone: too large, isolated, or left to be pushed again."""
+        event, error = refused.events[0], refused.error
+        if error.failure.status == 413 and len(event.text.encode("utf-8", "replace")) > EVENT_BYTES_MAX_SIZE:
+            push.too_large.append(event)  # the SDK counts characters, the intake bytes
+        elif push.accepted or (
+            push.pushed <= DOUBTFUL_AT_MOST and self._evidence.suffices_in_doubt(error, refused.failures)
+        ):
+            push.isolated.append(Isolated(event, error))
+
+    def _outcome(self, push: _Push, events: Sequence[Event]) -> Outcome:
+        if len(push.accepted) == len(events):
+            return Outcome(tuple(events), ids_missing=push.ids_missing)
+        remaining, failure = push.without_done(events), None
+        if remaining and push.failures:
+            failure = self._softened(push.failures[0])
+        elif remaining and not push.accepted:
+            failure = _unsent()
+        return Outcome(
+            tuple(push.accepted), tuple(push.too_large), tuple(push.isolated), remaining, failure, push.ids_missing
+        )
+
+    def _softened(self, error: CyberArkError) -> CyberArkError:
+        """Have a refusal retried soon where the key and the address worked minutes ago: they are not its reason."""
+        if self._evidence.is_recent and is_about_content(error) and not isinstance(error, TransientError):
+            return TransientError(error.failure)
+        return error
+
+
+def _unsent() -> CyberArkError:
+    """Return the failure of events that the SDK did not send: it was stopped meanwhile."""
+    return TransientError(Failure(Service.INTAKE, FailureKind.CONNECTION))

@@ -1,0 +1,1 @@
+"""What the connector reports: metrics, log lines, incidents. Reports never change delivery."""

@@ -1,0 +1,52 @@
+"""A platform on loopback that takes log lines. A test module that imports these fixtures can use them."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+
+@pytest.fixture
+def platform_logs() -> list[dict[str, str]]:
+    """The lines that the platform has received."""
+    return []
+
+
+@pytest.fixture
+def platform_status() -> list[int]:
+    """The status that the platform answers with; a test changes it in place."""
+    return [200]
+
+
+@pytest.fixture
+def platform_url(platform_logs: list[dict[str, str]], platform_status: list[int]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if platform_status[0] == 200:
+                platform_logs.extend(body["logs"])
+            self.send_response(platform_status[0])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """The handlers of signals, which every connector of the SDK replaces, are put back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
