@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cyberark_modules.progress import Progress
+from cyberark_modules.report import Report
+from cyberark_modules.store import CheckpointStore
 from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -23,9 +26,6 @@ from cyberark_modules.audit_api import client as audit_api
 from cyberark_modules.audit_api.events import RawPage
 from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.progress import Progress
-from cyberark_modules.report import Report
-from cyberark_modules.store import CheckpointStore
 
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "receive": [(Transport, "post")],

@@ -8,11 +8,12 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from cyberark_modules.background import within
+
 from cyberark_modules.audit_api import build_tokens
 from cyberark_modules.audit_api.client import AuditApi
 from cyberark_modules.audit_api.token import ENDPOINT, Token
 from cyberark_modules.audit_api.transport import Transport
-from cyberark_modules.background import within
 from cyberark_modules.clock import Clock, TenantClock
 from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError

@@ -37,6 +37,7 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
         "queries": f"{snapshot.queries:,}, the closest two {spacing} apart, {snapshot.queries_too_soon:,} too soon",
         "lag from the event's time": _delays(snapshot.lag),
         "lag from its arrival": _delays(snapshot.lag_since_arrival),
+        "lag of the backlog": _delays(snapshot.backlog_lag),
         **{f"requests: {endpoint}": counts for endpoint, counts in _requests(snapshot.requests).items()},
         "stopped in": f"{verdict.stopped_in_seconds:.1f} s",
     }

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.demo.process import ConnectorProcess
-from sandbox.ledger.ledger import Snapshot
+from sandbox.ledger.snapshot import Snapshot
 
 _PLAIN_SECONDS = 5.0
 _LOG_LINES = 10

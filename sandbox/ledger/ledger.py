@@ -7,6 +7,7 @@ from itertools import islice
 from threading import RLock
 
 from sandbox.ledger.percentiles import Percentiles
+from sandbox.ledger.snapshot import Shown, Snapshot
 from sandbox.server.http import Request
 from sandbox.tenant.index import EventIndex
 
@@ -24,27 +25,6 @@ class Exchange:
     endpoint: str
     request: Request
     outcome: str
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The ledger at one moment. Delays are percentiles in seconds, by name (`p50`, `p95`, `p99`, `p100`)."""
-
-    time: float
-    made: int
-    shown: int
-    accepted: int
-    waiting: int
-    doubled: int
-    altered: int
-    taken_but_refused: int
-    queries: int
-    last_query: float | None
-    queries_too_soon: int
-    smallest_spacing: float | None
-    requests: dict[tuple[str, str], int]
-    lag: dict[str, float]
-    lag_since_arrival: dict[str, float]
 
 
 class Ledger:
@@ -72,6 +52,7 @@ class Ledger:
         self._times_accepted = bytearray()
         self._lags = Percentiles()
         self._lags_since_arrival = Percentiles()
+        self._backlog_lags = Percentiles()
 
     def accept(self, texts: Sequence[str], at: float) -> None:
         """The intake took these events and said so."""
@@ -157,13 +138,32 @@ class Ledger:
             oldest = (self._now() - RETENTION_SECONDS) * 1000
             if (self.index.oldest_ms() or oldest) >= oldest:
                 return 0
-            return sum(self.index.times_ms[sequence] < oldest for sequence in self._unaccepted())
+            return sum(self.index.times_ms[sequence] < oldest for sequence in self.unaccepted())
+
+    def by_showing(self, seconds: float) -> list[Shown]:
+        """What was lost and what was delivered twice, by the time at which the API began to show it."""
+        with self.lock:
+            self._cover()
+            now, counts = self._now(), dict[int, list[int]]()
+            for sequence, arrival in enumerate(self.index.arrivals):
+                if arrival <= now:
+                    times = self._times_accepted[sequence]
+                    row = counts.setdefault(int(arrival // seconds), [0, 0, 0, 0])
+                    row[0] += 1
+                    row[1] += times > 0
+                    row[2] += times == 0 and not self.is_excused(sequence)
+                    row[3] += max(0, times - 1)
+            return [Shown(place * seconds, *counts[place]) for place in sorted(counts)]
+
+    def times_accepted(self, sequence: int) -> int:
+        """How often the intake has accepted an event (255 at most)."""
+        return self._times_accepted[sequence] if sequence < len(self._times_accepted) else 0
 
     def snapshot(self) -> Snapshot:
         with self.lock:
             now = self._now()
             shown = self.index.shown(now)
-            left_out = self.index.too_large | {number for number in self.refused if not self._was_accepted(number)}
+            left_out = self.index.too_large | {number for number in self.refused if not self.times_accepted(number)}
             too_large = sum(self.index.arrivals[sequence] <= now for sequence in left_out)
             return Snapshot(
                 time=now,
@@ -181,6 +181,7 @@ class Ledger:
                 requests=dict(self.requests),
                 lag=self._lags.read(),
                 lag_since_arrival=self._lags_since_arrival.read(),
+                backlog_lag=self._backlog_lags.read(),
             )
 
     def forget_delays(self) -> None:
@@ -189,16 +190,16 @@ class Ledger:
             self._opened_at = self._now()
             self._lags.clear()
             self._lags_since_arrival.clear()
+            self._backlog_lags.clear()
 
     def _measure(self, sequence: int, at: float) -> None:
-        """A backlog's delay says nothing: only what arrived while the sandbox was open is measured."""
+        """What was there before says nothing of how fast events travel: its delay is kept apart."""
         arrival = self.index.arrivals[sequence]
         if arrival >= self._opened_at:
             self._lags.add(at - self.index.times_ms[sequence] / 1000)
             self._lags_since_arrival.add(at - arrival)
-
-    def _was_accepted(self, sequence: int) -> bool:
-        return sequence < len(self._times_accepted) and self._times_accepted[sequence] > 0
+        else:
+            self._backlog_lags.add(at - self._opened_at)
 
     def _cover(self) -> None:
         self._times_accepted.extend(bytes(len(self.index) - len(self._times_accepted)))
@@ -206,7 +207,7 @@ class Ledger:
     def _lost(self, patience_seconds: float) -> Iterator[int]:
         now = self._now()
         newest, oldest_ms = now - patience_seconds, (now - RETENTION_SECONDS) * 1000
-        for sequence in self._unaccepted():
+        for sequence in self.unaccepted():
             shown = self.index.arrivals[sequence] <= newest and self.index.times_ms[sequence] >= oldest_ms
             if shown and not self.is_excused(sequence):
                 yield sequence
@@ -216,7 +217,8 @@ class Ledger:
         twin_of = sequence - 1 if self.index.factory.is_twin(sequence) else sequence
         return sequence in self.index.too_large or sequence in self.refused or twin_of in self.split_twins
 
-    def _unaccepted(self) -> Iterator[int]:
+    def unaccepted(self) -> Iterator[int]:
+        """The events that the intake has not accepted, shown or not."""
         self._cover()
         sequence = self._times_accepted.find(0)
         while sequence >= 0:

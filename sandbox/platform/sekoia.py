@@ -58,7 +58,7 @@ class Sekoia:
         if len(request.body) > PAYLOAD_LIMIT:
             return json_response({"message": "the payload is too large"}, 413)
         try:
-            content = _loads(request.body)
+            content = read_batch(request.body)
             key, texts = content.get("intake_key"), content["jsons"]
         except (ValueError, KeyError, AttributeError):
             return json_response({"message": "the payload is malformed"}, 400)
@@ -82,6 +82,11 @@ class Sekoia:
         for text in texts:
             self._ledger.refuse(text)
         return json_response({"message": message}, status)
+
+    @staticmethod
+    def is_intake(response: Response) -> bool:
+        """Whether an answer says that events were accepted."""
+        return response.status == 200 and response.body.startswith((b'{"event_ids"', b"{}"))
 
     def _taken(self, texts: list[str]) -> Response:
         self._batches += 1
@@ -128,7 +133,8 @@ def _no_intake(answer: str) -> Response:
     return Response(200, {"Content-Type": "application/json"}, contents.get(answer, b""))
 
 
-def _loads(body: bytes) -> Any:
+def read_batch(body: bytes) -> Any:
+    """A request to the intake, as it stands. Raises ValueError."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from sandbox.environment import Environment, Service
 from sandbox.server.http import Request, Response
-from sandbox.simulation.timeline import Killed, Timeline
+from sandbox.simulation.timeline import Group, Killed, Timeline
 
 HOSTS: Mapping[str, Service] = {
     "identity.simulation": "identity",
@@ -41,6 +42,8 @@ class _Kill:
 class Network(BaseAdapter):
     """The transport of every session of a simulated process. `observe` is told of each exchange as the service saw it.
 
+    `is_sender_dead`: the process that sent the request which is served now has ended meanwhile.
+
     A caller that does not let any time pass between its requests, for very many of them, is stopped by an error.
     """
 
@@ -48,6 +51,7 @@ class Network(BaseAdapter):
         super().__init__()
         self.latency = latency
         self.requests = 0
+        self.is_sender_dead = False
         self._timeline = timeline
         self._environment = environment
         self._observe = observe
@@ -82,14 +86,14 @@ class Network(BaseAdapter):
         headers = {name.lower(): str(value) for name, value in request.headers.items()}
         body = request.body.encode() if isinstance(request.body, str) else bytes(request.body or b"")
         asked = Request(request.method or "", parts.path, headers, body)
-        kill = self._kill_due(service)
+        kill, sender, responses = self._kill_due(service), self._sender(), list[Response]()
+        serve = partial(self._serve, service, asked, sender, responses)
         if kill is not None and not kill.after:
             if kill.late is not None:
-                self._timeline.at(self._timeline.now + kill.late, lambda: self._serve(service, asked, []))
+                self._timeline.at(self._timeline.now + kill.late, serve)
             raise Killed
         # What was sent arrives, whatever becomes of who sent it.
-        responses: list[Response] = []
-        self._timeline.at(self._timeline.now + self.latency.there, lambda: self._serve(service, asked, responses))
+        self._timeline.at(self._timeline.now + self.latency.there, serve)
         self._timeline.advance_to(float("inf"), lambda: bool(responses))
         if kill is not None:
             raise Killed
@@ -100,10 +104,16 @@ class Network(BaseAdapter):
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _serve(self, service: Service, asked: Request, responses: list[Response]) -> None:
+    def _serve(self, service: Service, asked: Request, sender: Group | None, responses: list[Response]) -> None:
+        self.is_sender_dead = sender is not None and sender.is_dying
         response = self._environment.answer(service, asked)
         self._observe(service, asked, response)
         responses.append(response)
+
+    @staticmethod
+    def _sender() -> Group | None:
+        task = Timeline.current()
+        return None if task is None else task.group
 
     def _carry(self, request: requests.PreparedRequest, response: Response, patience: float) -> requests.Response:
         if response.ending == "hang" or response.delay + self.latency.back > patience:

@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from sandbox.ledger.ledger import Snapshot
+from sandbox.ledger.snapshot import Snapshot
 from sandbox.simulation.network import Latency
 from sandbox.simulation.simulation import Simulation
 

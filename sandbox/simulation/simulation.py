@@ -59,6 +59,7 @@ class Simulation:
         self.wall_offset = 0.0
         self.kills = 0
         self._seed = seed
+        self.started_at = START
         self._events_per_request = events_per_request
         self._configuration = configuration
         self._directory = tempfile.TemporaryDirectory(

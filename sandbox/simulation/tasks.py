@@ -79,9 +79,7 @@ class SimulatedBackground:
         """Wait until one of them is done, for so long, or until stop; return whether one is done."""
         self._count()
         end = self._timeline.now + max(SHORTEST_WAIT_S, seconds)
-        self._timeline.advance_to(
-            end, lambda: self._stop_event.is_set() or any(future.done() for future in futures)
-        )
+        self._timeline.advance_to(end, lambda: self._stop_event.is_set() or any(future.done() for future in futures))
         return any(future.done() for future in futures)
 
     def _count(self) -> None:
@@ -126,11 +124,11 @@ def _wait_for_all(futures: Iterable[Future[Any]], *args: Any, **kwargs: Any) -> 
 
 def install() -> None:
     """Have the SDK and the connector wait in virtual time where they would wait for a thread of their own."""
-    sekoia_automation.connector.wait_futures = _wait_for_all  # type: ignore[attr-defined]
+    vars(sekoia_automation.connector)["wait_futures"] = _wait_for_all
     for name in _MODULES_WITH_LOCKS:
         try:
             module = importlib.import_module(name)
         except ImportError:  # of another edition
             continue
         if hasattr(module, "Lock"):
-            module.Lock = SimulatedLock
+            vars(module)["Lock"] = SimulatedLock

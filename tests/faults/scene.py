@@ -11,7 +11,8 @@ from typing import Any
 
 from sandbox.demo.process import ConnectorProcess
 from sandbox.faults.fault import Instead, Stage
-from sandbox.ledger.ledger import Ledger, Snapshot
+from sandbox.ledger.ledger import Ledger
+from sandbox.ledger.snapshot import Snapshot
 from sandbox.server.http import Response
 from sandbox.server.server import Sandbox
 from sandbox.tenant.tenant import Tenant

@@ -188,3 +188,27 @@ def test_the_platform_hands_out_the_password_and_keeps_what_is_reported(client: 
 
 def test_the_platform_refuses_another_token(client: Client) -> None:
     assert client.environment.answer("platform", platform(client, "GET", "/secrets", None, "another")).status == 401
+
+
+def test_what_was_lost_or_came_twice_is_told_by_the_time_of_its_showing(client: Client, clock: FakeClock) -> None:
+    tenant, ledger = client.environment.tenant, client.environment.ledger
+    for number in range(6):
+        tenant.add(time=START + 60 * number - 300)
+    texts, _ = client.drain(client.open())
+    client.push(texts[2:])
+    client.push(texts[5:])
+    rows = [(row.start - START, row.shown, row.lost, row.duplicates) for row in ledger.by_showing(180)]
+    assert [sum(column) for column in zip(*rows, strict=True)][1:] == [6, 2, 1]
+    assert rows[0][2] == rows[0][1] or rows[0][1] > 2  # the oldest are those that were lost
+    assert rows[-1][3] == 1
+
+
+def test_the_lag_of_a_backlog_is_kept_apart_from_that_of_live_events(client: Client, clock: FakeClock) -> None:
+    tenant = client.environment.tenant
+    tenant.add_backlog(10, 3600)
+    clock.sleep(100)
+    tenant.add(time=clock() - 3, arrival=clock() - 1)
+    texts, _ = client.drain(client.open())
+    client.push(texts)
+    snapshot = client.environment.ledger.snapshot()
+    assert (snapshot.lag["p100"], snapshot.lag_since_arrival["p100"], snapshot.backlog_lag["p50"]) == (3, 1, 100)

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from cyberark_modules.checkpoint import Checkpoint, decode
 from cyberark_modules.audit_api.events import read_event
+from cyberark_modules.checkpoint import Checkpoint, decode
 from sandbox.environment import Service
 from sandbox.faults.fault import Fault
 from sandbox.ledger.ledger import RETENTION_SECONDS
@@ -196,6 +196,9 @@ class Watched:
                 self.accepted.add(number)
             self.keys.add(read_event(text).key)
             self._taken += 1
+            if self.simulation.network.is_sender_dead:
+                self.may_double += 1
+                self._taken_when_stored[STATE] = self._taken
 
     def _stored(self, name: str) -> None:
         self._taken_when_stored[name] = self._taken
