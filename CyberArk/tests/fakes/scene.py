@@ -84,6 +84,8 @@ class Scene:
         self.form: dict[str, Any] = {"start_time": 1}
         self.lines: list[tuple[str, str]] = []
         self.connector: CyberArkAuditLogsConnector | None = None
+        self.accepted_at: dict[str, float] = {}
+        intake.respond = self.note
 
     def run(self, seconds: float, kill: bool = False) -> None:
         """Start the connector, and stop it (or kill it) so many seconds later."""
@@ -123,6 +125,11 @@ class Scene:
         )
         return connector
 
+    def note(self, texts: list[str], _size: int) -> None:
+        """Note when the intake accepts events (s since the start)."""
+        for text in texts:
+            self.accepted_at.setdefault(text, self.clock.passed)
+
     @property
     def stored(self) -> Checkpoint:
         """What a restart would go on from."""
@@ -144,9 +151,10 @@ class Scene:
         """Copy the state as it stands now; return the folder of the copy."""
         return Path(shutil.copytree(self.folder, self.folder.with_name(name)))
 
-    def assert_each_delivered_once(self) -> None:
-        """Everything that the tenant has shown is in the intake, once."""
-        shown = {event.text for event in self.tenant.events if event.shown_ms <= self.clock.now_ms()}
+    def assert_each_delivered_once(self, but_for_s: float = 0.0) -> None:
+        """Everything that the tenant had shown until so many seconds ago is in the intake, once."""
+        until_ms = self.clock.now_ms() - but_for_s * 1000
+        shown = {event.text for event in self.tenant.events if event.shown_ms <= until_ms}
         assert shown - set(self.intake.accepted) == set()
         assert {text: count for text, count in self.intake.accepted.items() if count > 1} == {}
 

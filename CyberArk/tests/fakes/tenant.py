@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 TENANT_ID = "tenant-1"
+RETENTION_S = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,18 @@ class _Server(ThreadingHTTPServer):
 class TenantServer:
     """Listens while its context lasts. `now` gives its time (epoch s).
 
-    `respond(path, document)` may return another answer, None for the usual one. `order` is by "time" of the event or
-    by "arrival". `calls` lists what was asked for, as (path, cursor or date), `queries` the queries that were accepted.
+    `respond(path, document)` may return another answer, None for the usual one. `order` is by "time" of the event, by
+    "arrival" or "none"; `date_skew` is how wrong (s) its `Date` header is. `calls` lists what was asked for, as (path,
+    cursor or date, when), `queries` the queries that were accepted.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self.order = "time"
+        self.date_skew = 0.0
         self.tenant_id = TENANT_ID
         self.events: list[Shown] = []
-        self.calls: list[tuple[str, str]] = []
+        self.calls: list[tuple[str, str, float]] = []
         self.queries: list[Query] = []
         self.respond: Callable[[str, dict[str, Any]], Refusal | None] = lambda _path, _document: None
         self._counted_at = -math.inf
@@ -98,7 +101,12 @@ class TenantServer:
     @property
     def cursors(self) -> list[str]:
         """The cursors of the pages that were asked for."""
-        return [asked for path, asked in self.calls if path == "results"]
+        return [asked for path, asked, _ in self.calls if path == "results"]
+
+    @property
+    def query_calls(self) -> list[float]:
+        """When queries were asked for (epoch s), accepted or not."""
+        return [at for path, _, at in self.calls if path == "createQuery"]
 
     def answer(self, path: str, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
         """Return the status, the body and the headers for a request."""
@@ -109,7 +117,7 @@ class TenantServer:
         name = path.rpartition("/")[2]
         with self._lock:
             asked = document.get("cursorRef") or document["query"]["filterModel"]["date"]["dateFrom"]
-            self.calls.append((name, asked))
+            self.calls.append((name, asked, self.now()))
         if (given := self.respond(name, document)) is not None:
             return given.status, given.body, given.headers
         with self._lock:
@@ -117,6 +125,8 @@ class TenantServer:
                 return 200, self._page(document["cursorRef"]), {}
             if self.now() - self._counted_at < 60:
                 return 429, b"{}", {}
+            if (_ms(asked) or 0) / 1000 <= self.now() - RETENTION_S:
+                return 400, b"{}", {}
             return 200, self._opened(document["query"]), {}
 
     def count_query(self) -> None:
@@ -139,17 +149,27 @@ class TenantServer:
         return json.dumps({"cursorRef": _cursor(query.from_ms, query.to_ms, query.page_size, [])}).encode()
 
     def _page(self, reference: str) -> bytes:
+        texts, following = self.page_at(reference)
+        data = ",".join(texts)
+        return f'{{"data":[{data}],"paging":{{"cursor":{{"cursorRef":"{following}"}}}}}}'.encode()
+
+    def page_at(self, reference: str) -> tuple[list[str], str]:
+        """Return what a cursor shows now, and the cursor of what follows."""
         from_ms, to_ms, size, place = json.loads(base64.b64decode(reference))
         now_ms = self.now() * 1000
         shown = [
-            ([event.shown_ms if self.order == "arrival" else event.time_ms, number], event.text)
+            ([self._rank(event, number), number], event.text)
             for number, event in enumerate(self.events)
             if event.shown_ms <= now_ms and from_ms <= event.time_ms and (to_ms is None or event.time_ms < to_ms)
         ]
         page = sorted(each for each in shown if each[0] > place)[:size]
         following = _cursor(from_ms, to_ms, size, page[-1][0] if page else place)
-        data = ",".join(text for _, text in page)
-        return f'{{"data":[{data}],"paging":{{"cursor":{{"cursorRef":"{following}"}}}}}}'.encode()
+        return [text for _, text in page], following
+
+    def _rank(self, event: Shown, number: int) -> int:
+        if self.order == "none":
+            return number * 7919 % 1009
+        return event.shown_ms if self.order == "arrival" else event.time_ms
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         tenant = self
@@ -164,7 +184,7 @@ class TenantServer:
                     self.path, self.rfile.read(int(self.headers["Content-Length"]))
                 )
                 self.send_response_only(status)
-                self.send_header("Date", formatdate(tenant.now(), usegmt=True))
+                self.send_header("Date", formatdate(tenant.now() + tenant.date_skew, usegmt=True))
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
