@@ -1,28 +1,34 @@
 """Delivery: everything is pushed until it is accepted, held, or too large; nothing waits for one event."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from collection.values import NOW, checkpoint
+from collection.values import NOW, OVERLAP_MS, checkpoint
 from cyberark_modules.audit_api.backoff import Backoff
 from cyberark_modules.audit_api.events import Event, read_event
 from cyberark_modules.checkpoint.value import Checkpoint, Held
+from cyberark_modules.clock import TenantClock
 from cyberark_modules.collection.delivery import (
     HELD_AT_LEAST_MS,
     HELD_AT_MOST,
     HELD_ATTEMPTS,
-    HELD_RETRY_LONGEST_S,
     HELD_RETRY_S,
     Delivered,
     Delivery,
     Stopping,
 )
+from cyberark_modules.collection.surroundings import Surroundings
 from cyberark_modules.intake import DeadLetters, Intake
 from cyberark_modules.intake.dead_letters import FILE_NAME
+from cyberark_modules.platform.background import Background
+from cyberark_modules.platform.connector import PlatformConnector
+from cyberark_modules.platform.stop import Stop
 from cyberark_modules.telemetry.reporter import Reporter
 from fakes.connector import connector_to, events
 from fakes.intake_server import Answer, IntakeServer
@@ -32,38 +38,41 @@ from fakes.scene import FakeClock
 class Scenery:
     """A delivery to an intake on loopback."""
 
-    def __init__(self, intake: Intake, server: IntakeServer, clock: FakeClock, folder: Path) -> None:
+    def __init__(self, connector: PlatformConnector, server: IntakeServer, clock: FakeClock, folder: Path) -> None:
         self.server, self.clock, self.folder = server, clock, folder
         self.lines: list[tuple[str, str]] = []
         self.settled: list[Delivered] = []
-        self.waits: list[float] = []
         self.forwarded = 0
-        self.is_stopping = False
-        self.stop_after_waits = 1000
-        self.reporter = Reporter(
+        self.stop = threading.Event()
+        around = Surroundings(
+            clock,
+            TenantClock(clock),
+            Background(self.stop, clock),
+            Stop(self.stop, clock.monotonic),
+            lambda: None,
+            OVERLAP_MS,
+        )
+        reporter = Reporter(
             lambda text, level: self.lines.append((level, text)), clock.monotonic, clock.now_ms, lambda: 0.0
         )
         self.delivery = Delivery(
-            intake,
+            around,
+            Intake(connector.channel, monotonic=clock.monotonic),
             DeadLetters(folder),
-            self.reporter,
+            reporter,
             Backoff(),
-            self.wait,
-            lambda: self.is_stopping,
             clock.monotonic,
             self.forward,
         )
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.clock.passed += seconds
-        self.is_stopping = self.is_stopping or len(self.waits) >= self.stop_after_waits
 
     def forward(self, accepted: int, _too_large: int, _seconds: float) -> None:
         self.forwarded += accepted
 
     def push(self, pushed: list[Event], held: tuple[Held, ...] = ()) -> None:
         self.delivery.push(pushed, held, self.clock.now_ms(), self.settled.append)
+
+    def stop_after(self, seconds: float) -> None:
+        self.clock.alarms.append((self.clock.passed + seconds, self.stop.set))
 
     def retry(self, state: Checkpoint) -> Checkpoint:
         """Wait until a held event is due, and push it."""
@@ -78,37 +87,41 @@ class Scenery:
 
 @pytest.fixture
 def scenery(tmp_path: Path) -> Iterator[Scenery]:
-    clock = FakeClock()
     with IntakeServer() as server, connector_to(server.url, tmp_path) as connector:
-        intake = Intake(connector.channel, monotonic=clock.monotonic)
-        yield Scenery(intake, server, clock, tmp_path)
+        yield Scenery(connector, server, FakeClock(), tmp_path)
 
 
 def test_what_the_intake_accepts_is_settled_and_nothing_is_waited_for(scenery: Scenery) -> None:
     pushed = events(20)
     scenery.push(pushed)
     assert scenery.texts == [event.text for event in pushed]
-    assert (scenery.waits, scenery.lines, scenery.forwarded) == ([], [], 20)
+    assert (scenery.clock.waits, scenery.lines, scenery.forwarded) == ([], [], 20)
     scenery.push([])
     assert len(scenery.server.requests) == 1
 
 
 def test_during_an_outage_everything_is_retried_at_growing_pauses_of_a_minute_at_most(scenery: Scenery) -> None:
-    failures = 40
-    scenery.server.respond = lambda _texts, _size: Answer(503) if len(scenery.waits) < failures else None
+    times: list[float] = []
+
+    def respond(_texts: list[str], _size: int) -> Answer | None:
+        times.append(scenery.clock.passed)
+        return Answer(503) if len(set(times)) <= 40 else None
+
+    scenery.server.respond = respond
     scenery.push(events(3))
+    pauses = [later - earlier for earlier, later in pairwise(sorted(set(times)))]
     assert len(scenery.texts) == 3
-    assert len(scenery.waits) == failures
-    assert scenery.waits[0] <= 1
-    assert 40 < scenery.waits[-1] <= 60
-    assert max(scenery.waits) <= 60
+    assert len(pauses) == 40
+    assert pauses[0] <= 1
+    assert 40 < pauses[-1] <= 60
+    assert max(pauses) <= 60
     assert [level for level, _ in scenery.lines] == ["warning", "info"]
     assert set(scenery.server.accepted.values()) == {1}
 
 
 def test_a_stop_during_an_outage_ends_the_push_and_settles_nothing(scenery: Scenery) -> None:
     scenery.server.respond = lambda _texts, _size: Answer(503)
-    scenery.stop_after_waits = 2
+    scenery.stop_after(2)
     with pytest.raises(Stopping):
         scenery.push(events(3))
     assert scenery.settled == []
@@ -119,7 +132,7 @@ def test_what_was_accepted_before_a_stop_is_settled(scenery: Scenery) -> None:
     big = events(90, size=235_000)  # of which the SDK makes three requests
     refused = big[45].text
     scenery.server.respond = lambda texts, _size: Answer(503) if refused in texts else None
-    scenery.stop_after_waits = 1
+    scenery.stop_after(0.5)
     with pytest.raises(Stopping):
         scenery.push(big)
     assert 0 < len(scenery.texts) < len(big)
@@ -166,7 +179,7 @@ def test_an_event_that_is_refused_by_itself_is_held_and_everything_else_delivere
 def test_no_more_events_are_held_than_the_state_can_hold(scenery: Scenery) -> None:
     pushed = events(20)
     refusing(scenery, pushed[3])
-    scenery.stop_after_waits = 3
+    scenery.stop_after(20)
     full = (Held("{}", None, 400, NOW),) * HELD_AT_MOST
     with pytest.raises(Stopping):
         scenery.push(pushed, full)
@@ -193,7 +206,8 @@ def test_a_held_event_is_retried_for_a_while_then_set_aside(scenery: Scenery) ->
     scenery.push(events(1, start=5))
     state = holding(Held(poison.text, poison.uuid, 400, scenery.clock.now_ms()))
     started, attempts = scenery.clock.passed, 1
-    while state.held:
+    while state.held and attempts < 50:
+        scenery.clock.passed += 1
         scenery.push(events(1, start=100 + attempts))  # others are accepted meanwhile
         state, attempts = scenery.retry(state), attempts + 1
     assert attempts >= HELD_ATTEMPTS
@@ -214,16 +228,16 @@ def test_while_the_intake_refuses_everything_nothing_is_set_aside(scenery: Scene
     before = scenery.clock.passed
     for _ in range(30):
         state = scenery.retry(state)
-    assert [each.attempts for each in state.held] == [31]
+    assert [each.attempts for each in state.held] == [1]
     assert not (scenery.folder / FILE_NAME).exists()
-    assert scenery.clock.passed - before > 20 * HELD_RETRY_LONGEST_S
+    assert scenery.clock.passed - before >= 29 * HELD_RETRY_S
 
 
 def test_held_events_are_retried_in_turn(scenery: Scenery) -> None:
     scenery.server.respond = lambda _texts, _size: Answer(400)
     state = holding(Held("1", None, 400, NOW), Held("2", None, 400, NOW))
     state = scenery.retry(state)
-    assert [(each.text, each.attempts) for each in state.held] == [("2", 1), ("1", 2)]
+    assert [(each.text, each.attempts) for each in state.held] == [("2", 1), ("1", 1)]
     assert scenery.delivery.held_wait_s(state) == HELD_RETRY_S / 2
     assert scenery.delivery.retry_held(state, NOW) is state
 

@@ -205,11 +205,16 @@ def test_a_tail_that_finds_nothing_new_looks_at_its_frontier() -> None:
 
 
 def test_a_tail_follows_empty_pages_where_events_have_followed_them() -> None:
-    at_frontier = replace(TAIL, cursor="front")
+    at_frontier = replace(TAIL, cursor="front", latest_ms=NOW - 10_001)
     read = after(at_frontier, page(cursor="further"), brought_new=False, holes=2)
     assert (read.stream.cursor, read.end) == ("further", End.NOT_YET)
     read = after(replace(read.stream, empty_pages=2), page(cursor="furthest"), brought_new=False, holes=2)
     assert read.end is End.PROVEN
+
+
+def test_a_tail_that_has_shown_what_is_recent_is_not_behind_empty_pages() -> None:
+    at_frontier = replace(TAIL, cursor="front", latest_ms=NOW - 10_000)
+    assert after(at_frontier, page(cursor="further"), brought_new=False, holes=2).end is End.PROVEN
 
 
 def test_a_tail_that_has_read_nothing_begins_where_it_is() -> None:

@@ -146,7 +146,7 @@ class TenantServer:
             _ms(date["dateFrom"]) or 0, _ms(date.get("dateTo")), asked["pageSize"], filters, self.now()
         )
         self.queries.append(query)
-        return json.dumps({"cursorRef": _cursor(query.from_ms, query.to_ms, query.page_size, [])}).encode()
+        return json.dumps({"cursorRef": _cursor(query.from_ms, query.to_ms, query.page_size, filters, [])}).encode()
 
     def _page(self, reference: str) -> bytes:
         texts, following = self.page_at(reference)
@@ -155,7 +155,7 @@ class TenantServer:
 
     def page_at(self, reference: str) -> tuple[list[str], str]:
         """Return what a cursor shows now, and the cursor of what follows."""
-        from_ms, to_ms, size, place = json.loads(base64.b64decode(reference))
+        from_ms, to_ms, size, filters, place = json.loads(base64.b64decode(reference))
         now_ms = self.now() * 1000
         shown = [
             ([self._rank(event, number), number], event.text)
@@ -163,7 +163,7 @@ class TenantServer:
             if event.shown_ms <= now_ms and from_ms <= event.time_ms and (to_ms is None or event.time_ms < to_ms)
         ]
         page = sorted(each for each in shown if each[0] > place)[:size]
-        following = _cursor(from_ms, to_ms, size, page[-1][0] if page else place)
+        following = _cursor(from_ms, to_ms, size, filters, page[-1][0] if page else place)
         return [text for _, text in page], following
 
     def _rank(self, event: Shown, number: int) -> int:
