@@ -234,8 +234,9 @@ class Loop:
         return checkpoint
 
     def _may_want_query(self) -> bool:
-        """Where calls are kept far apart, pages come between two queries, unless nothing follows the live edge."""
-        return self._pages.may_open_query or self._checkpoint.stream(Use.TAIL) is None
+        """Where calls are kept far apart, pages come between two queries, unless nothing is to follow the live edge."""
+        leads_there = self._checkpoint.stream(Use.TAIL) or self._checkpoint.stream(Use.LOOKBACK)
+        return self._pages.may_open_query or leads_there is None
 
     def _turn(self, now_ms: int) -> Turn:
         return Turn(
