@@ -139,7 +139,9 @@ def test_a_page_that_fails_for_ever_costs_itself_only_and_is_delivered_once_it_i
     assert line.endswith("everything else is collected.")
 
 
-@pytest.mark.parametrize("refusal", [GATEWAY_ERROR, Refusal(500), Refusal(200, b"<html>")], ids=["json", "500", "html"])
+@pytest.mark.parametrize(
+    "refusal", [GATEWAY_ERROR, Refusal(500), Refusal(200, b"<html>")], ids=["json", "500", "html"]
+)
 def test_an_answer_that_is_no_page_is_no_end(scene: Scene, refusal: Refusal) -> None:
     for number in range(60):
         scene.tenant.add(START_MS - 600_000 + number * 15_000)

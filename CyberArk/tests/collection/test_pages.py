@@ -30,9 +30,7 @@ class Scenery:
         self.asked: list[str] = []
         self.limiter = RateLimiter(self.clock.monotonic)
         background = Background(threading.Event(), self.clock)
-        self.pages = Pages(
-            self.fetch, background, self.limiter, Backoff(), self.clock.monotonic, self.clock.now_ms
-        )
+        self.pages = Pages(self.fetch, background, self.limiter, Backoff(), self.clock.monotonic, self.clock.now_ms)
 
     def fetch(self, cursor: str) -> Page:
         self.asked.append(cursor)

@@ -18,7 +18,15 @@ from cyberark_modules.collection.queries import (
     about_to_open,
 )
 from cyberark_modules.collection.scheduler import QUERY_SPACING_S, Query
-from cyberark_modules.errors import ClientError, CyberArkError, Failure, FailureKind, Service, Throttled, TransientError
+from cyberark_modules.errors import (
+    ClientError,
+    CyberArkError,
+    Failure,
+    FailureKind,
+    Service,
+    Throttled,
+    TransientError,
+)
 from cyberark_modules.platform.background import Background
 from fakes.scene import FakeClock
 

@@ -24,7 +24,9 @@ BACKFILL = stream(Use.BACKFILL, NOW - 10 * HOUR_MS, NOW - 9 * HOUR_MS)
 EMPTY = page()
 
 
-def after(reading: Stream, shown: Page, previous: Page | None = None, brought_new: bool = True, holes: int = 0) -> Read:
+def after(
+    reading: Stream, shown: Page, previous: Page | None = None, brought_new: bool = True, holes: int = 0
+) -> Read:
     keys = {each.key for each in previous.events} if previous else set()
     return after_page(reading, shown, keys, brought_new, NOW, OVERLAP_MS, holes)
 

@@ -41,7 +41,7 @@ def test_while_a_lookback_is_read_at_first_a_tail_is_opened_beside_it() -> None:
     assert query(checkpoint(reading, watermark_ms=NOW - MINUTE_MS)) == Query(Use.TAIL, NOW - TAIL_FROM_MS, None, 500)
 
 
-def test_a_backlog_that_is_not_read_within_the_minute_becomes_a_backfill_and_the_query_opens_at_the_live_edge() -> None:
+def test_a_backlog_that_takes_over_a_minute_becomes_a_backfill_and_the_query_opens_at_the_live_edge() -> None:
     opened_ms = NOW - MINUTE_MS
     reading = read_to(stream(Use.LOOKBACK, START_MS, opened_ms, opened_ms=opened_ms), START_MS + HOUR_MS)
     planned = plan(checkpoint(reading, watermark_ms=START_MS), TURN)
@@ -128,9 +128,7 @@ def test_a_gap_at_the_live_edge_waits_until_what_is_late_has_arrived() -> None:
 
 
 def test_pages_of_a_gap_are_never_larger_than_the_tenant_accepts() -> None:
-    assert query(checkpoint(TAIL, gaps=(replace(GAP, page_size=1000),))) == Query(
-        Use.BACKFILL, START_MS, END_MS, 500
-    )
+    assert query(checkpoint(TAIL, gaps=(replace(GAP, page_size=1000),))) == Query(Use.BACKFILL, START_MS, END_MS, 500)
 
 
 def test_what_of_the_gaps_nothing_reads() -> None:
@@ -154,9 +152,7 @@ def reconciliation(state: Checkpoint, since_ms: int = RECONCILIATION_INTERVAL_MS
 
 
 def test_once_an_hour_the_last_day_is_read_again() -> None:
-    assert reconciliation(checkpoint(TAIL)) == Query(
-        Use.RECONCILIATION, NOW - RECONCILED_MS, NOW - OVERLAP_MS, 500
-    )
+    assert reconciliation(checkpoint(TAIL)) == Query(Use.RECONCILIATION, NOW - RECONCILED_MS, NOW - OVERLAP_MS, 500)
     assert reconciliation(checkpoint(TAIL), RECONCILIATION_INTERVAL_MS - 1) is None
     running = stream(Use.RECONCILIATION, NOW - HOUR_MS, NOW - OVERLAP_MS, opened_ms=3)
     assert reconciliation(checkpoint(TAIL, running)) is None
@@ -166,9 +162,7 @@ def test_where_the_keys_reach_less_far_it_is_read_again_sooner() -> None:
     reach_ms = 90 * MINUTE_MS
     state = replace(checkpoint(TAIL), seen=Seen(complete_from_ms=NOW - reach_ms))
     oldest_ms = NOW - reach_ms + OVERLAP_MS + SLACK_MS
-    assert reconciliation(state, (NOW - oldest_ms) // 3) == Query(
-        Use.RECONCILIATION, oldest_ms, NOW - OVERLAP_MS, 500
-    )
+    assert reconciliation(state, (NOW - oldest_ms) // 3) == Query(Use.RECONCILIATION, oldest_ms, NOW - OVERLAP_MS, 500)
     assert reconciliation(state, (NOW - oldest_ms) // 3 - 1) is None
     short = replace(state, seen=Seen(complete_from_ms=NOW - 10 * MINUTE_MS))
     assert reconciliation(short, 10 * MINUTE_MS) is None

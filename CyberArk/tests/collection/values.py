@@ -25,8 +25,8 @@ def page(*times: int | None, cursor: str | None = "next") -> Page:
 
 
 def stream(use: Use, start_ms: int, end_ms: int | None = None, **fields: Any) -> Stream:
-    fields = {"opened_ms": NOW, "cursor": "first", "frontier": "first", "page_size": 500} | fields
-    return Stream(use, start_ms, end_ms, **fields)
+    given: dict[str, Any] = {"opened_ms": NOW, "cursor": "first", "frontier": "first", "page_size": 500} | fields
+    return Stream(use, start_ms, end_ms, **given)
 
 
 def read_to(reading: Stream, time_ms: int) -> Stream:

@@ -142,9 +142,7 @@ class TenantServer:
         self.count_query()
         filters = dict(asked["filterModel"])
         date = filters.pop("date")
-        query = Query(
-            _ms(date["dateFrom"]) or 0, _ms(date.get("dateTo")), asked["pageSize"], filters, self.now()
-        )
+        query = Query(_ms(date["dateFrom"]) or 0, _ms(date.get("dateTo")), asked["pageSize"], filters, self.now())
         self.queries.append(query)
         return json.dumps({"cursorRef": _cursor(query.from_ms, query.to_ms, query.page_size, filters, [])}).encode()
 
