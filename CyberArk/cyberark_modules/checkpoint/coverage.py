@@ -53,7 +53,9 @@ class Coverage:
     gaps: tuple[Gap, ...] = ()
 
     def covered(self, start_ms: int, end_ms: int) -> "Coverage":
-        """Return the coverage once that interval is delivered for good."""
+        """Return the coverage once that interval is delivered for good; one that ends before it starts is none."""
+        if start_ms >= end_ms:
+            return self
         return replace(self, gaps=tuple(part for gap in self.gaps for part in _without(gap, start_ms, end_ms)))
 
     def with_gap(self, gap: Gap) -> "Coverage":

@@ -1,0 +1,108 @@
+"""Coverage: what was delivered for good, and the gaps that are still to be read."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cyberark_modules.checkpoint.coverage import Coverage, Gap, Interval
+
+SPAN = 40
+moments = st.integers(0, SPAN)
+intervals = st.tuples(moments, moments)
+
+
+def missing(coverage: Coverage) -> set[int]:
+    """Every moment of the past that a gap names."""
+    return {moment for gap in coverage.gaps for moment in range(gap.start_ms, gap.end_ms)}
+
+
+def is_orderly(coverage: Coverage) -> bool:
+    edges = [edge for gap in coverage.gaps for edge in (gap.start_ms, gap.end_ms)]
+    return edges == sorted(edges) and all(gap.start_ms < gap.end_ms for gap in coverage.gaps)
+
+
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("covered"), intervals),
+        st.tuples(st.just("gap"), intervals),
+        st.tuples(st.just("backlog"), intervals),
+        st.tuples(st.just("expired"), intervals),
+    ),
+    max_size=12,
+)
+
+
+@given(operations)
+def test_it_agrees_with_a_set_of_moments(steps: list[tuple[str, tuple[int, int]]]) -> None:
+    coverage, expected, watermark = Coverage(0, 0), set[int](), 0
+    for name, (start, end) in steps:
+        if name == "covered":
+            coverage = coverage.covered(start, end)
+            expected -= set(range(start, end))
+        elif name == "gap":
+            coverage = coverage.with_gap(Gap(start, end))
+            expected |= set(range(start, end))
+        elif name == "backlog":
+            coverage = coverage.with_backlog(end)
+            expected |= set(range(watermark, end))
+            watermark = max(watermark, end)
+        else:
+            lost_expected = {moment for moment in expected if moment < end} | set(range(watermark, end))
+            coverage, lost = coverage.expired(end)
+            assert {moment for each in lost for moment in range(each.start_ms, each.end_ms)} == lost_expected
+            expected = {moment for moment in expected if moment >= end}
+            watermark = max(watermark, end)
+        assert missing(coverage) == expected
+        assert coverage.watermark_ms == watermark
+        assert is_orderly(coverage)
+        assert coverage.backlog_ms == len(expected)
+        assert coverage.first_missing_ms == min({watermark, *expected})
+
+
+def test_what_is_left_of_a_gap_is_still_asked_for_in_small_pages() -> None:
+    failing = Gap(0, 100, page_size=1, failures=3, retry_ms=5)
+    coverage = Coverage(200, 0, (failing,)).covered(40, 60)
+    assert coverage.gaps == (replace(failing, end_ms=40), replace(failing, start_ms=60))
+    assert all(gap.is_failing for gap in coverage.gaps)
+
+
+def test_a_new_gap_replaces_what_was_known_of_the_same_time() -> None:
+    coverage = Coverage(200, 0, (Gap(0, 100),)).with_gap(Gap(50, 120, page_size=1, failures=2))
+    assert coverage.gaps == (Gap(0, 50), Gap(50, 120, 1, 2))
+
+
+def test_the_watermark_never_goes_back_and_never_closes_a_gap() -> None:
+    coverage = Coverage(100, 0, (Gap(10, 20),))
+    assert coverage.advanced(50) == coverage
+    assert coverage.advanced(500) == Coverage(500, 0, (Gap(10, 20),))
+    assert coverage.advanced(500).first_missing_ms == 10
+
+
+def test_a_backlog_is_a_gap_behind_the_new_watermark() -> None:
+    assert Coverage(100, 0).with_backlog(500) == Coverage(500, 0, (Gap(100, 500),))
+    assert Coverage(100, 0).with_backlog(100) == Coverage(100, 0)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "oldest", "after", "lost"),
+    [
+        (Coverage(500, 0), 400, Coverage(500, 0), ()),
+        (Coverage(500, 0, (Gap(100, 200),)), 150, Coverage(500, 0, (Gap(150, 200),)), (Interval(100, 150),)),
+        (Coverage(500, 0, (Gap(100, 200),)), 300, Coverage(500, 0), (Interval(100, 200),)),
+        (Coverage(500, 0), 700, Coverage(700, 0), (Interval(500, 700),)),
+        (Coverage(500, 0, (Gap(1, 2),)), 700, Coverage(700, 0), (Interval(1, 2), Interval(500, 700))),
+    ],
+    ids=["nothing", "part of a gap", "a whole gap", "behind the watermark", "both"],
+)
+def test_what_retention_has_overtaken_is_reported_with_its_bounds(
+    coverage: Coverage, oldest: int, after: Coverage, lost: tuple[Interval, ...]
+) -> None:
+    assert coverage.expired(oldest) == (after, lost)
+
+
+def test_an_interval_that_ends_before_it_starts_covers_nothing() -> None:
+    """A stream that was opened less than an overlap after the gap that it reads (the overlap was raised)."""
+    coverage = Coverage(200, 0, (Gap(0, 100),))
+    assert coverage.covered(50, 40) == coverage

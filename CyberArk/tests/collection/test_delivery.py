@@ -1,0 +1,254 @@
+"""Delivery: everything is pushed until it is accepted, held, or too large; nothing waits for one event."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from collection.values import NOW, OVERLAP_MS, checkpoint
+from cyberark_modules.audit_api.backoff import Backoff
+from cyberark_modules.audit_api.events import Event, read_event
+from cyberark_modules.checkpoint.value import Checkpoint, Held
+from cyberark_modules.clock import TenantClock
+from cyberark_modules.collection.delivery import (
+    HELD_AT_LEAST_MS,
+    HELD_AT_MOST,
+    HELD_ATTEMPTS,
+    HELD_RETRY_S,
+    Delivered,
+    Delivery,
+    Stopping,
+)
+from cyberark_modules.collection.surroundings import Surroundings
+from cyberark_modules.intake import DeadLetters, Intake
+from cyberark_modules.intake.dead_letters import FILE_NAME
+from cyberark_modules.platform.background import Background
+from cyberark_modules.platform.connector import PlatformConnector
+from cyberark_modules.platform.stop import Stop
+from cyberark_modules.telemetry.reporter import Reporter
+from fakes.connector import connector_to, events
+from fakes.intake_server import Answer, IntakeServer
+from fakes.scene import FakeClock
+
+
+class Scenery:
+    """A delivery to an intake on loopback."""
+
+    def __init__(self, connector: PlatformConnector, server: IntakeServer, clock: FakeClock, folder: Path) -> None:
+        self.server, self.clock, self.folder = server, clock, folder
+        self.lines: list[tuple[str, str]] = []
+        self.settled: list[Delivered] = []
+        self.forwarded = 0
+        self.stop = threading.Event()
+        around = Surroundings(
+            clock,
+            TenantClock(clock),
+            Background(self.stop, clock),
+            Stop(self.stop, clock.monotonic),
+            lambda: None,
+            OVERLAP_MS,
+        )
+        reporter = Reporter(
+            lambda text, level: self.lines.append((level, text)), clock.monotonic, clock.now_ms, lambda: 0.0
+        )
+        self.delivery = Delivery(
+            around,
+            Intake(connector.channel, monotonic=clock.monotonic),
+            DeadLetters(folder),
+            reporter,
+            Backoff(),
+            clock.monotonic,
+            self.forward,
+        )
+
+    def forward(self, accepted: int, _too_large: int, _seconds: float) -> None:
+        self.forwarded += accepted
+
+    def push(self, pushed: list[Event], held: tuple[Held, ...] = ()) -> None:
+        self.delivery.push(pushed, held, self.clock.now_ms(), self.settled.append)
+
+    def stop_after(self, seconds: float) -> None:
+        self.clock.alarms.append((self.clock.passed + seconds, self.stop.set))
+
+    def retry(self, state: Checkpoint) -> Checkpoint:
+        """Wait until a held event is due, and push it."""
+        self.clock.passed += self.delivery.held_wait_s(state)
+        return self.delivery.retry_held(state, self.clock.now_ms())
+
+    @property
+    def texts(self) -> list[str]:
+        """What was settled, in that order."""
+        return [event.text for each in self.settled for event in each.settled]
+
+
+@pytest.fixture
+def scenery(tmp_path: Path) -> Iterator[Scenery]:
+    with IntakeServer() as server, connector_to(server.url, tmp_path) as connector:
+        yield Scenery(connector, server, FakeClock(), tmp_path)
+
+
+def test_what_the_intake_accepts_is_settled_and_nothing_is_waited_for(scenery: Scenery) -> None:
+    pushed = events(20)
+    scenery.push(pushed)
+    assert scenery.texts == [event.text for event in pushed]
+    assert (scenery.clock.waits, scenery.lines, scenery.forwarded) == ([], [], 20)
+    scenery.push([])
+    assert len(scenery.server.requests) == 1
+
+
+def test_during_an_outage_everything_is_retried_at_growing_pauses_of_a_minute_at_most(scenery: Scenery) -> None:
+    times: list[float] = []
+
+    def respond(_texts: list[str], _size: int) -> Answer | None:
+        times.append(scenery.clock.passed)
+        return Answer(503) if len(set(times)) <= 40 else None
+
+    scenery.server.respond = respond
+    scenery.push(events(3))
+    pauses = [later - earlier for earlier, later in pairwise(sorted(set(times)))]
+    assert len(scenery.texts) == 3
+    assert len(pauses) == 40
+    assert pauses[0] <= 1
+    assert 40 < pauses[-1] <= 60
+    assert max(pauses) <= 60
+    assert [level for level, _ in scenery.lines] == ["warning", "info"]
+    assert set(scenery.server.accepted.values()) == {1}
+
+
+def test_a_stop_during_an_outage_ends_the_push_and_settles_nothing(scenery: Scenery) -> None:
+    scenery.server.respond = lambda _texts, _size: Answer(503)
+    scenery.stop_after(2)
+    with pytest.raises(Stopping):
+        scenery.push(events(3))
+    assert scenery.settled == []
+
+
+def test_what_was_accepted_before_a_stop_is_settled(scenery: Scenery) -> None:
+    """One of three requests is refused, then the connector stops."""
+    big = events(90, size=235_000)  # of which the SDK makes three requests
+    refused = big[45].text
+    scenery.server.respond = lambda texts, _size: Answer(503) if refused in texts else None
+    scenery.stop_after(0.5)
+    with pytest.raises(Stopping):
+        scenery.push(big)
+    assert 0 < len(scenery.texts) < len(big)
+    assert set(scenery.texts) == set(scenery.server.accepted)
+    assert refused not in scenery.texts
+
+
+def test_an_event_of_exactly_the_intakes_limit_is_delivered_and_one_character_more_is_left_out(
+    scenery: Scenery,
+) -> None:
+    def of_length(length: int, uuid: str) -> Event:
+        head = json.dumps({"uuid": uuid, "p": ""})
+        text = head[:-2] + "x" * (length - len(head)) + head[-2:]
+        assert len(text) == length
+        return read_event(text)
+
+    fits = of_length(250_000, "00000001-0000-4000-8000-000000000000")
+    too_large = of_length(250_001, "00000002-0000-4000-8000-000000000000")
+    scenery.push([fits, too_large, *events(1, start=9)])
+    assert scenery.server.accepted[fits.text] == 1
+    assert too_large.text not in scenery.server.accepted
+    assert set(scenery.texts) == {fits.text, too_large.text, *(event.text for event in events(1, start=9))}
+    [(level, line)] = scenery.lines
+    assert level == "error"
+    assert "00000002-0000-4000-8000-000000000000" in line
+
+
+def refusing(scenery: Scenery, *refused: Event, status: int = 400) -> None:
+    texts = {event.text for event in refused}
+    scenery.server.respond = lambda pushed, _size: Answer(status) if texts & set(pushed) else None
+
+
+def test_an_event_that_is_refused_by_itself_is_held_and_everything_else_delivered(scenery: Scenery) -> None:
+    pushed = events(50)
+    refusing(scenery, pushed[20])
+    scenery.push(pushed)
+    assert len(scenery.server.accepted) == 49
+    assert set(scenery.texts) == {event.text for event in pushed}
+    [held] = [each for part in scenery.settled for each in part.held]
+    assert (held.text, held.uuid, held.status, held.attempts) == (pushed[20].text, pushed[20].uuid, 400, 1)
+    assert any(str(pushed[20].uuid) in line for level, line in scenery.lines if level == "warning")
+
+
+def test_no_more_events_are_held_than_the_state_can_hold(scenery: Scenery) -> None:
+    pushed = events(20)
+    refusing(scenery, pushed[3])
+    scenery.stop_after(20)
+    full = (Held("{}", None, 400, NOW),) * HELD_AT_MOST
+    with pytest.raises(Stopping):
+        scenery.push(pushed, full)
+    assert len(scenery.server.accepted) == 19
+    assert pushed[3].text not in scenery.texts
+
+
+def holding(*held: Held) -> Checkpoint:
+    return replace(checkpoint(), held=held)
+
+
+def test_a_held_event_that_is_accepted_is_no_longer_held(scenery: Scenery) -> None:
+    state = scenery.retry(holding(Held("{}", "some-uuid", 400, NOW)))
+    assert state.held == ()
+    assert scenery.server.accepted["{}"] == 1
+    assert scenery.forwarded == 1
+    assert any("some-uuid" in line for _, line in scenery.lines)
+    assert scenery.retry(state) is state
+
+
+def test_a_held_event_is_retried_for_a_while_then_set_aside(scenery: Scenery) -> None:
+    [poison] = events(1)
+    refusing(scenery, poison)
+    scenery.push(events(1, start=5))
+    state = holding(Held(poison.text, poison.uuid, 400, scenery.clock.now_ms()))
+    started, attempts = scenery.clock.passed, 1
+    while state.held and attempts < 50:
+        scenery.clock.passed += 1
+        scenery.push(events(1, start=100 + attempts))  # others are accepted meanwhile
+        state, attempts = scenery.retry(state), attempts + 1
+    assert attempts >= HELD_ATTEMPTS
+    assert scenery.clock.passed - started >= HELD_AT_LEAST_MS / 1000
+    [letter] = (scenery.folder / FILE_NAME).read_text().splitlines()
+    assert json.loads(letter) | {"refused_at": ""} == {
+        "uuid": poison.uuid,
+        "status": 400,
+        "refused_at": "",
+        "text": poison.text,
+    }
+    assert any(level == "error" and str(poison.uuid) in line for level, line in scenery.lines)
+
+
+def test_while_the_intake_refuses_everything_nothing_is_set_aside(scenery: Scenery) -> None:
+    scenery.server.respond = lambda _texts, _size: Answer(400)
+    state = holding(Held("{}", None, 400, scenery.clock.now_ms()))
+    before = scenery.clock.passed
+    for _ in range(30):
+        state = scenery.retry(state)
+    assert [each.attempts for each in state.held] == [1]
+    assert not (scenery.folder / FILE_NAME).exists()
+    assert scenery.clock.passed - before >= 29 * HELD_RETRY_S
+
+
+def test_held_events_are_retried_in_turn(scenery: Scenery) -> None:
+    scenery.server.respond = lambda _texts, _size: Answer(400)
+    state = holding(Held("1", None, 400, NOW), Held("2", None, 400, NOW))
+    state = scenery.retry(state)
+    assert [(each.text, each.attempts) for each in state.held] == [("2", 1), ("1", 1)]
+    assert scenery.delivery.held_wait_s(state) == HELD_RETRY_S / 2
+    assert scenery.delivery.retry_held(state, NOW) is state
+
+
+def test_an_event_that_cannot_be_set_aside_stays_held_and_that_is_said_once(scenery: Scenery) -> None:
+    [poison] = events(1)
+    refusing(scenery, poison)
+    (scenery.folder / FILE_NAME).mkdir()
+    state = holding(Held(poison.text, None, 400, scenery.clock.now_ms() - HELD_AT_LEAST_MS, HELD_ATTEMPTS))
+    for number in range(3):
+        scenery.push(events(1, start=5 + number))
+        state = scenery.retry(state)
+    assert len(state.held) == 1
+    assert [level for level, _ in scenery.lines] == ["error"]

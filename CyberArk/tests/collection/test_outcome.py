@@ -1,0 +1,193 @@
+"""What the end, the loss or the failure of a stream means for the coverage."""
+
+from dataclasses import replace
+
+import pytest
+
+from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, checkpoint, read_to, stream
+from cyberark_modules.checkpoint.coverage import Gap
+from cyberark_modules.checkpoint.stream import Position, Stream, Use
+from cyberark_modules.checkpoint.value import Checkpoint
+from cyberark_modules.collection.outcome import (
+    NARROWED_MS,
+    RETRY_FIRST_MS,
+    RETRY_LONGEST_MS,
+    SECOND_MS,
+    as_read,
+    ended,
+    page_failed,
+)
+
+START_MS, END_MS = NOW - 10 * HOUR_MS, NOW - 8 * HOUR_MS
+LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
+BACKFILL = stream(Use.BACKFILL, START_MS, END_MS)
+GAP = Gap(START_MS, END_MS)
+
+
+def over(state: Checkpoint, reading: Stream, is_proven: bool = True) -> Checkpoint:
+    return ended(state, reading, OVERLAP_MS, is_proven=is_proven)
+
+
+def failed(state: Checkpoint, reading: Stream, now_ms: int = NOW) -> Checkpoint:
+    return page_failed(state, reading, 500, now_ms, OVERLAP_MS)
+
+
+def test_a_lookback_covers_up_to_an_overlap_before_its_opening() -> None:
+    after = over(checkpoint(LOOKBACK, watermark_ms=NOW - HOUR_MS), LOOKBACK)
+    assert after.coverage.watermark_ms == NOW - OVERLAP_MS
+    assert after.streams == ()
+
+
+def test_a_lookback_closes_no_gap() -> None:
+    after = over(checkpoint(LOOKBACK, watermark_ms=NOW - HOUR_MS, gaps=(GAP,)), LOOKBACK)
+    assert after.coverage.gaps == (GAP,)
+    assert after.coverage.first_missing_ms == START_MS
+
+
+def test_a_lookback_without_proof_covers_an_overlap_less_than_it_has_read() -> None:
+    reading = read_to(LOOKBACK, NOW - 30 * MINUTE_MS)
+    after = over(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading, is_proven=False)
+    assert after.coverage.watermark_ms == NOW - 30 * MINUTE_MS - OVERLAP_MS
+    nothing_read = over(checkpoint(LOOKBACK, watermark_ms=NOW - HOUR_MS), LOOKBACK, is_proven=False)
+    assert nothing_read.coverage.watermark_ms == NOW - HOUR_MS
+
+
+def test_a_stream_without_order_covers_nothing_without_proof() -> None:
+    reading = replace(read_to(LOOKBACK, NOW), disorder_ms=OVERLAP_MS + 1)
+    assert over(checkpoint(watermark_ms=NOW - HOUR_MS), reading, is_proven=False).coverage.watermark_ms == (
+        NOW - HOUR_MS
+    )
+    assert over(checkpoint(watermark_ms=NOW - HOUR_MS), reading).coverage.watermark_ms == NOW - OVERLAP_MS
+
+
+def test_a_backfill_closes_its_gap_and_nothing_else() -> None:
+    other = Gap(NOW - 5 * HOUR_MS, NOW - 4 * HOUR_MS)
+    after = over(checkpoint(BACKFILL, gaps=(GAP, other)), BACKFILL)
+    assert after.coverage.gaps == (other,)
+    assert after.coverage.watermark_ms == NOW - OVERLAP_MS
+
+
+def test_a_backfill_covers_nothing_after_an_overlap_before_its_opening() -> None:
+    reading = replace(BACKFILL, opened_ms=END_MS + MINUTE_MS)
+    after = over(checkpoint(reading, gaps=(GAP,)), reading)
+    assert after.coverage.gaps == (Gap(END_MS + MINUTE_MS - OVERLAP_MS, END_MS),)
+
+
+def test_a_lost_backfill_leaves_the_rest_of_its_gap() -> None:
+    reading = read_to(BACKFILL, NOW - 9 * HOUR_MS)
+    after = over(checkpoint(reading, gaps=(GAP,)), reading, is_proven=False)
+    assert after.coverage.gaps == (Gap(NOW - 9 * HOUR_MS - OVERLAP_MS, END_MS),)
+
+
+@pytest.mark.parametrize("use", [Use.TAIL, Use.RECONCILIATION])
+def test_a_tail_and_a_reconciliation_cover_nothing(use: Use) -> None:
+    reading = read_to(stream(use, START_MS, END_MS), NOW)
+    before = checkpoint(reading, watermark_ms=NOW - HOUR_MS, gaps=(GAP,))
+    assert over(before, reading).coverage == before.coverage
+    assert failed(before, reading) == replace(before, streams=())
+
+
+def test_how_far_collection_stands_is_what_a_loss_of_all_streams_would_leave() -> None:
+    lookback, backfill = read_to(LOOKBACK, NOW - 30 * MINUTE_MS), read_to(BACKFILL, NOW - 9 * HOUR_MS)
+    lookback = replace(lookback, opened_ms=NOW + 1)
+    coverage = as_read(checkpoint(lookback, backfill, watermark_ms=NOW - HOUR_MS, gaps=(GAP,)), OVERLAP_MS)
+    assert coverage.watermark_ms == NOW - 30 * MINUTE_MS - OVERLAP_MS
+    assert coverage.gaps == (Gap(NOW - 9 * HOUR_MS - OVERLAP_MS, END_MS),)
+
+
+def test_a_page_of_a_lookback_that_fails_becomes_a_gap_and_the_watermark_goes_on_behind_it() -> None:
+    reading = read_to(LOOKBACK, NOW - 30 * MINUTE_MS)
+    after = failed(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading)
+    failed_ms = NOW - 30 * MINUTE_MS
+    assert after.streams == ()
+    assert after.coverage.watermark_ms == NOW - OVERLAP_MS
+    assert after.coverage.gaps == (
+        Gap(failed_ms, failed_ms + NARROWED_MS, 62, 1),
+        Gap(failed_ms + NARROWED_MS, NOW - OVERLAP_MS),
+    )
+    assert after.coverage.first_missing_ms == failed_ms
+
+
+def test_a_page_at_the_live_edge_that_fails_becomes_a_gap_of_a_second() -> None:
+    reading = read_to(LOOKBACK, NOW - 1500)
+    after = failed(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading)
+    assert after.coverage.watermark_ms == NOW - 1000
+    # What the lookback has read in the last overlap is not covered: it may come late.
+    assert after.coverage.gaps[0].start_ms == NOW - OVERLAP_MS
+    assert after.coverage.gaps[-1] == Gap(NOW - 2000, NOW - 1000, 62, 1)
+    assert after.coverage.backlog_ms == OVERLAP_MS - 1000
+
+
+def test_a_page_of_a_backfill_that_fails_is_asked_for_in_smaller_ones() -> None:
+    trail = (Position("a", START_MS), Position("b", START_MS + 5000))
+    reading = replace(read_to(BACKFILL, START_MS + 5000), trail=trail)
+    after = failed(checkpoint(reading, gaps=(GAP,)), reading)
+    begins_ms = START_MS + 5000
+    assert after.coverage.gaps == (Gap(begins_ms, begins_ms + 10_000, 62, 1), Gap(begins_ms + 10_000, END_MS))
+
+
+def test_smaller_and_smaller_pages_end_at_one_event() -> None:
+    state, sizes = checkpoint(gaps=(GAP,)), []
+    size = 500
+    while size > 1:
+        reading = replace(BACKFILL, page_size=size, end_ms=state.coverage.gaps[0].end_ms)
+        state = failed(replace(state, streams=(reading,)), reading)
+        size = state.coverage.gaps[0].page_size or 0
+        sizes.append(size)
+    assert sizes == [62, 7, 1]
+    assert not state.coverage.gaps[0].is_failing
+
+
+def test_a_single_event_that_fails_is_a_gap_of_a_second_that_is_retried_later_and_later() -> None:
+    state, retries, now_ms = checkpoint(gaps=(Gap(START_MS, END_MS, 1),)), [], NOW
+    for _ in range(8):
+        gap = state.coverage.gaps[0]
+        reading = stream(Use.BACKFILL, gap.start_ms, gap.end_ms, page_size=1)
+        state = failed(replace(state, streams=(reading,)), reading, now_ms)
+        first, *rest = state.coverage.gaps
+        assert (first.start_ms, first.end_ms, first.page_size) == (START_MS, START_MS + SECOND_MS, 1)
+        assert first.is_failing
+        assert not any(other.is_failing for other in rest)
+        retries.append(first.retry_ms - now_ms)
+        now_ms = first.retry_ms
+    assert retries[:4] == [2 * RETRY_FIRST_MS, 4 * RETRY_FIRST_MS, 8 * RETRY_FIRST_MS, 16 * RETRY_FIRST_MS]
+    assert retries[-1] == RETRY_LONGEST_MS
+    assert state.coverage.backlog_ms == END_MS - START_MS
+
+
+def test_the_end_of_what_cannot_be_read_is_looked_for_twice_as_far_each_time() -> None:
+    failing = Gap(START_MS, START_MS + SECOND_MS, 1, 1, NOW + MINUTE_MS)
+    reading = stream(Use.BACKFILL, START_MS + SECOND_MS, END_MS, page_size=1)
+    after = failed(checkpoint(reading, gaps=(failing, Gap(START_MS + SECOND_MS, END_MS))), reading)
+    assert after.coverage.gaps[1].start_ms == START_MS + SECOND_MS
+    assert after.coverage.gaps[1].end_ms == START_MS + 3 * SECOND_MS
+    assert after.coverage.gaps[1].is_failing
+
+
+def test_a_long_gap_that_fails_again_is_halved() -> None:
+    failing = Gap(START_MS, START_MS + 8000, 1, 3, NOW - 1)
+    reading = stream(Use.BACKFILL, START_MS, START_MS + 8000, page_size=1)
+    after = failed(checkpoint(reading, gaps=(failing,)), reading)
+    first, second = after.coverage.gaps
+    assert (first.start_ms, first.end_ms, second.end_ms) == (START_MS, START_MS + 4000, START_MS + 8000)
+    assert (first.retry_ms > NOW, second.retry_ms) == (True, NOW)
+
+
+def test_what_lies_before_the_page_that_fails_is_delivered() -> None:
+    reading = replace(read_to(BACKFILL, START_MS + HOUR_MS), page_size=1)
+    after = failed(checkpoint(reading, gaps=(Gap(START_MS, END_MS, 1),)), reading)
+    assert after.coverage.first_missing_ms == START_MS + HOUR_MS
+    assert after.coverage.backlog_ms == END_MS - START_MS - HOUR_MS
+
+
+def test_a_page_behind_the_window_that_fails_does_not_matter() -> None:
+    reading = replace(read_to(BACKFILL, END_MS + 1000))
+    assert failed(checkpoint(reading, gaps=(GAP,)), reading).coverage.gaps == ()
+
+
+def test_gaps_never_overlap_where_a_window_begins_within_a_second() -> None:
+    reading = stream(Use.BACKFILL, START_MS + 500, END_MS)
+    after = failed(checkpoint(reading, gaps=(GAP,)), reading)
+    edges = [edge for gap in after.coverage.gaps for edge in (gap.start_ms, gap.end_ms)]
+    assert edges == sorted(edges)
+    assert after.coverage.backlog_ms == END_MS - START_MS

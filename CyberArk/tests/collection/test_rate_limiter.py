@@ -1,0 +1,124 @@
+"""How fast the Audit API is called: found out from what it refuses."""
+
+import pytest
+
+from cyberark_modules.collection.rate_limiter import (
+    AT_ONCE,
+    LONGEST_INTERVAL_S,
+    NOT_THROTTLED_AFTER_S,
+    SHORTEST_INTERVAL_S,
+    RateLimiter,
+)
+from fakes.connector import Time
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def limiter(time: Time) -> RateLimiter:
+    return RateLimiter(time)
+
+
+def test_nothing_slows_calls_down_until_one_is_refused(limiter: RateLimiter) -> None:
+    limiter.called()
+    assert (limiter.wait_s(), limiter.at_once, limiter.is_throttled) == (0, AT_ONCE, False)
+
+
+def test_a_refusal_first_takes_pages_in_flight_away_then_spaces_calls(limiter: RateLimiter) -> None:
+    seen = []
+    for in_flight in (6, 3, 1, 0, 0, 0):
+        limiter.refused(in_flight)
+        seen.append((limiter.at_once, limiter.interval_s))
+    assert seen == [(3, 0), (1, 0), (1, 0.95), (1, 1.9), (1, 3.8), (1, 7.6)]
+
+
+def test_fewer_in_flight_than_allowed_count_as_they_are(limiter: RateLimiter) -> None:
+    limiter.refused(3)
+    assert limiter.at_once == 2
+
+
+def test_the_interval_has_a_cap(limiter: RateLimiter) -> None:
+    for _ in range(50):
+        limiter.refused(0)
+    assert limiter.interval_s == LONGEST_INTERVAL_S
+    limiter.called()
+    assert limiter.wait_s() == LONGEST_INTERVAL_S
+
+
+def test_calls_are_kept_apart_by_the_interval(limiter: RateLimiter, time: Time) -> None:
+    limiter.refused(0)
+    limiter.called()
+    time.now += 0.5
+    assert limiter.wait_s() == pytest.approx(SHORTEST_INTERVAL_S - 0.5)
+    time.now += 0.5
+    assert limiter.wait_s() == 0
+
+
+def test_after_enough_accepted_calls_more_is_tried_and_sooner_again(limiter: RateLimiter) -> None:
+    for _ in range(3):
+        limiter.refused(0)
+    assert limiter.interval_s == pytest.approx(3.8)
+    seen = []
+    for _ in range(12 + 3 + 3 + 3):
+        limiter.accepted()
+        seen.append((limiter.interval_s, limiter.at_once))
+    assert seen[10:12] == [(3.8, 1), (1.9, 1)]
+    assert seen[14] == (0.95, 1)
+    assert seen[17] == (0, 1)
+    assert seen[20] == (0, 2)
+
+
+def test_a_refused_probe_is_followed_by_a_long_row_of_accepted_calls(limiter: RateLimiter) -> None:
+    limiter.refused(0)
+    limiter.refused(0)
+    for _ in range(12):
+        limiter.accepted()
+    limiter.refused(0)
+    for _ in range(11):
+        limiter.accepted()
+    assert limiter.interval_s == pytest.approx(1.9)
+    limiter.accepted()
+    assert limiter.interval_s == pytest.approx(0.95)
+
+
+def test_it_is_over_when_nothing_was_refused_for_a_while(limiter: RateLimiter, time: Time) -> None:
+    limiter.refused(6)
+    time.now += NOT_THROTTLED_AFTER_S - 1
+    assert limiter.is_throttled
+    time.now += 1
+    assert not limiter.is_throttled
+    limiter.refused(0)
+    time.now += NOT_THROTTLED_AFTER_S
+    assert limiter.is_throttled  # calls are still kept apart
+
+
+@pytest.mark.parametrize("limit_s", [2.0, 10.0, 60.0])
+def test_it_settles_near_the_limit_of_the_api(limiter: RateLimiter, time: Time, limit_s: float) -> None:
+    accepted = refused = 0
+    accepted_at, end = float("-inf"), time.now + 7200
+    while time.now < end:
+        time.now += limiter.wait_s()
+        limiter.called()
+        if time.now - accepted_at >= limit_s:
+            accepted, accepted_at = accepted + 1, time.now
+            limiter.accepted()
+        else:
+            refused += 1
+            limiter.refused(0)
+        time.now += 0.1
+    assert accepted >= 0.45 * 7200 / max(limit_s, SHORTEST_INTERVAL_S)
+    assert refused <= accepted / 5
+
+
+def test_a_limit_that_has_ended_is_found_out(limiter: RateLimiter, time: Time) -> None:
+    for _ in range(10):
+        limiter.refused(0)
+    started = time.now
+    while limiter.interval_s or limiter.at_once < AT_ONCE:
+        time.now += limiter.wait_s()
+        limiter.called()
+        limiter.accepted()
+    assert time.now - started < 3600

@@ -1,0 +1,183 @@
+"""What a free minute is used for."""
+
+from dataclasses import replace
+
+import pytest
+
+from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, checkpoint, read_to, stream
+from cyberark_modules.checkpoint.coverage import Coverage, Gap
+from cyberark_modules.checkpoint.seen import Seen
+from cyberark_modules.checkpoint.stream import Use
+from cyberark_modules.checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint
+from cyberark_modules.collection.scheduler import (
+    BACKFILLS_AT_ONCE,
+    RECONCILED_MS,
+    RECONCILIATION_INTERVAL_MS,
+    TAIL_FROM_MS,
+    Query,
+    Turn,
+    plan,
+    reconciled_from_ms,
+    unread_gaps,
+)
+
+TURN = Turn(NOW, OVERLAP_MS, 500, lookback_is_due=True, filled_last=False, reconciled_ms=NOW)
+TAIL = stream(Use.TAIL, NOW - HOUR_MS, opened_ms=NOW - 1)
+START_MS, END_MS = NOW - 10 * HOUR_MS, NOW - 2 * HOUR_MS
+GAP = Gap(START_MS, END_MS)
+LOOKBACK_QUERY = Query(Use.LOOKBACK, NOW - OVERLAP_MS, None, 500)
+
+
+def query(state: Checkpoint, **turn: object) -> Query | None:
+    return plan(state, replace(TURN, **turn)).query  # type: ignore[arg-type]
+
+
+def test_the_first_query_begins_at_the_watermark() -> None:
+    assert query(checkpoint(watermark_ms=NOW - HOUR_MS)) == Query(Use.LOOKBACK, NOW - HOUR_MS, None, 500)
+
+
+def test_while_a_lookback_is_read_at_first_a_tail_is_opened_beside_it() -> None:
+    reading = stream(Use.LOOKBACK, NOW - MINUTE_MS, NOW)
+    assert query(checkpoint(reading, watermark_ms=NOW - MINUTE_MS)) == Query(Use.TAIL, NOW - TAIL_FROM_MS, None, 500)
+
+
+def test_a_backlog_that_takes_over_a_minute_becomes_a_backfill_and_the_query_opens_at_the_live_edge() -> None:
+    opened_ms = NOW - MINUTE_MS
+    reading = read_to(stream(Use.LOOKBACK, START_MS, opened_ms, opened_ms=opened_ms), START_MS + HOUR_MS)
+    planned = plan(checkpoint(reading, watermark_ms=START_MS), TURN)
+    edge_ms = opened_ms - OVERLAP_MS
+    assert planned.checkpoint.coverage == Coverage(edge_ms, 0, (Gap(START_MS, edge_ms),))
+    [backfill] = planned.checkpoint.streams
+    assert (backfill.use, backfill.start_ms, backfill.end_ms) == (Use.BACKFILL, START_MS, edge_ms)
+    assert (backfill.cursor, backfill.dates) == (reading.cursor, reading.dates)
+    assert planned.query == Query(Use.LOOKBACK, edge_ms, None, 500)
+
+
+def test_a_lookback_that_has_reached_the_live_edge_is_read_on() -> None:
+    opened_ms = NOW - MINUTE_MS
+    reading = read_to(stream(Use.LOOKBACK, START_MS, opened_ms, opened_ms=opened_ms), opened_ms - OVERLAP_MS)
+    state = checkpoint(reading, TAIL, watermark_ms=START_MS)
+    assert plan(state, TURN).checkpoint == state
+    behind = read_to(reading, opened_ms - OVERLAP_MS - 1)
+    assert plan(checkpoint(behind, TAIL, watermark_ms=START_MS), TURN).checkpoint.backfills
+
+
+def test_a_gap_is_opened_before_a_lookback() -> None:
+    assert query(checkpoint(TAIL, gaps=(GAP,))) == Query(Use.BACKFILL, START_MS, END_MS, 500)
+
+
+def test_gaps_and_lookbacks_take_turns() -> None:
+    assert query(checkpoint(TAIL, gaps=(GAP,)), filled_last=True) == LOOKBACK_QUERY
+    assert query(checkpoint(TAIL, gaps=(GAP,)), filled_last=True, lookback_is_due=False) == Query(
+        Use.BACKFILL, START_MS, END_MS, 500
+    )
+
+
+def test_the_largest_window_is_cut_in_two() -> None:
+    opened_ms = NOW - 30 * MINUTE_MS
+    backfill = read_to(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=opened_ms), START_MS + HOUR_MS)
+    planned = plan(checkpoint(TAIL, backfill, gaps=(GAP,)), TURN)
+    middle_ms = (START_MS + HOUR_MS + END_MS) // 2
+    assert planned.query == Query(Use.BACKFILL, middle_ms, END_MS, 500)
+    assert planned.checkpoint.backfills == (replace(backfill, end_ms=middle_ms),)
+    assert planned.checkpoint.coverage.gaps == (GAP,)
+
+
+def test_a_window_that_is_read_within_two_minutes_is_not_cut() -> None:
+    backfill = read_to(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - 15_000), START_MS + HOUR_MS)
+    assert query(checkpoint(TAIL, backfill, gaps=(GAP,))) == LOOKBACK_QUERY
+    slower = replace(backfill, opened_ms=NOW - 20_000)
+    slow = query(checkpoint(TAIL, slower, gaps=(GAP,)))
+    assert slow
+    assert slow.use is Use.BACKFILL
+
+
+def test_a_window_of_which_nothing_was_read_or_that_has_no_order_is_not_cut() -> None:
+    unread = stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - HOUR_MS)
+    assert query(checkpoint(TAIL, unread, gaps=(GAP,))) == LOOKBACK_QUERY
+    unordered = replace(read_to(unread, START_MS + HOUR_MS), disorder_ms=OVERLAP_MS + 1)
+    assert query(checkpoint(TAIL, unordered, gaps=(GAP,))) == LOOKBACK_QUERY
+
+
+def test_no_more_than_four_backfills_are_read_side_by_side() -> None:
+    step_ms = (END_MS - START_MS) // 8
+    backfills = [
+        stream(Use.BACKFILL, START_MS + n * step_ms, START_MS + (n + 1) * step_ms, opened_ms=NOW - HOUR_MS + n)
+        for n in range(BACKFILLS_AT_ONCE)
+    ]
+    assert query(checkpoint(TAIL, *backfills, gaps=(GAP,))) == LOOKBACK_QUERY
+    three = query(checkpoint(TAIL, *backfills[:-1], gaps=(GAP,)))
+    assert three == Query(Use.BACKFILL, START_MS + 3 * step_ms, END_MS, 500)
+
+
+def test_a_gap_that_cannot_be_served_waits_for_its_time_and_holds_no_other() -> None:
+    failing = Gap(START_MS, START_MS + 1000, 1, 3, NOW + 1)
+    other = Gap(START_MS + 1000, END_MS)
+    assert query(checkpoint(TAIL, gaps=(failing, other))) == Query(Use.BACKFILL, START_MS + 1000, END_MS, 500)
+    assert query(checkpoint(TAIL, gaps=(failing,))) == LOOKBACK_QUERY
+    due = replace(failing, retry_ms=NOW)
+    assert query(checkpoint(TAIL, gaps=(due,))) == Query(Use.BACKFILL, START_MS, START_MS + 1000, 1)
+
+
+def test_a_gap_at_the_live_edge_waits_until_what_is_late_has_arrived() -> None:
+    gap = Gap(NOW - HOUR_MS, NOW - OVERLAP_MS + 1)
+    assert query(checkpoint(TAIL, gaps=(gap,))) == LOOKBACK_QUERY
+    assert query(checkpoint(TAIL, gaps=(replace(gap, end_ms=NOW - OVERLAP_MS),))) == Query(
+        Use.BACKFILL, NOW - HOUR_MS, NOW - OVERLAP_MS, 500
+    )
+
+
+def test_pages_of_a_gap_are_never_larger_than_the_tenant_accepts() -> None:
+    assert query(checkpoint(TAIL, gaps=(replace(GAP, page_size=1000),))) == Query(Use.BACKFILL, START_MS, END_MS, 500)
+
+
+def test_what_of_the_gaps_nothing_reads() -> None:
+    inner = stream(Use.BACKFILL, START_MS + HOUR_MS, START_MS + 2 * HOUR_MS, opened_ms=1)
+    last = stream(Use.BACKFILL, END_MS - HOUR_MS, END_MS, opened_ms=2)
+    failing = Gap(START_MS - 1000, START_MS, 1, 2)
+    assert list(unread_gaps(checkpoint(inner, last, gaps=(failing, GAP)))) == [
+        Gap(START_MS, START_MS + HOUR_MS),
+        Gap(START_MS + 2 * HOUR_MS, END_MS - HOUR_MS),
+        failing,
+    ]
+
+
+def test_where_there_is_nothing_to_do_no_query_is_opened() -> None:
+    assert query(checkpoint(TAIL), lookback_is_due=False) is None
+    assert query(checkpoint(TAIL, stream(Use.LOOKBACK, NOW - 1000, NOW))) is None
+
+
+def reconciliation(state: Checkpoint, since_ms: int = RECONCILIATION_INTERVAL_MS) -> Query | None:
+    return query(state, lookback_is_due=False, reconciled_ms=NOW - since_ms)
+
+
+def test_once_an_hour_the_last_day_is_read_again() -> None:
+    assert reconciliation(checkpoint(TAIL)) == Query(Use.RECONCILIATION, NOW - RECONCILED_MS, NOW - OVERLAP_MS, 500)
+    assert reconciliation(checkpoint(TAIL), RECONCILIATION_INTERVAL_MS - 1) is None
+    running = stream(Use.RECONCILIATION, NOW - HOUR_MS, NOW - OVERLAP_MS, opened_ms=3)
+    assert reconciliation(checkpoint(TAIL, running)) is None
+
+
+def test_where_the_keys_reach_less_far_it_is_read_again_sooner() -> None:
+    reach_ms = 90 * MINUTE_MS
+    state = replace(checkpoint(TAIL), seen=Seen(complete_from_ms=NOW - reach_ms))
+    oldest_ms = NOW - reach_ms + OVERLAP_MS + SLACK_MS
+    assert reconciliation(state, (NOW - oldest_ms) // 3) == Query(Use.RECONCILIATION, oldest_ms, NOW - OVERLAP_MS, 500)
+    assert reconciliation(state, (NOW - oldest_ms) // 3 - 1) is None
+    short = replace(state, seen=Seen(complete_from_ms=NOW - 10 * MINUTE_MS))
+    assert reconciliation(short, 10 * MINUTE_MS) is None
+
+
+@pytest.mark.parametrize(
+    ("origin_ms", "complete_from_ms", "expected"),
+    [
+        (0, 0, NOW - RECONCILED_MS),
+        (NOW - HOUR_MS, 0, NOW - HOUR_MS),
+        (0, NOW - 2 * HOUR_MS, NOW - 2 * HOUR_MS + OVERLAP_MS + SLACK_MS),
+    ],
+    ids=["a day", "never before what was asked for", "no further than the keys reach"],
+)
+def test_how_far_back_it_reads(origin_ms: int, complete_from_ms: int, expected: int) -> None:
+    state = Checkpoint(Coverage(NOW, origin_ms), seen=Seen(complete_from_ms=complete_from_ms))
+    assert reconciled_from_ms(state, NOW, OVERLAP_MS) == expected
+    assert RECONCILED_MS < RETENTION_MS
