@@ -22,7 +22,9 @@ GOOD = {
     "audit_api/events.py": "from dataclasses import dataclass",
     "audit_api/transport.py": "from requests import Session",
     "checkpoint/value.py": "from ..audit_api.events import Event",
-    "collection/loop.py": "from ..checkpoint.value import V\nfrom ..audit_api import events\nfrom ..telemetry import lag",
+    "collection/loop.py": (
+        "from ..checkpoint.value import V\nfrom ..audit_api import events\nfrom ..telemetry import lag"
+    ),
     "intake/push.py": "import requests.adapters\nfrom ..audit_api.transport import Session",
     "telemetry/__init__.py": "from ..errors import Failed",
 }
