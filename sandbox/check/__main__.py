@@ -47,7 +47,7 @@ def _check(values: Values, options: argparse.Namespace, screen: Screen) -> int:
         screen.show(outcome)
         outcomes.append(outcome)
     if any(outcome.state == "bad" for outcome in outcomes):
-        screen.say("\nMend what is marked ✗ and check again. The guide is docs/cyberark_identity_audit_logs.md.")
+        screen.say("\nMend what is marked ✗ and check again. The manual is docs/manual.md.")
         return 1
     screen.say("\nEverything holds. Paste these values in the forms of Sekoia:")
     screen.form(values.form())

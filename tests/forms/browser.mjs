@@ -58,7 +58,6 @@ const commands = {
         return {
           title: shown("label, legend"),
           description: shown(".field-description"),
-          example: shown(".help-block"),
           refusal: shown(".error-detail"),
           kinds: boxes.map((box) => box.type),
           read: boxes.map((box) => (box.type === "password" ? "" : box.value)),

@@ -30,7 +30,6 @@ class Field:
 
     title: str
     description: str
-    example: str
     refusal: str
     kinds: list[str]
     read: list[str]

@@ -1,40 +1,21 @@
-// A form drawn from a schema as the platform draws it: the fields that `secrets` names are masked, examples are shown,
-// and the schema alone decides what is refused.
+// A form drawn from a schema with the plain renderer: the fields that `secrets` names are masked, and the schema alone
+// decides what is refused, in the words of the validator.
 import Form from "@rjsf/core";
 import validator from "@rjsf/validator-ajv8";
 import { createRoot } from "react-dom/client";
 
 const root = createRoot(document.getElementById("form"));
 
-function example(value) {
-  return Array.isArray(value) ? value.join(" and ") : value;
-}
-
 function appearance(schema) {
-  const fields = Object.entries(schema.properties).map(([name, field]) => {
+  const fields = Object.keys(schema.properties).map((name) => {
     const options = {};
     if (schema.secrets.includes(name)) {
       options.widget = "password";
       options.autocomplete = "new-password";
     }
-    if (field.examples) {
-      options.help = `For example: ${field.examples.map(example).join(" or ")}`;
-    }
     return [name, { "ui:options": options, items: { "ui:label": false } }];
   });
   return { ...Object.fromEntries(fields), "ui:submitButtonOptions": { submitText: "Save" } };
-}
-
-// The validator would quote the regular expression. Whoever fills in a form is told what to type, from the same schema.
-function inWords(errors, schema) {
-  return errors.map((error) => {
-    if (error.name !== "pattern") {
-      return error;
-    }
-    const { examples } = schema.properties[error.property.slice(1)];
-    const message = examples ? `must look like ${examples.join(" or ")}` : "must be copied whole, and nothing else";
-    return { ...error, message };
-  });
 }
 
 window.draw = (schema) => {
@@ -45,7 +26,6 @@ window.draw = (schema) => {
       schema={schema}
       uiSchema={appearance(schema)}
       validator={validator}
-      transformErrors={(errors) => inWords(errors, schema)}
       onSubmit={({ formData }) => {
         window.saved = formData;
       }}
