@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from prometheus_client.metrics_core import Metric
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 OURS, COMMON = "symphony_module_cyberark_", "symphony_module_common_"
@@ -77,3 +80,29 @@ def expressions() -> list[str]:
 def names_in(text: str) -> set[str]:
     """The metrics that a text names; those of a histogram without their ending."""
     return {_SERIES.sub("", name) for name in _NAMES.findall(text)}
+
+
+def documented_metrics() -> set[str]:
+    """The metrics in the tables of the page: what the code has to export, no more and no less."""
+    section = page().partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    return set(re.findall(rf"^\| `((?:{OURS}|{COMMON})[a-z_]+)` \|", section, re.M))
+
+
+def documented_lines() -> list[tuple[str, str, str]]:
+    """The table of log lines: the line with … for what differs, its level, and what is said of it."""
+    section = page().partition("\n## Log\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(.+?)` \| (\w+) \| (.+) \|$", section, re.M)
+
+
+def compare_with_code(metrics: Iterable[Metric]) -> list[str]:
+    """What differs between the page and the metrics that the code registers, in sentences; empty if nothing does.
+
+    `metrics` are the collectors' families: `prometheus_client.REGISTRY.collect()` once telemetry.metrics is imported.
+    """
+    exported = {
+        family.name + "_total" * (family.type == "counter") for family in metrics if family.name.startswith(OURS)
+    }
+    documented = {name for name in documented_metrics() if name.startswith(OURS)}
+    return [f"{name} is not documented" for name in sorted(exported - documented)] + [
+        f"{name} is documented and not exported" for name in sorted(documented - exported)
+    ]

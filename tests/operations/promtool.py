@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from scenarios import COMMON, OURS, Values
+from alert_scenarios import COMMON, OURS, Values
 
 NEEDS_PROMTOOL = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed: run .ci/install-promtool"

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
+from alert_scenarios import FIRING, SILENT, Scenario
 from operations_files import DOCS, Rule, rules, rules_text, with_expression
 from promtool import NEEDS_PROMTOOL, input_series, run
-from scenarios import FIRING, SILENT, THROTTLED, Scenario
 
 pytestmark = NEEDS_PROMTOOL
 

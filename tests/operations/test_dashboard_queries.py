@@ -1,13 +1,13 @@
 """What the dashboard's queries return for two connectors of which one is dead, and one that is quiet."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-
+from alert_scenarios import BUSY, COMMON, QUIET, THROTTLED, Values, ends_at
 from operations_files import expressions, panels
 from promtool import NEEDS_PROMTOOL, input_series, run
-from scenarios import BUSY, COMMON, QUIET, THROTTLED, Values, ends_at
 
 pytestmark = NEEDS_PROMTOOL
 
@@ -34,6 +34,8 @@ _SHOWN: Values = {
     f'{COMMON}discarded_events_total{{intake_key="key"}}': "0x800",
     f'{COMMON}events_lags{{intake_key="key"}}': "4x800",
 }
+Expected = Sequence[tuple[str, Mapping[str, float]]]
+
 DEAD = ends_at(60, {**BUSY, **_SHOWN})
 ALIVE = {**BUSY, **_SHOWN}
 AFTER_THREE_HOURS = "240m"
@@ -52,9 +54,7 @@ def query(title: str) -> str:
     return asked(target["expr"])
 
 
-def returns(
-    folder: Path, connectors: dict[str, Values], at: str, expected: list[tuple[str, dict[str, float]]]
-) -> None:
+def returns(folder: Path, connectors: dict[str, Values], at: str, expected: Expected) -> None:
     """Each query returns those values, by instance, and none for another."""
     checks = [
         {

@@ -81,16 +81,16 @@ def ends_at(minute: int, values: Values) -> Values:
     return {**ended, "up": f"1x{minute} 0x800"}
 
 
-def crash_loop(up: int, down: int, restarts: int = 40, **loop: str) -> Values:
+def crash_loop(up: int, down: int, loop: Values | None = None) -> Values:
     """A process that runs for 30 minutes, and then only for `up` minutes in `up` + `down`.
 
-    The values of `loop` are those of one run, by the metric.
+    The values of `loop` are those of one run, by the metric; it is started 40 times.
     """
     gone = "stale " + "_ " * (down - 1)
-    period = up + down
+    restarts, period = 40, up + down
     starts = " ".join(" ".join([str(60 * (31 + run * period))] * up) + f" {gone}" for run in range(restarts))
     values = {"up": "1x30 " + ("1 " * up + "0 " * down) * restarts, START: f"-86400x30 {starts}"}
-    for name, run in loop.items():
+    for name, run in (loop or {}).items():
         values[name] = f"{BUSY[name].replace('x800', 'x30')} " + f"{run} {gone}" * restarts
     return values
 
@@ -99,7 +99,8 @@ def crash_loop(up: int, down: int, restarts: int = 40, **loop: str) -> Values:
 class Scenario:
     """What instance a exports, and b beside it, and which alerts fire for a at those times: all of them.
 
-    `name` reads on from "when". At `silent_until` no alert has fired in the whole time before. `job` is what the scrape configuration calls them.
+    `name` reads on from "when". At `silent_until` no alert has fired in the whole time before. `job` is what the
+    scrape configuration calls both.
     """
 
     name: str
@@ -199,7 +200,7 @@ FIRING = (
     Scenario("no connector is scraped", {}, {"5m": (), "15m": ("CyberArkNoConnector",)}, b={}),
     Scenario(
         "a process runs for two minutes in five: nothing that lasts is hidden by it",
-        crash_loop(2, 3, **{LAG: "2000 0", FAILING_GAPS: "1 0", HELD: "1 1", DEAD_LETTERS: "1 0"}),
+        crash_loop(2, 3, {LAG: "2000 0", FAILING_GAPS: "1 0", HELD: "1 1", DEAD_LETTERS: "1 0"}),
         {
             "30m": (),
             "44m": ("CyberArkConnectorDown", "CyberArkCrashLoop", "CyberArkDeadLetter"),
