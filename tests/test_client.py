@@ -60,7 +60,6 @@ class Client:
             self.tokens,
             changed.get("api_base_url", sandbox.audit_url),
             SecretStr(changed.get("api_key", sandbox.tenant.settings.api_key)),
-            self.tenant_clock,
         )
 
     def open(self, **filters: list[str]) -> str:
