@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.faults.fault import Build, Changed, Down, Fault, FaultType, Instead, Mixed, Repeated, Spoilt, Stage, ended
 from sandbox.server.http import HTML_HEADERS, Request, Response, html_response, json_response
+from sandbox.tenant.settings import PageFailure
 
 _AUDIT = {"query", "results"}
 
@@ -35,6 +36,12 @@ def _errors(stage: Stage, share: float) -> Fault:
 def _html(stage: Stage, share: float) -> Fault:
     page = html_response("We will be back soon", 200).body
     return Spoilt(stage, _AUDIT, share, lambda request, response: Response(200, HTML_HEADERS, page))
+
+
+def _error_body(stage: Stage, share: float) -> Fault:
+    """What a gateway says with status 200 when the function behind it timed out."""
+    content = {"errorMessage": "2026-01-31T10:00:00.000Z 5b1c Task timed out after 30.03 seconds"}
+    return Spoilt(stage, _AUDIT, share, lambda request, response: replace(response, body=json.dumps(content).encode()))
 
 
 def _cut(stage: Stage, share: float) -> Fault:
@@ -101,6 +108,32 @@ def _minute_used(stage: Stage, _: float) -> Fault:
     return Repeated(stage, 30, stage.tenant.use_up_the_minute)
 
 
+def _rival(insists: bool) -> Build:
+    return lambda stage, seconds: Changed(stage.tenant.settings, rival_period=seconds, rival_insists=insists)
+
+
+def _page_fails(how: PageFailure) -> Build:
+    return lambda stage, seconds: _FailingPage(stage, seconds, how)
+
+
+class _FailingPage(Fault):
+    """Every page with some event of the tenant fails, for so long."""
+
+    def __init__(self, stage: Stage, seconds: float, how: PageFailure) -> None:
+        self._stage = stage
+        self._seconds = seconds
+        self._how = how
+
+    def begin(self) -> None:
+        count = len(self._stage.ledger.index)
+        # Among the newer half, which a connector reads; the next one to happen where there is none.
+        sequence = self._stage.rng.randrange(count // 2, count) if count else 0
+        self._stage.tenant.fail_page_of(sequence, self._how, self._seconds)
+
+    def end(self) -> None:
+        self._stage.tenant.heal_pages()
+
+
 def _throttle_results(stage: Stage, seconds: float) -> Fault:
     return Changed(stage.tenant.settings, results_spacing=seconds)
 
@@ -130,5 +163,12 @@ API_FAULTS = (
     FaultType(
         "throttle-results", "pages are refused when asked for too often", 15, "seconds between", _throttle_results
     ),
+    FaultType("rival-first", "another integration takes each query first", 60, "seconds between", _rival(True)),
+    FaultType("rival-regular", "another integration asks for a query regularly", 60, "seconds between", _rival(False)),
+    FaultType("page-500", "every page with one event answers 500", 3600, "seconds", _page_fails("500")),
+    FaultType("page-403", "every page with one event answers 403", 3600, "seconds", _page_fails("403")),
+    FaultType("page-429", "every page with one event answers 429", 3600, "seconds", _page_fails("429")),
+    FaultType("page-reset", "every page with one event is reset", 3600, "seconds", _page_fails("reset")),
+    FaultType("api-error-body", "an error with status 200", 0.2, "share of calls", _error_body),
     FaultType("throttle", "one call of any kind is taken", 60, "seconds between", _throttle),
 )

@@ -1,7 +1,7 @@
 """Faults of the events themselves: late, malformed, or very many at once."""
 
 from sandbox.faults.fault import Changed, Fault, FaultType, Repeated, Stage
-from sandbox.tenant.malformed import malformed_events
+from sandbox.tenant.malformed import events_with_line_breaks, malformed_events
 
 _LATE_SHARE = 0.2
 
@@ -13,6 +13,14 @@ def _late(stage: Stage, seconds: float) -> Fault:
 def _malformed(stage: Stage, seconds: float) -> Fault:
     def add() -> None:
         for text in malformed_events(stage.now(), stage.rng).values():
+            stage.tenant.add(text)
+
+    return Repeated(stage, seconds, add)
+
+
+def _line_breaks(stage: Stage, seconds: float) -> Fault:
+    def add() -> None:
+        for text in events_with_line_breaks(stage.now(), stage.rng):
             stage.tenant.add(text)
 
     return Repeated(stage, seconds, add)
@@ -32,5 +40,6 @@ class _Burst(Fault):
 CONTENT_FAULTS = (
     FaultType("late", "a fifth of the live events arrive late", 60, "seconds late at most", _late),
     FaultType("malformed", "malformed events among the good ones", 20, "seconds between", _malformed),
+    FaultType("line-breaks", "events of more than one line", 20, "seconds between", _line_breaks),
     FaultType("burst", "many events within one second", 5000, "events", _Burst),
 )

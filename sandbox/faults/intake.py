@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sandbox.faults.fault import Changed, Down, Fault, FaultType, Instead, Mixed, Spoilt, Stage, ended
-from sandbox.server.http import Request, Response, html_response, json_response
+from sandbox.server.http import JSON_HEADERS, Request, Response, html_response, json_response
 
 _INTAKE = {"intake"}
 
@@ -31,7 +31,7 @@ def _resets(stage: Stage, share: float) -> Fault:
 
 
 def _no_ids(stage: Stage, share: float) -> Fault:
-    return Spoilt(stage, _INTAKE, share, lambda request, response: _body(response, {"received": True}))
+    return Spoilt(stage, _INTAKE, share, lambda request, response: _body(response, {}))
 
 
 def _fewer_ids(stage: Stage, share: float) -> Fault:
@@ -54,6 +54,36 @@ def _taken(stage: Stage, share: float) -> Fault:
 
 def _lost_answers(stage: Stage, share: float) -> Fault:
     return Spoilt(stage, _INTAKE, share, lambda request, response: ended(response, "reset"))
+
+
+def _something_else(stage: Stage, seconds: float) -> Fault:
+    contents = (b'{"status":"healthy"}', b"OK", b"", b'{"error":"upstream timed out"}')
+    return Down(stage, _INTAKE, seconds, lambda: Response(200, JSON_HEADERS, stage.rng.choice(contents)))
+
+
+class _RefusesOne(Fault):
+    """The intake refuses one event by its text, whatever else is in the request."""
+
+    def __init__(self, stage: Stage, status: float) -> None:
+        self._stage = stage
+        self._status = int(status)
+
+    def begin(self) -> None:
+        settings, index = self._stage.sekoia.settings, self._stage.ledger.index
+        sequence = self._stage.rng.randrange(len(index)) if len(index) else 0
+        settings.refused_texts = (index.factory.parts(sequence, 0)[0].decode().split('"')[3],)
+        settings.refused_status = self._status
+
+    def end(self) -> None:
+        self._stage.sekoia.settings.refused_texts = ()
+
+
+def _small_requests(stage: Stage, limit: float) -> Fault:
+    return Changed(stage.sekoia.settings, reset_above=int(limit))
+
+
+def _counts_bytes(stage: Stage, _: float) -> Fault:
+    return Changed(stage.sekoia.settings, counts_bytes=True)
 
 
 def _mixed(stage: Stage, share: float) -> Fault:
@@ -84,6 +114,12 @@ INTAKE_FAULTS = (
     FaultType("intake-slow", "the intake takes its time", 5, "seconds", _slow),
     FaultType("intake-taken", "the intake takes events, then answers 500", 0.2, "share of requests", _taken),
     FaultType("intake-unanswered", "the intake takes events, then resets", 0.2, "share of requests", _lost_answers),
+    FaultType(
+        "intake-other", "200 that is no intake's: a health page, OK, nothing", 20, "seconds of each minute", _something_else
+    ),
+    FaultType("intake-refuses-event", "the intake refuses one event by its text", 400, "HTTP status", _RefusesOne),
+    FaultType("intake-small-requests", "larger requests are reset", 200_000, "bytes", _small_requests),
+    FaultType("intake-bytes", "the intake counts an event in bytes", 1, "on", _counts_bytes),
     FaultType("logs", "the platform's log endpoint is down", 1, "share of requests", _unavailable("logs")),
     FaultType(
         "platform", "callback and secrets fail at random", 0.3, "share", _unavailable("callback", "secrets", "logs")

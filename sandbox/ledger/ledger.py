@@ -61,6 +61,8 @@ class Ledger:
         self.doubled = 0
         self.taken_but_refused = 0
         self.queries_too_soon = 0
+        self.refused: set[int] = set()
+        self.split_twins: set[int] = set()
         self.last_accepted_at: float | None = None
         self._now = now
         self._opened_at = now()
@@ -94,6 +96,24 @@ class Ledger:
         """The intake took these events, but its answer said otherwise or never came."""
         with self.lock:
             self.taken_but_refused += len(texts)
+
+    def served(self, sequences: Sequence[int]) -> None:
+        """The tenant puts these events in one page."""
+        factory = self.index.factory
+        if not factory.twins:
+            return
+        page = set(sequences)
+        for sequence in page:
+            first = sequence - 1 if factory.is_twin(sequence) else sequence
+            if factory.is_twin(first + 1) and len({first, first + 1} & page) == 1:
+                self.split_twins.add(first)
+
+    def refuse(self, text: str) -> None:
+        """The intake refuses this event by itself, and will: it is not lost."""
+        with self.lock:
+            sequence = self.index.identify(text)
+            if sequence is not None:
+                self.refused.add(sequence)
 
     def query(self, accepted: bool, minimum_seconds: float) -> None:
         """The tenant was asked to open a query, and did or refused because the last one is too recent."""
@@ -143,7 +163,8 @@ class Ledger:
         with self.lock:
             now = self._now()
             shown = self.index.shown(now)
-            too_large = sum(self.index.arrivals[sequence] <= now for sequence in self.index.too_large)
+            left_out = self.index.too_large | {number for number in self.refused if not self._was_accepted(number)}
+            too_large = sum(self.index.arrivals[sequence] <= now for sequence in left_out)
             return Snapshot(
                 time=now,
                 made=len(self.index),
@@ -176,6 +197,9 @@ class Ledger:
             self._lags.add(at - self.index.times_ms[sequence] / 1000)
             self._lags_since_arrival.add(at - arrival)
 
+    def _was_accepted(self, sequence: int) -> bool:
+        return sequence < len(self._times_accepted) and self._times_accepted[sequence] > 0
+
     def _cover(self) -> None:
         self._times_accepted.extend(bytes(len(self.index) - len(self._times_accepted)))
 
@@ -184,8 +208,13 @@ class Ledger:
         newest, oldest_ms = now - patience_seconds, (now - RETENTION_SECONDS) * 1000
         for sequence in self._unaccepted():
             shown = self.index.arrivals[sequence] <= newest and self.index.times_ms[sequence] >= oldest_ms
-            if shown and sequence not in self.index.too_large:
+            if shown and not self.is_excused(sequence):
                 yield sequence
+
+    def is_excused(self, sequence: int) -> bool:
+        """Whether an event need not be delivered: the intake refuses it, or its twin was shown in another page."""
+        twin_of = sequence - 1 if self.index.factory.is_twin(sequence) else sequence
+        return sequence in self.index.too_large or sequence in self.refused or twin_of in self.split_twins
 
     def _unaccepted(self) -> Iterator[int]:
         self._cover()

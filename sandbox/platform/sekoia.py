@@ -50,6 +50,11 @@ class Sekoia:
     def _take(self, request: Request) -> Response:
         if request.method != "POST" or not request.path.endswith("/batch"):
             return json_response({"message": "not found"}, 404)
+        settings = self.settings
+        if settings.reset_above is not None and len(request.body) > settings.reset_above:
+            return Response(ending="reset")
+        if settings.acceptance not in ("ids", "empty-object"):
+            return _no_intake(settings.acceptance)
         if len(request.body) > PAYLOAD_LIMIT:
             return json_response({"message": "the payload is too large"}, 413)
         try:
@@ -61,9 +66,22 @@ class Sekoia:
             return json_response({"message": "the intake key is unknown"}, 403 if key else 401)
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             return json_response({"message": "jsons must be a list of strings"}, 400)
-        if any(len(text) > INTAKE_EVENT_LIMIT for text in texts):
-            return json_response({"message": "an event is too large"}, 400)
+        if large := [text for text in texts if self._size(text) > INTAKE_EVENT_LIMIT]:
+            return self._refused(large, 400, "an event is too large")
+        if settings.refused_texts:
+            refused = [text for text in texts if any(part in text for part in settings.refused_texts)]
+            if refused:
+                return self._refused(refused, settings.refused_status, "an event is refused")
         return self._taken(texts)
+
+    def _size(self, text: str) -> int:
+        counts_bytes = self.settings.counts_bytes and len(text) > INTAKE_EVENT_LIMIT // 4
+        return len(text.encode("utf-8", "surrogatepass")) if counts_bytes else len(text)
+
+    def _refused(self, texts: list[str], status: int, message: str) -> Response:
+        for text in texts:
+            self._ledger.refuse(text)
+        return json_response({"message": message}, status)
 
     def _taken(self, texts: list[str]) -> Response:
         self._batches += 1
@@ -77,7 +95,8 @@ class Sekoia:
 
         prefix = f"{self._batches:08x}-0000-4000-8000-"
         identifiers = [f"{prefix}{number:012x}" for number in range(len(texts))]
-        body = orjson.dumps({"event_ids": identifiers})
+        with_ids = self.settings.acceptance == "ids"
+        body = orjson.dumps({"event_ids": identifiers} if with_ids else {})
         return Response(200, {"Content-Type": "application/json"}, body, delay=latency, settle=settle)
 
     def _unauthorized(self, request: Request) -> Response | None:
@@ -101,6 +120,12 @@ class Sekoia:
 
     def _secret_values(self) -> dict[str, str]:
         return {"password": self.password}
+
+
+def _no_intake(answer: str) -> Response:
+    """A 200 of something that stands where the intake should be."""
+    contents = {"healthy": b'{"status":"healthy"}', "ok": b"OK", "error": b'{"error":"upstream timed out"}'}
+    return Response(200, {"Content-Type": "application/json"}, contents.get(answer, b""))
 
 
 def _loads(body: bytes) -> Any:

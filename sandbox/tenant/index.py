@@ -1,32 +1,21 @@
-"""The events that a tenant holds, in the order in which its Audit API serves them."""
+"""The events that a tenant holds: when they happened, when the Audit API begins to show them, what they read."""
 
 import heapq
+import json
 from array import array
-from bisect import bisect_right, insort
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 
 import orjson
 
-from sandbox.tenant.events import SEQUENCE_BITS, EventFactory, Kind
-
-_SEQUENCE_MASK = (1 << SEQUENCE_BITS) - 1
+from sandbox.tenant.events import EventFactory, Kind
+from sandbox.tenant.orders import SEQUENCE_MASK, SortedKeys, scrambled
+from sandbox.tenant.settings import Order
 
 INTAKE_EVENT_LIMIT = 250_000
 """Characters of the largest event that the intake takes."""
 
-
-def first_key(time_ms: int) -> int:
-    """The position just before every event of this millisecond."""
-    return (time_ms << SEQUENCE_BITS) - 1
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Events found from a position on, written in pieces with commas between, and the position behind the last."""
-
-    pieces: list[bytes]
-    position: int
+_ORDERS_KEPT = 32
 
 
 class EventIndex:
@@ -40,9 +29,13 @@ class EventIndex:
         self.times_ms = array("q")
         self.arrivals = array("d")
         self.too_large: set[int] = set()
-        self._order = array("q")
+        self.largest_lateness_ms = 0
+        self.largest_lead_ms = 0
+        self._by_time = SortedKeys(self.times_ms.__getitem__)
+        self._orders: OrderedDict[tuple[object, ...], SortedKeys] = OrderedDict()
         self._given: dict[int, bytes] = {}
         self._sequence_of_given: dict[str, int] = {}
+        self._with_line_breaks: dict[str, int] = {}
         self._kinds: dict[int, Kind] = {}
         self._to_come: list[float] = []
         self._shown = 0
@@ -57,59 +50,69 @@ class EventIndex:
         """
         if text is not None and (known := self._sequence_of_given.get(text)) is not None:
             return known
-        sequence = len(self.times_ms)
-        if sequence > _SEQUENCE_MASK:
-            raise OverflowError(f"a sandbox tenant holds {_SEQUENCE_MASK + 1} events at most")
+        sequence = self._room_for(1)
         time_ms = int(time * 1000)
         self.times_ms.append(time_ms)
         self.arrivals.append(arrival)
+        late_ms = int(arrival * 1000) - time_ms
+        self.largest_lateness_ms = max(self.largest_lateness_ms, late_ms)
+        self.largest_lead_ms = max(self.largest_lead_ms, -late_ms)
         heapq.heappush(self._to_come, arrival)
-        key = (time_ms << SEQUENCE_BITS) | sequence
-        if not self._order or key > self._order[-1]:
-            self._order.append(key)
-        else:
-            insort(self._order, key)
         if text is not None:
             self._give(sequence, text)
         return sequence
 
+    def add_twin(self) -> int:
+        """Put in an event of the same time and arrival as the last one."""
+        return self.add(self.times_ms[-1] / 1000 + 0.0001, self.arrivals[-1])
+
     def add_past(self, count: int, start: float, end: float) -> None:
         """Put in `count` made events spread evenly over a period, each of which arrived when it happened."""
+        self._room_for(count)
         step = (end - start) / max(count, 1)
-        sequence = len(self.times_ms)
-        if sequence + count > _SEQUENCE_MASK:
-            raise OverflowError(f"a sandbox tenant holds {_SEQUENCE_MASK + 1} events at most")
-        keys = []
         for number in range(count):
             time = start + number * step
-            time_ms = int(time * 1000)
-            self.times_ms.append(time_ms)
+            if self.factory.twins and number and self.factory.is_twin(len(self.times_ms)):
+                time = self.arrivals[-1]
+            self.times_ms.append(int(time * 1000))
             self.arrivals.append(time)
-            keys.append((time_ms << SEQUENCE_BITS) | (sequence + number))
-        merged = not self._order or (keys and keys[0] > self._order[-1])
-        self._order.extend(keys)
-        if not merged:
-            self._order = array("q", sorted(self._order))
         self._shown += count
 
+    def next_kind(self) -> Kind:
+        """What the next event will be, if it is a made one."""
+        return self.factory.kind(len(self))
+
     def text(self, sequence: int) -> bytes:
-        return b"".join(self._parts(sequence))
+        return b"".join(self.parts(sequence))
+
+    def parts(self, sequence: int) -> tuple[bytes, ...]:
+        """The text in pieces."""
+        if self._given and (given := self._given.get(sequence)) is not None:
+            return (given,)
+        return self.factory.parts(sequence, self.times_ms[sequence])
+
+    def kind(self, sequence: int) -> Kind:
+        return self._kinds[sequence] if sequence in self._given else self.factory.kind(sequence)
 
     def identify(self, text: str) -> int | None:
-        """The event that this is the exact text of; None when no event reads so."""
+        """The event that this is the exact text of; None when no event reads so.
+
+        An event with a line break is known by its text in one line: the intake's parser takes no other.
+        """
+        if self._with_line_breaks and (found := self._with_line_breaks.get(canonical(text))) is not None:
+            return found if "\n" not in text else None
         given = self._sequence_of_given.get(text)
         if given is not None:
             return given
         sequence = self.factory.sequence_of(text)
-        if sequence is None or sequence >= len(self.times_ms) or sequence in self._given:
+        if sequence is None:
             return None
         try:
             encoded = text.encode()
         except UnicodeEncodeError:
             return None
-        head, tail = self.factory.parts(sequence, self.times_ms[sequence])
-        same = len(encoded) == len(head) + len(tail) and encoded.startswith(head) and encoded.endswith(tail)
-        return sequence if same else None
+        candidates = (sequence, sequence + 1) if self.factory.is_twin(sequence + 1) else (sequence,)
+        return next((number for number in candidates if self._reads(number, encoded)), None)
 
     def shown(self, now: float) -> int:
         """How many events have arrived by now. `now` must never go back."""
@@ -119,45 +122,74 @@ class EventIndex:
         return self._shown
 
     def oldest_ms(self) -> int | None:
-        return self._order[0] >> SEQUENCE_BITS if self._order else None
+        keys = self.by_time().keys
+        return self.times_ms[keys[0] & SEQUENCE_MASK] if keys else None
 
     def last_arrival(self) -> float | None:
         """When the last event still on its way arrives; None when nothing is on its way."""
         return max(self._to_come, default=None)
 
-    def read(
-        self, position: int, end: int, size: int, horizon: float, keep: Callable[[Kind], bool] | None = None
-    ) -> Slice:
-        """At most `size` events behind a position, up to a key, of those that had arrived at the horizon."""
-        order, arrivals = self._order, self.arrivals
-        stop = bisect_right(order, end)
-        pieces: list[bytes] = []
-        found = 0
-        for place in range(bisect_right(order, position), stop):
-            key = order[place]
-            sequence = key & _SEQUENCE_MASK
-            if arrivals[sequence] > horizon or (keep is not None and not keep(self._kind(sequence))):
-                continue
-            if found:
-                pieces.append(b",")
-            pieces += self._parts(sequence)
-            position = key
-            found += 1
-            if found == size:
-                break
-        return Slice(pieces, position)
+    def by_time(self) -> SortedKeys:
+        if self._by_time.known < len(self):
+            self._by_time.catch_up(range(self._by_time.known, len(self)), len(self))
+        return self._by_time
 
-    def _parts(self, sequence: int) -> tuple[bytes, ...]:
-        if self._given and (given := self._given.get(sequence)) is not None:
-            return (given,)
-        return self.factory.parts(sequence, self.times_ms[sequence])
+    def ordered(
+        self, order: Order, number: int, jitter_ms: int, accepts: Callable[[int], bool], start_ms: int
+    ) -> SortedKeys:
+        """The keys of the events in an order. "none" is another one for each query, by its number.
 
-    def _kind(self, sequence: int) -> Kind:
-        return self._kinds[sequence] if sequence in self._given else self.factory.kind(sequence)
+        What a query cannot show need not be in there: `accepts` tells, and nothing before `start_ms` is asked for.
+        """
+        if order == "event-time":
+            return self.by_time()
+        name: tuple[object, ...] = {"arrival": (order,), "roughly": (order, jitter_ms)}.get(order, (order, number))
+        found = self._orders.get(name)
+        sequences: Iterable[int]
+        if found is None:
+            found = self._orders[name] = SortedKeys(self._rank(order, number, jitter_ms))
+            while len(self._orders) > _ORDERS_KEPT:
+                self._orders.popitem(last=False)
+            keys = self.by_time()
+            sequences = (key & SEQUENCE_MASK for key in keys.keys[keys.from_time(start_ms) :])
+            sequences = sequences if order == "none" else range(len(self))
+        else:
+            sequences = range(found.known, len(self))
+        self._orders.move_to_end(name)
+        if found.known < len(self):
+            found.catch_up(filter(accepts, sequences) if order == "none" else sequences, len(self))
+        return found
+
+    def _rank(self, order: Order, number: int, jitter_ms: int) -> Callable[[int], int]:
+        times_ms, arrivals, is_twin = self.times_ms, self.arrivals, self.factory.is_twin
+
+        def serial(sequence: int) -> int:
+            return sequence - 1 if is_twin(sequence) else sequence  # twins stay together
+
+        if order == "arrival":
+            return lambda sequence: int(arrivals[sequence] * 1000)
+        if order == "roughly":
+            return lambda sequence: times_ms[sequence] + scrambled(serial(sequence)) % (2 * jitter_ms + 1) - jitter_ms
+        return lambda sequence: scrambled(serial(sequence), number)
+
+    def _room_for(self, count: int) -> int:
+        """The number of the next event. Raises OverflowError when there is no room for so many."""
+        sequence = len(self.times_ms)
+        if sequence + count > SEQUENCE_MASK:
+            raise OverflowError(f"a sandbox tenant holds {SEQUENCE_MASK} events at most")
+        return sequence
+
+    def _reads(self, sequence: int, text: bytes) -> bool:
+        if sequence >= len(self.times_ms) or sequence in self._given:
+            return False
+        head, tail = self.factory.parts(sequence, self.times_ms[sequence])
+        return len(text) == len(head) + len(tail) and text.startswith(head) and text.endswith(tail)
 
     def _give(self, sequence: int, text: str) -> None:
         self._given[sequence] = text.encode()
         self._sequence_of_given[text] = sequence
+        if "\n" in text:
+            self._with_line_breaks[canonical(text)] = sequence
         if len(text) > INTAKE_EVENT_LIMIT:
             self.too_large.add(sequence)
         try:
@@ -167,3 +199,11 @@ class EventIndex:
         fields = event if isinstance(event, dict) else {}
         names = ("applicationCode", "auditType", "action")
         self._kinds[sequence] = Kind(*(str(fields.get(name, "")) for name in names))
+
+
+def canonical(text: str) -> str:
+    """The same for all texts that say the same, however they are laid out."""
+    try:
+        return json.dumps(json.loads(text, strict=False, parse_int=str, parse_float=str))
+    except ValueError:
+        return text

@@ -53,6 +53,14 @@ def malformed_events(now: float, rng: random.Random) -> dict[str, str]:
     return events
 
 
+def events_with_line_breaks(now: float, rng: random.Random) -> list[str]:
+    """Events whose text is more than one line: laid out for people, or with a line break inside of a string."""
+    stamp = str(int(now * 1000))
+    within = _event(rng, timestamp=stamp, message='"first line\nsecond line"')
+    laid_out = _event(rng, timestamp=stamp).replace(",", ",\n  ").replace("{", "{\n  ", 1)
+    return [within, laid_out]
+
+
 def _event(rng: random.Random, **values: str) -> str:
     """An event's JSON text; a value of "" leaves its key out."""
     fields = {"uuid": f'"{_uuid(rng)}"', "applicationCode": '"PAM"', "auditType": '"Info"', **values}

@@ -11,23 +11,33 @@ _FILTERS = {"applicationCode": "application", "auditType": "audit_type", "action
 
 
 class BadRequest(Exception):
-    """What was sent is no query or no cursor: the API answers 400."""
+    """What was sent is no query or no cursor: the API answers 400, or another status."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
 class Query:
-    """Dates are in whole epoch seconds: fractions are ignored. `wanted` names what to include, by attribute."""
+    """Dates are in whole epoch seconds: fractions are ignored. `wanted` names what to include, by attribute.
+
+    `is_sorted`: a sortModel was sent. `selected`: the fields asked for, none for those that every event has.
+    """
 
     page_size: int
     date_from: int
     date_to: int | None = None
     wanted: dict[str, list[str]] = field(default_factory=dict)
+    is_sorted: bool = False
+    selected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Cursor:
     """A position in a query, which is the tenant's `number`th and was opened at some time (epoch seconds).
 
+    `skipped` is how much of what is hidden before the next event was scanned, `turn` how often the end was shown.
     `text` is what the cursor was read from.
     """
 
@@ -35,6 +45,8 @@ class Cursor:
     number: int
     position: int
     opened_at: float
+    skipped: int = 0
+    turn: int = 0
     text: str = ""
 
 
@@ -56,6 +68,8 @@ def parse_query(body: bytes) -> Query:
         date_from=_seconds(date.get("dateFrom")),
         date_to=_seconds(date["dateTo"]) if date.get("dateTo") is not None else None,
         wanted={_FILTERS[name]: _included(terms) for name, terms in filters.items() if name in _FILTERS},
+        is_sorted=bool(query.get("sortModel")),
+        selected=_selected(query.get("selectedFields")),
     )
 
 
@@ -68,8 +82,12 @@ def encode_cursor(cursor: Cursor, nonce: int) -> str:
         "from": query.date_from,
         "to": query.date_to,
         "wanted": query.wanted,
+        "sorted": query.is_sorted,
+        "selected": query.selected,
         "position": cursor.position,
         "opened": cursor.opened_at,
+        "skipped": cursor.skipped,
+        "turn": cursor.turn,
     }
     return base64.b64encode(json.dumps(content).encode()).decode()
 
@@ -81,8 +99,10 @@ def decode_cursor(body: bytes) -> Cursor:
         raise BadRequest("cursorRef is missing")
     try:
         content = json.loads(base64.b64decode(text, validate=True))
-        query = Query(content["size"], content["from"], content["to"], content["wanted"])
-        return Cursor(query, content["query"], content["position"], content["opened"], text)
+        names = ("size", "from", "to", "wanted", "sorted")
+        query = Query(*(content[name] for name in names), selected=tuple(content["selected"]))
+        names = ("query", "position", "opened", "skipped", "turn")
+        return Cursor(query, *(content[name] for name in names), text=text)
     except (binascii.Error, ValueError, KeyError, TypeError):
         raise BadRequest("cursorRef is expired or invalid") from None
 
@@ -118,3 +138,11 @@ def _included(terms: Any) -> list[str]:
     if not included:
         raise BadRequest("a filter is empty")
     return included
+
+
+def _selected(names: Any) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadRequest("selectedFields is malformed")
+    return tuple(names)

@@ -156,6 +156,33 @@ def _threat(rng: random.Random) -> Json:
     }
 
 
+def _flat_target(rng: random.Random) -> Json:
+    """As newer components send it: no object in `customData`, and nobody who did it."""
+    return {
+        "username": None,
+        "customData": {"new_target": "", "target": rng.choice(("PVWAGWUser", "Vault Admins")), "ticket": None},
+        "safe": rng.choice(SAFES),
+    }
+
+
+def _alert(rng: random.Random) -> Json:
+    number = rng.randrange(10_000)
+    return {
+        "username": None,
+        "message": "Suspected credential theft",
+        "customData": {
+            "ITDR": {
+                "Severity": rng.choice(("Low", "Medium", "High")),
+                "Status": rng.choice(("Open", "In progress")),
+                "Alert_link": f"https://portal.example.com/alerts/{number}?view=full&tab=1",
+            }
+        },
+        "correlationId": _identifier(rng),
+        "isDr": rng.random() < 0.1,
+        "originRegion": "us-east-1",
+    }
+
+
 SHAPES = (
     Shape("IDP", "IDP2001", "add-user", "Create", "Identity", "Identity", _user_created),
     Shape("IDP", "IDP2009", "cloud.core.oauthtoken.create", "Create", "Identity", "Identity", _token_created),
@@ -167,6 +194,8 @@ SHAPES = (
     Shape("PAM", "PAM00295", "Retrieve password", "Password", "Vault", "Privilege Cloud", _password_used),
     Shape("PAM", "PAM00300", "PSM Connect", "Execute", "PSM", "Privilege Cloud", _session),
     Shape("ITDR", "ITDR1001", "impossible-travel", "Detect", "ITDR", "Threat Detection", _threat, "Alert"),
+    Shape("PAM", "PAM00031", "Add Member", "Edit", "Vault", "Privilege Cloud", _flat_target),
+    Shape("ITDR", "ITDR2004", "credential-theft", "Detect", "ITDR", "Threat Detection", _alert, "Alert"),
 )
 
 

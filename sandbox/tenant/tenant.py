@@ -1,6 +1,7 @@
 """A CyberArk tenant: its Identity service, its Audit API, and the events it holds."""
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 from sandbox.ledger.ledger import Ledger
@@ -8,9 +9,10 @@ from sandbox.server.http import Request, Response
 from sandbox.server.middleware import Middleware
 from sandbox.tenant.audit_api import CREATE_QUERY, RESULTS, AuditApi
 from sandbox.tenant.identity import Identity
+from sandbox.tenant.orders import SEQUENCE_MASK
 from sandbox.tenant.production import Delays, Production
 from sandbox.tenant.replay import read_events
-from sandbox.tenant.settings import AuditSettings, IdentitySettings
+from sandbox.tenant.settings import AuditSettings, IdentitySettings, PageFailure
 
 
 class Tenant:
@@ -92,6 +94,28 @@ class Tenant:
         """Every cursor of a query opened until now is refused from now on."""
         with self._lock:
             self._audit.refuse_cursors()
+
+    def fail_page_of(self, sequence: int, how: PageFailure = "500", seconds: float = inf) -> None:
+        """No page that this event is in can be served, of whatever size, for so long."""
+        with self._lock:
+            self._audit.fail_page_of(sequence, how, self._now() + seconds)
+
+    def heal_pages(self) -> None:
+        """Every page can be served again."""
+        with self._lock:
+            self._audit.heal_pages()
+
+    def failing_events(self) -> list[int]:
+        """The events whose pages cannot be served now."""
+        with self._lock:
+            return self._audit.failing_events()
+
+    def event_at(self, time: float) -> int | None:
+        """The first event of that time (epoch seconds) or a later one."""
+        with self._lock:
+            keys = self._index.by_time()
+            place = keys.from_time(int(time * 1000))
+            return keys.keys[place] & SEQUENCE_MASK if place < len(keys.keys) else None
 
     def use_up_the_minute(self) -> None:
         """Another integration of this tenant opens a query now."""
