@@ -85,9 +85,8 @@ class _VirtualBackground(Background):
         return self._aside.submit(call)
 
     def wait(self, futures: Collection[Future[Any]], seconds: float) -> bool:
-        end = min([self._timeline.now + seconds, *(f.ready for f in futures if isinstance(f, _Later))])
-        if end <= self._timeline.now and not futures:
-            end = self._timeline.now + 0.001
+        # No wait is shorter: a time that rounding leaves a hair before its end still passes.
+        end = min([self._timeline.now + max(0.001, seconds), *(f.ready for f in futures if isinstance(f, _Later))])
         self._timeline.advance_to(end, self._stop_event.is_set)
         return any(future.done() for future in futures)
 

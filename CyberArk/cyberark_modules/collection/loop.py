@@ -174,7 +174,9 @@ class Loop:
                 and (end_ms is None or event.time_ms is None or event.time_ms < end_ms)
             }.values()
         )
-        if page.events and stream.empty_pages:
+        # At the live edge, an empty page is followed by what has happened since: that is no hole.
+        old_ms = stream.opened_ms - self._around.overlap_ms
+        if stream.empty_pages and any(event.time_ms is not None and event.time_ms < old_ms for event in page.events):
             self._holes = max(self._holes, stream.empty_pages)
         read = after_page(
             stream,

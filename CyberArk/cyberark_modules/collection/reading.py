@@ -12,6 +12,8 @@ AHEAD_TOLERANCE_MS = 2_000
 # Behind the last event read there may be others that the API shows a moment later: a tail looks there again.
 TAIL_OVERLAP_MS = 3_000
 TRAIL_KEPT = 8
+# A tail that has shown events this recent is not behind a row of empty pages.
+TAIL_BEHIND_MS = 10_000
 # A filter may stand behind the API's scan, so an empty page is no proof of the end. Two in a row are, unless a longer
 # row was seen to be followed by events; what is read seldom is followed further, and so finds that out.
 EMPTY_PAGES_END = 2
@@ -67,7 +69,7 @@ def after_page(
         earlier = (position for position in stream.trail if position.date_ms < latest_ms)
         following = replace(following, trail=(*earlier, Position(page.cursor, latest_ms))[-TRAIL_KEPT:])
     if stream.use is Use.TAIL:
-        return _tail_after(stream, following, page, brought_new, holes)
+        return _tail_after(stream, following, page, brought_new, now_ms, holes)
     following = replace(following, cursor=page.cursor or stream.cursor)
     return Read(following, _end(stream, following, page, overlap_ms, holes))
 
@@ -108,7 +110,9 @@ def is_past(stream: Stream, overlap_ms: int) -> bool:
     return len(stream.dates) == DATES_KEPT and stream.read_to_ms >= stream.end_ms + margin_ms
 
 
-def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, holes: int) -> Read:
+def _tail_after(
+    stream: Stream, following: Stream, page: Page, brought_new: bool, now_ms: int, holes: int
+) -> Read:
     """A reading of the tail goes from a position that is some seconds old to a page that is not full.
 
     Where that brings nothing new, it looks once more at the frontier: short or empty pages can lie in between.
@@ -121,7 +125,8 @@ def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool
         return Read(replace(following, cursor=page.cursor), End.NOT_YET)
     if not brought_new and not at_frontier:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
-    if holes and page.cursor and following.empty_pages <= holes and page.cursor != stream.cursor:
+    is_behind = following.latest_ms < now_ms - TAIL_BEHIND_MS and following.empty_pages <= holes
+    if holes and is_behind and page.cursor and page.cursor != stream.cursor:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
     return Read(rewound(following), End.PROVEN)
 
