@@ -99,12 +99,17 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         )
         pages = Pages(api.fetch, self.background, limiter, self.backoff, monotonic, around.now_ms)
         forwarded = partial(self.count_forwarded, configuration.intake_key)
+
+        def wait_for_intake(seconds: float) -> None:
+            state.retry()  # what was delivered before the outage must not be sent again after a kill
+            around.wait(seconds)
+
         delivery = Delivery(
             self.intake,
             DeadLetters(self.data_path),
             reporter,
             self.backoff,
-            around.wait,
+            wait_for_intake,
             is_stopping,
             monotonic,
             forwarded,
