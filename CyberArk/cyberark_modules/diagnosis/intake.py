@@ -25,13 +25,13 @@ INTAKE = (
     ),
     Diagnosis(
         name="intake-address",
-        seen="HTTP 404 or 405, a redirection, or anything but JSON",
+        seen="HTTP 404 or 405, a redirection, or a 200 without the ids of events",
         problem="What answers at the address of the intake server is not an intake of Sekoia.",
         remedy="Empty the field, to use the intake server of your Sekoia region, or correct the address.",
         place=INTAKE_ADDRESS,
         resolved_by=ResolvedBy.PERSON_IF_IT_LASTS,
         fits=either(
-            seen(FailureKind.NOT_JSON, FailureKind.REDIRECT, service=Service.INTAKE),
+            seen(FailureKind.NOT_JSON, FailureKind.NOT_INTAKE, FailureKind.REDIRECT, service=Service.INTAKE),
             seen(FailureKind.STATUS, service=Service.INTAKE, statuses={404, 405}),
         ),
     ),
