@@ -31,7 +31,7 @@ def test_malformed_events_go_through_as_they_are_and_come_once(scene: Scene) -> 
     scene.tenant.produce(20)
     scene.start()
     # The second query shows them all again: what has no uuid or no date is known by its content.
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     reported = [scene.said("left out", json.loads(text)["uuid"]) for text in too_large]
     counted = scene.metric("symphony_module_cyberark_events_total", outcome="too_large")
     position = datetime.fromisoformat(scene.context()["most_recent_date_seen"]).timestamp()
@@ -59,7 +59,7 @@ def test_an_event_ahead_of_the_clock_moves_nothing_past_now(scene: Scene) -> Non
         scene.tenant.add(text, time=at, arrival=scene.sandbox.clock())
     scene.tenant.produce(20)
     scene.start()
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     accepted = scene.snapshot().accepted
     scene.until_accepted(accepted + 300, within=30)
     position = datetime.fromisoformat(scene.context()["most_recent_date_seen"]).timestamp()
@@ -67,5 +67,5 @@ def test_an_event_ahead_of_the_clock_moves_nothing_past_now(scene: Scene) -> Non
     scene.kill()
     scene.connector.start()
     scene.until_delivered(within=90)
-    scene.judge(twice=500, position_ahead_s=ahead)
+    scene.judge(duplicates=500, position_ahead_s=ahead)
     assert ahead < 1

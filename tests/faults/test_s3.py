@@ -83,7 +83,7 @@ def test_a_state_in_s3_survives_kills(scene: Scene, storage: Storage) -> None:
         most_twice = max(most_twice, scene.snapshot().doubled - before)
         scene.connector.start()
     scene.until_delivered(within=130)
-    scene.judge(twice=kills * PAGE, most_a_kill=most_twice, objects=len(storage.objects()))
+    scene.judge(duplicates=kills * PAGE, most_a_kill=most_twice, objects=len(storage.objects()))
     assert most_twice <= PAGE
     assert f"{FOLDER}/context.json" in storage.objects()
     assert not scene.context_file.exists()
@@ -97,7 +97,7 @@ def test_a_storage_that_is_down_for_a_while_stops_nothing(scene: Scene, storage:
     waited = scene.until_accepted(accepted + 1000, within=90)
     scene.until_said("The state cannot be written", within=60)
     storage.start()
-    scene.until_said("State resumed", within=120)
+    scene.until_said("State recovered", within=120)
     scene.until_delivered()
     said = scene.said("The state cannot be written")
     scene.judge(said=said, two_pages_took=waited)
@@ -115,5 +115,5 @@ def test_a_storage_that_is_down_at_the_start_is_no_first_run(scene: Scene, stora
     meanwhile = scene.snapshot().accepted
     storage.start()
     scene.until_delivered(within=120)
-    scene.judge(twice=PAGE, meanwhile=meanwhile - accepted)
+    scene.judge(duplicates=PAGE, meanwhile=meanwhile - accepted)
     assert meanwhile == accepted
