@@ -77,6 +77,10 @@ class _RefusesOne(Fault):
     def end(self) -> None:
         self._stage.sekoia.settings.refused_texts = ()
 
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        self._acted += endpoint == "intake" and response.status == self._status
+        return response
+
 
 def _small_requests(stage: Stage, limit: float) -> Fault:
     return Changed(stage.sekoia.settings, reset_above=int(limit))
@@ -115,7 +119,11 @@ INTAKE_FAULTS = (
     FaultType("intake-taken", "the intake takes events, then answers 500", 0.2, "share of requests", _taken),
     FaultType("intake-unanswered", "the intake takes events, then resets", 0.2, "share of requests", _lost_answers),
     FaultType(
-        "intake-other", "200 that is no intake's: a health page, OK, nothing", 20, "seconds of each minute", _something_else
+        "intake-other",
+        "200 that is no intake's: a health page, OK, nothing",
+        20,
+        "seconds of each minute",
+        _something_else,
     ),
     FaultType("intake-refuses-event", "the intake refuses one event by its text", 400, "HTTP status", _RefusesOne),
     FaultType("intake-small-requests", "larger requests are reset", 200_000, "bytes", _small_requests),

@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as StillWaiting
 from contextlib import contextmanager

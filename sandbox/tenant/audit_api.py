@@ -88,9 +88,7 @@ class AuditApi:
             raise BadRequest("dateFrom must be within the last 7 days")
         self._let_rival_open(now)
         spacing = settings.query_spacing
-        wait = max(
-            _remaining(now, self._last_query, spacing), _remaining(now, self._last_call, settings.call_spacing)
-        )
+        wait = max(_remaining(now, self._last_query, spacing), _remaining(now, self._last_call, settings.call_spacing))
         self._ledger.query(accepted=wait <= 0, minimum_seconds=spacing)
         if wait > 0:
             return self._too_many(wait)

@@ -130,7 +130,9 @@ _READINGS = (
     Reading("events-lines", "events", "of more than one line", faults={"line-breaks": 300.0}),
     Reading("intake-good", "intake", "takes what it is sent", weight=3.0),
     *(_intake_refuses(status) for status in (400, 403, 413, 500)),
-    Reading("intake-small", "intake", "resets requests of more than 200 kB", faults={"intake-small-requests": 200_000}),
+    Reading(
+        "intake-small", "intake", "resets requests of more than 200 kB", faults={"intake-small-requests": 200_000}
+    ),
     Reading("intake-bytes", "intake", "counts bytes", faults={"intake-bytes": 1, "malformed": 600.0}, weight=0.5),
     Reading("intake-other", "intake", "answers 200 with something else", faults={"intake-other": 20.0}),
 )

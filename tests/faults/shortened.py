@@ -11,7 +11,6 @@ from cyberark_modules.audit_api.backoff import Backoff
 from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 
-
 if __name__ == "__main__":
     Transport.READ_TIMEOUT_S = 3.0
     CyberArkAuditLogsConnector.backoff = Backoff(first=0.1, longest=1.0, first_slow=0.5, longest_slow=2.0)

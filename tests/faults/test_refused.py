@@ -87,7 +87,9 @@ def test_an_event_refused_by_itself_becomes_a_dead_letter_and_holds_nothing(stat
         end(simulation)
         letters = letters_in(simulation.folder.path)
         assert [(letter["text"], letter["status"]) for letter in letters] == [(text, status)]
-        assert sum(letters[0]["uuid"] in line and "dead_letters.jsonl" in line for line in simulation.said("error")) == 1
+        assert (
+            sum(letters[0]["uuid"] in line and "dead_letters.jsonl" in line for line in simulation.said("error")) == 1
+        )
         assert lag["p95"] < LIVE_LAG_S
         assert not any("key" in line for line in simulation.said("critical")), "the key is not blamed"
 

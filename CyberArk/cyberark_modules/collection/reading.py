@@ -110,9 +110,7 @@ def is_past(stream: Stream, overlap_ms: int) -> bool:
     return len(stream.dates) == DATES_KEPT and stream.read_to_ms >= stream.end_ms + margin_ms
 
 
-def _tail_after(
-    stream: Stream, following: Stream, page: Page, brought_new: bool, now_ms: int, holes: int
-) -> Read:
+def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, now_ms: int, holes: int) -> Read:
     """A reading of the tail goes from a position that is some seconds old to a page that is not full.
 
     Where that brings nothing new, it looks once more at the frontier: short or empty pages can lie in between.
