@@ -8,14 +8,15 @@ from pathlib import Path
 
 from sandbox.demo.options import Parser, add_options, describe_faults, fill, how_to_look, open_sandbox
 from sandbox.demo.view import summary_line
+from sandbox.tenant.readings import describe_readings
 
 
 def main() -> int:
     parser = Parser(prog="python -m sandbox", description=__doc__)
     add_options(parser, eps=5.0)
     options = parser.parse_args()
-    if options.list_faults:
-        print(describe_faults())
+    if options.list_faults or options.list_readings:
+        print(describe_faults() if options.list_faults else describe_readings())
         return 0
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

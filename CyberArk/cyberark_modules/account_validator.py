@@ -1,4 +1,4 @@
-"""Checking an account when it is created: a token is fetched and read, and whoever fills in the form is told."""
+"""Checks an account when it is created: requests a token, reads it, and tells the person everything that is wrong."""
 
 import time
 from pathlib import Path
@@ -18,6 +18,8 @@ from .diagnosis import CLOCK_OFF_S, diagnose
 from .errors import CyberArkError, Failure, FailureKind, Service, TransientError
 from .platform.background import within
 from .platform.secrets import mask
+
+_CLAIMS = (("jwt",), ("scope",), ("tenant_id", "aud"))
 
 
 class CyberArkAccountValidator(AccountValidator):
@@ -40,50 +42,57 @@ class CyberArkAccountValidator(AccountValidator):
             self.log(f"The platform's answer could not be used ({type(error).__name__})", level="warning")
 
     def validate(self) -> bool:
-        """Return whether CyberArk Identity gives a token that the Audit API can use. Raises nothing."""
+        """Return whether CyberArk Identity issues a token that the Audit API can use. Raises nothing."""
         try:
-            fault = self._fault()
+            problems = self._problems()
         except Exception as error:  # a defect of ours must not leave the person without an answer
-            fault = f"The account could not be checked, because of an unexpected {type(error).__name__}."
-        if fault:
-            self.log(fault, level="info")
-            self.error(fault)
-        return not fault
+            problems = [f"The account could not be checked, because of an unexpected {type(error).__name__}."]
+        if problems:
+            text = " ".join(problems)
+            self.log(text, level="info")
+            self.error(text)
+        return not problems
 
-    def _fault(self) -> str:
+    def _problems(self) -> list[str]:
+        """Return everything that is wrong, as far as it can be seen at once."""
         try:
             account = self.module.configuration
         except ModuleConfigurationError:
-            return self._configuration_fault()
+            return self._configuration_problems()
         assert isinstance(account, CyberArkModuleConfiguration)  # noqa: S101
         mask(account.password)
         tenant_clock = TenantClock(Clock())
         try:
             token = self._fetch_token(account, tenant_clock)
         except CyberArkError as error:
-            return diagnose(error.failure).text(error.failure)
-        host, skew = urlsplit(account.auth_base_url).netloc, tenant_clock.skew()
-        if missing := token.missing():
-            failure = Failure(Service.IDENTITY, FailureKind.TOKEN, host, ENDPOINT, missing=missing)
-            return diagnose(failure).text(failure)
+            return [diagnose(error.failure).text(error.failure)]
+        host, missing = urlsplit(account.auth_base_url).netloc, token.missing()
+        # Each group is corrected at a step of its own.
+        lacks = [tuple(claim for claim in group if claim in missing) for group in _CLAIMS]
+        failures = [
+            Failure(Service.IDENTITY, FailureKind.TOKEN, host, ENDPOINT, missing=lack) for lack in lacks if lack
+        ]
+        if failures:
+            return [diagnose(failure).text(failure) for failure in failures]
+        skew = tenant_clock.skew()
         if abs(skew) >= CLOCK_OFF_S:
-            # No fault of the account, and harmless: the connector goes by the tenant's clock.
+            # No mistake in the account, and harmless: the connector goes by the tenant's clock.
             failure = Failure(Service.IDENTITY, FailureKind.CLOCK, host, clock_skew=skew)
             self.log(diagnose(failure).text(failure), level="warning")
-        self.log(f"CyberArk Identity gives tokens for tenant {token.tenant_id}", level="info")
-        return ""
+        self.log(f"CyberArk Identity issues tokens for tenant {token.tenant_id}", level="info")
+        return []
 
-    def _configuration_fault(self) -> str:
+    def _configuration_problems(self) -> list[str]:
         content = self.module.load_config(self.module.MODULE_CONFIGURATION_FILE_NAME, "json")
         try:
             CyberArkModuleConfiguration.model_validate(content)
         except ValidationError as refused:
-            return " ".join(
+            return [
                 f"Field “{CyberArkModuleConfiguration.model_fields[str(error['loc'][0])].title}”: "
                 + ("It is empty." if error["type"] == "missing" else error["msg"])
                 for error in refused.errors(include_input=False)
-            )
-        return "The account is not complete."
+            ]
+        return ["The account is not complete."]
 
     def _fetch_token(self, account: CyberArkModuleConfiguration, tenant_clock: TenantClock) -> Token:
         """Fetch a token, and give up in time whatever the host does. Raises CyberArkError."""

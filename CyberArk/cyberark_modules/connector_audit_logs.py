@@ -83,9 +83,8 @@ class CyberArkAuditLogsConnector(PlatformConnector):
             "auditType": configuration.audit_types,
             "action": configuration.actions,
         }
-        is_stopping = lambda: not self.running  # noqa: E731
         around = Surroundings(
-            self.clock, tenant_clock, self.background, is_stopping, self._beat, configuration.overlap * MINUTE_MS
+            self.clock, tenant_clock, self.background, self.stopping, self._beat, configuration.overlap * MINUTE_MS
         )
         limiter = RateLimiter(monotonic)
         queries = Queries(
@@ -99,20 +98,15 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         )
         pages = Pages(api.fetch, self.background, limiter, self.backoff, monotonic, around.now_ms)
         forwarded = partial(self.count_forwarded, configuration.intake_key)
-
-        def wait_for_intake(seconds: float) -> None:
-            state.retry()  # what was delivered before the outage must not be sent again after a kill
-            around.wait(seconds)
-
         delivery = Delivery(
+            around,
             self.intake,
             DeadLetters(self.data_path),
             reporter,
             self.backoff,
-            wait_for_intake,
-            is_stopping,
             monotonic,
             forwarded,
+            state.retry,
         )
         failures = Failures(around, state, queries, pages, limiter, reporter, self.allow_critical_again)
         survey = Survey(around, limiter, reporter)

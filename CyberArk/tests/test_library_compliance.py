@@ -104,13 +104,14 @@ def test_changelog_is_in_the_form_of_keep_a_changelog() -> None:
         "and this project adheres to [Semantic Versioning](https://semver.org/spec/v2.0.0.html).\n"
     ) in changelog
     releases = re.findall(r"^## (.*)$", changelog, re.MULTILINE)
-    assert all(re.fullmatch(rf"\[Unreleased\]|\[{VERSION}\] - \d{{4}}-\d\d-\d\d", release) for release in releases)
+    assert all(re.fullmatch(rf"\[Unreleased\]|\d{{4}}-\d\d-\d\d - {VERSION}", release) for release in releases)
+    assert changelog.endswith("## 2026-01-07 - 1.0.0\n\n### Changed\n\n- Release of the module\n")  # as published
     kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     assert set(re.findall(r"^### (.*)$", changelog, re.MULTILINE)) <= kinds
 
 
 def test_one_version_everywhere(manifest: dict[str, Any]) -> None:
-    releases = re.findall(rf"^## \[({VERSION})\]", text("CHANGELOG.md"), re.MULTILINE)
+    releases = re.findall(rf"^## [0-9-]+ - ({VERSION})$", text("CHANGELOG.md"), re.MULTILINE)
     assert releases[0] == manifest["version"] == toml("pyproject.toml")["project"]["version"]
 
 

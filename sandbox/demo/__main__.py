@@ -15,6 +15,7 @@ from sandbox.demo.summary import Verdict, print_summary
 from sandbox.demo.view import Backlog, Moment, View, open_view
 from sandbox.faults import FAULTS
 from sandbox.server.server import Sandbox
+from sandbox.tenant.readings import describe_readings
 
 _TICK_SECONDS = 0.25
 _LONGEST_SECONDS = 205.0
@@ -30,8 +31,8 @@ def main(argv: list[str]) -> int:
     2 is for a mistake in the command line, and for a second interrupt: nothing was judged then.
     """
     options = _options(argv)
-    if options.list_faults:
-        print(describe_faults())
+    if options.list_faults or options.list_readings:
+        print(describe_faults() if options.list_faults else describe_readings())
         return 0
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

@@ -10,6 +10,7 @@ from typing import NoReturn
 from sandbox.faults import FAULTS
 from sandbox.server.server import Sandbox
 from sandbox.tenant.events import SEQUENCE_BITS
+from sandbox.tenant.readings import READINGS, Readings
 from sandbox.tenant.replay import newest_time
 
 BACKLOG_SPAN_SECONDS = 3000.0
@@ -50,6 +51,15 @@ def add_options(parser: argparse.ArgumentParser, eps: float) -> None:
         metavar="NAME[=INTENSITY]",
         help="a fault to inject, several allowed; --list-faults names them",
     )
+    parser.add_argument(
+        "--reading",
+        action="append",
+        default=[],
+        choices=sorted(READINGS),
+        metavar="NAME",
+        help="how the tenant reads its documentation, several allowed; --list-readings names them",
+    )
+    parser.add_argument("--list-readings", action="store_true", help="name the readings, and exit")
     parser.add_argument("--list-faults", action="store_true", help="name the faults, and exit")
     parser.add_argument("--seed", type=int, default=0, help="of the events and of what happens at random")
 
@@ -71,13 +81,15 @@ def open_sandbox(options: argparse.Namespace) -> Sandbox:
 
 def fill(sandbox: Sandbox, options: argparse.Namespace) -> int:
     """Put the events in, begin the faults of the services; returns how many events are there to catch up with."""
-    tenant = sandbox.tenant
+    tenant, readings = sandbox.tenant, Readings(options.reading)
+    readings.set(sandbox.environment)
     if options.events:
         count = tenant.replay(options.events)
     else:
         count = options.backlog
         tenant.add_backlog(count, BACKLOG_SPAN_SECONDS)
-        tenant.produce(options.eps)
+        tenant.produce(max(options.eps, readings.events_per_second or 0.0))
+    readings.begin(sandbox.environment)
     for name, intensity in options.fault:
         if FAULTS[name].scope == "services":
             sandbox.faults.add(name, intensity)

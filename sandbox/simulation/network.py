@@ -35,6 +35,7 @@ class _Kill:
     requests_left: int
     service: Service | None
     after: bool
+    late: float | None
 
 
 class Network(BaseAdapter):
@@ -54,9 +55,14 @@ class Network(BaseAdapter):
         self._requests_at_once = 0
         self._last_request = 0.0
 
-    def kill_at_request(self, number: int, service: Service | None = None, *, after: bool) -> None:
-        """Kill the process at its request of that number from now (1: the next), before or after it has its effect."""
-        self._kill = _Kill(number, service, after)
+    def kill_at_request(
+        self, number: int, service: Service | None = None, *, after: bool, late: float | None = None
+    ) -> None:
+        """Kill the process at its request of that number from now (1: the next), before or after it has its effect.
+
+        With `late`, it is killed before, and the request has its effect so many seconds afterwards.
+        """
+        self._kill = _Kill(number, service, after, late)
 
     def forget_kill(self) -> None:
         self._kill = None
@@ -73,22 +79,31 @@ class Network(BaseAdapter):
         parts = urlsplit(request.url or "")
         service = HOSTS[str(parts.hostname)]
         self._count()
-        kill = self._kill_due(service)
-        if kill is not None and not kill.after:
-            raise Killed
-        self._timeline.advance(self.latency.there)
         headers = {name.lower(): str(value) for name, value in request.headers.items()}
         body = request.body.encode() if isinstance(request.body, str) else bytes(request.body or b"")
         asked = Request(request.method or "", parts.path, headers, body)
-        response = self._environment.answer(service, asked)
-        self._observe(service, asked, response)
+        kill = self._kill_due(service)
+        if kill is not None and not kill.after:
+            if kill.late is not None:
+                self._timeline.at(self._timeline.now + kill.late, lambda: self._serve(service, asked, []))
+            raise Killed
+        # What was sent arrives, whatever becomes of who sent it.
+        responses: list[Response] = []
+        self._timeline.at(self._timeline.now + self.latency.there, lambda: self._serve(service, asked, responses))
+        self._timeline.advance_to(float("inf"), lambda: bool(responses))
         if kill is not None:
             raise Killed
+        response = responses[0]
         patience = timeout[1] if isinstance(timeout, tuple) else timeout
         return self._carry(request, response, float(patience))
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def _serve(self, service: Service, asked: Request, responses: list[Response]) -> None:
+        response = self._environment.answer(service, asked)
+        self._observe(service, asked, response)
+        responses.append(response)
 
     def _carry(self, request: requests.PreparedRequest, response: Response, patience: float) -> requests.Response:
         if response.ending == "hang" or response.delay + self.latency.back > patience:
@@ -113,7 +128,9 @@ class Network(BaseAdapter):
         self._requests_at_once = self._requests_at_once + 1 if self._timeline.now == self._last_request else 0
         self._last_request = self._timeline.now
         if self._requests_at_once > _MOST_REQUESTS_AT_ONCE:
-            raise AssertionError(f"{_MOST_REQUESTS_AT_ONCE} requests in no time: the connector spins")
+            spins = AssertionError(f"{_MOST_REQUESTS_AT_ONCE} requests in no time: the connector spins")
+            self._timeline.fail(spins)
+            raise Killed
 
     def _kill_due(self, service: Service) -> _Kill | None:
         kill = self._kill

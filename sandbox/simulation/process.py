@@ -1,14 +1,11 @@
-"""The connector as a simulated process: the real object, in a thread that runs only when it has the turn."""
+"""The connector as a simulated process: the real object, in virtual time."""
 
 import logging
 import signal
-import threading
-from collections.abc import Callable, Collection, Generator, Iterator
-from concurrent.futures import Executor, Future
-from concurrent.futures import TimeoutError as StillWaiting
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 from cachetools import TLRUCache
@@ -19,76 +16,16 @@ from cyberark_modules.checkpoint.value import Checkpoint
 from cyberark_modules.clock import TenantClock
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.intake.channel import Receipts
-from cyberark_modules.platform.background import Background
 from sandbox.simulation.network import Network
-from sandbox.simulation.timeline import Killed, ProcessClock, Timeline
+from sandbox.simulation.tasks import SimulatedBackground, Tasks, install
+from sandbox.simulation.timeline import Group, Killed, ProcessClock, Timeline
 
-T = TypeVar("T")
 Say = Callable[[str, str], None]
 # What the connector says goes to the platform's log only: days of lines on the console would say nothing.
 _SILENT = logging.getLogger("simulation")
 _SILENT.propagate = False
 _SILENT.addHandler(logging.NullHandler())
-
-
-class _Later(Future[T]):
-    """The result of a call that was made aside: known from `ready` on."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        super().__init__()
-        self.ready = timeline.now
-        self._timeline = timeline
-
-    def done(self) -> bool:
-        return self._timeline.now >= self.ready
-
-    def result(self, timeout: float | None = None) -> T:
-        end = self.ready if timeout is None else min(self.ready, self._timeline.now + timeout)
-        self._timeline.advance_to(end)
-        if not self.done():
-            raise StillWaiting
-        return super().result(0)
-
-
-class _Aside(Executor):
-    """Every call is made at once, and takes its time aside."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self.idle_at = timeline.now
-
-    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future: _Later[T] = _Later(self._timeline)
-        with self._timeline.aside():
-            try:
-                future.set_result(call(*args, **kwargs))
-            except Exception as error:  # handed to whoever asks for the result
-                future.set_exception(error)
-            future.ready = self._timeline.now
-        self.idle_at = max(self.idle_at, future.ready)
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """There is no thread to end."""
-
-
-class _VirtualBackground(Background):
-    """Calls are made aside; waiting lets virtual time pass."""
-
-    def __init__(self, stop_event: threading.Event, clock: ProcessClock, timeline: Timeline) -> None:
-        super().__init__(stop_event, clock)
-        self._aside = _Aside(timeline)
-        self._timeline = timeline
-
-    def submit(self, call: Callable[[], T]) -> Future[T]:
-        return self._aside.submit(call)
-
-    def wait(self, futures: Collection[Future[Any]], seconds: float) -> bool:
-        # No wait is shorter: a time that rounding leaves a hair before its end still passes.
-        end = min([self._timeline.now + max(0.001, seconds), *(f.ready for f in futures if isinstance(f, _Later))])
-        self._timeline.advance_to(end, self._stop_event.is_set)
-        return any(future.done() for future in futures)
+install()
 
 
 class SimulatedConnector(CyberArkAuditLogsConnector):
@@ -99,7 +36,7 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         data_path: Path,
         account: CyberArkModuleConfiguration,
         configuration: CyberArkAuditLogsConfiguration,
-        timeline: Timeline,
+        tasks: Tasks,
         network: Network,
         clock: ProcessClock,
         say: Say,
@@ -110,14 +47,11 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         self.clock = clock  # first: what is made there goes by it
         super().__init__(module, data_path)
         self.configuration = configuration
-        self._timeline = timeline
+        self.background = SimulatedBackground(self._stop_event, tasks.timeline, tasks)  # type: ignore[assignment]
         self._network = network
         self._say = say
         self._events_per_request = events_per_request
-        self._executor = self._pushes = _Aside(timeline)  # type: ignore[assignment]
-        self.background = _VirtualBackground(self._stop_event, clock, timeline)
-        send = self.channel.send
-        self.channel.send = lambda texts, is_probe=False: self._sent(send(texts, is_probe))  # type: ignore[method-assign]
+        self._executor = tasks  # type: ignore[assignment]
         self._attach(self._http_session)
         self._logger = _SILENT
         # Real time would hide from the platform's log what is said twice within a real minute.
@@ -133,11 +67,6 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         transport = super().make_transport(tenant_clock)
         self._attach(transport.session)
         return transport
-
-    def _sent(self, receipts: Receipts) -> Receipts:
-        """The SDK waits for the requests of a push: they are over when the last one is."""
-        self._timeline.advance_to(self._pushes.idle_at)
-        return receipts
 
     def _attach(self, session: requests.Session) -> None:
         session.mount("https://", self._network)
@@ -159,50 +88,34 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
 
 
 class Process:
-    """Runs a connector, from horizon to horizon of the timeline."""
+    """Runs a connector, whenever the timeline gives it the turn."""
 
-    def __init__(self, make: Callable[[], SimulatedConnector], timeline: Timeline) -> None:
-        with _signals_kept():
-            self.connector = make()
-        self.running = True
+    def __init__(self, make: Callable[[Tasks], SimulatedConnector], timeline: Timeline) -> None:
         self._timeline = timeline
-        self._is_to_die = False
-        self._error: BaseException | None = None
-        self._turn = threading.Semaphore(0)
-        self._turn_given_back = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, name="simulated", daemon=True)
-        self._thread.start()
+        self._group = Group()
+        with _signals_kept():
+            self.connector = make(Tasks(timeline, self._group))
+        self._has_ended = False
+        timeline.start(self._group, self._run)
 
-    def resume(self) -> None:
-        """Let it run until it waits beyond the horizon, or ends. Raises what it ended with, if it should not have."""
-        self._timeline.give_turn = self._give_turn
-        self._turn.release()
-        self._turn_given_back.acquire()
-        if self._error is not None:
-            raise self._error
+    @property
+    def running(self) -> bool:
+        return not self._has_ended and not self._group.is_dying
 
     def kill(self) -> None:
-        self._is_to_die = True
-        self.resume()
-
-    def _give_turn(self) -> None:
-        self._turn_given_back.release()
-        self._turn.acquire()
-        if self._is_to_die:
-            raise Killed
+        """End it where it is, with all that it does."""
+        self._timeline.end(self._group)
 
     def _run(self) -> None:
-        self._turn.acquire()
         try:
-            if not self._is_to_die:
-                self.connector.run()
+            self.connector.run()
         except Killed:
-            pass
-        except BaseException as error:  # raised again where the turn is given back
-            self._error = error
+            self._group.is_dying = True
+        except BaseException as error:  # raised where the time is driven
+            self._timeline.fail(error)
         finally:
-            self.running = False
-            self._turn_given_back.release()
+            self._has_ended = True
+            self._timeline.interrupt()
 
 
 @contextmanager

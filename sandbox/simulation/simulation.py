@@ -15,6 +15,7 @@ from sandbox.server.http import Request, Response
 from sandbox.simulation.folder import StateFolder
 from sandbox.simulation.network import Latency, Network
 from sandbox.simulation.process import Process, SimulatedConnector
+from sandbox.simulation.tasks import Tasks
 from sandbox.simulation.timeline import ProcessClock, Timeline
 
 START = 1_800_000_000.0
@@ -77,6 +78,7 @@ class Simulation:
     ) -> None:
         if self._process is not None and self._process.running:
             self._process.kill()
+        self.timeline.close()
         random.setstate(self._random_state)
         self._directory.cleanup()
 
@@ -112,23 +114,23 @@ class Simulation:
 
     def kill(self) -> None:
         """Kill it where it is."""
-        if self._process is not None and self._process.running:
-            self._process.kill()
-            self._note_end()
+        process = self._process
+        if process is not None and process.running:
+            process.kill()
+            self._note_end(process)
 
     def run_for(self, seconds: float, restart: bool = False) -> None:
         """Let time pass; a connector that ends meanwhile is started again at once if it is to `restart`."""
         end = self.timeline.now + seconds
-        self.timeline.horizon = end
         while self.timeline.now < end:
-            if self._process is not None and self._process.running:
-                self._process.resume()
-                if not self._process.running:  # resuming may end it
-                    self._note_end()  # type: ignore[unreachable]
-            elif restart:
+            if restart and not self.running:
                 self.start()
-            else:
-                self.timeline.advance_to(end)
+            process, ran = self._process, self.running
+            try:
+                self.timeline.run_to(end)
+            finally:
+                if process is not None and ran and not process.running:
+                    self._note_end(process)
 
     def run_until(self, holds: Callable[[], bool], within: float, step: float = 10.0, restart: bool = False) -> bool:
         """Let time pass until something holds, looked at every `step` seconds; False when it does not in time."""
@@ -139,16 +141,17 @@ class Simulation:
             self.run_for(step, restart)
         return True
 
-    def _note_end(self) -> None:
-        """A connector that still wants to run was killed; another has stopped."""
-        was_killed = self.connector.running
+    def _note_end(self, process: Process) -> None:
+        """A connector that still wants to run was killed; another has stopped. What it did beside ends with it."""
+        process.kill()
+        was_killed = process.connector.running
         self.kills += was_killed
         self._ended(was_killed)
 
     def said(self, level: str) -> list[str]:
         return [line.message for line in self.lines if line.level == level]
 
-    def _make(self) -> SimulatedConnector:
+    def _make(self, tasks: Tasks) -> SimulatedConnector:
         tenant, sekoia = self.environment.tenant, self.environment.sekoia
         values: dict[str, Any] = {
             "auth_base_url": "https://identity.simulation",
@@ -167,7 +170,7 @@ class Simulation:
             CyberArkAuditLogsConfiguration(
                 **{name: value for name, value in values.items() if name not in _ACCOUNT_FIELDS}
             ),
-            self.timeline,
+            tasks,
             self.network,
             ProcessClock(self.timeline, lambda: self.wall_offset),
             lambda level, message: self.lines.append(Line(self.timeline.now, level, message)),

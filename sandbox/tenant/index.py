@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from sandbox.tenant.events import EventFactory, Kind
-from sandbox.tenant.orders import SEQUENCE_MASK, SortedKeys, scrambled
+from sandbox.tenant.orders import EPOCH_MS, SEQUENCE_MASK, SortedKeys, scrambled
 from sandbox.tenant.settings import Order
 
 INTAKE_EVENT_LIMIT = 250_000
@@ -170,7 +170,7 @@ class EventIndex:
             return lambda sequence: int(arrivals[sequence] * 1000)
         if order == "roughly":
             return lambda sequence: times_ms[sequence] + scrambled(serial(sequence)) % (2 * jitter_ms + 1) - jitter_ms
-        return lambda sequence: scrambled(serial(sequence), number)
+        return lambda sequence: scrambled(serial(sequence), number) + EPOCH_MS
 
     def _room_for(self, count: int) -> int:
         """The number of the next event. Raises OverflowError when there is no room for so many."""

@@ -33,7 +33,7 @@ def scrambled(number: int, salt: int = 0) -> int:
 
 
 class SortedKeys:
-    """Keys in order. `rank` gives milliseconds since 1970, or any number of 40 bits, for a sequence number."""
+    """Keys in order. `rank` gives an event's milliseconds since 1970, or EPOCH_MS and any number of 40 bits."""
 
     def __init__(self, rank: Callable[[int], int], known: int = 0) -> None:
         self.keys = array("q")

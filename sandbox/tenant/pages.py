@@ -44,6 +44,8 @@ class Pages:
         start_ms = self._start_ms(query, now)
         if order == "roughly":
             start_ms -= int(settings.order_jitter * 1000)
+        if order != "arrival" and settings.date_field == "arrival":
+            start_ms -= self._index.largest_lateness_ms
         elif order == "arrival" and settings.date_field == "event":
             start_ms -= self._index.largest_lead_ms
         return first_key(start_ms)

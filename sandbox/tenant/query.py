@@ -99,10 +99,12 @@ def decode_cursor(body: bytes) -> Cursor:
         raise BadRequest("cursorRef is missing")
     try:
         content = json.loads(base64.b64decode(text, validate=True))
-        names = ("size", "from", "to", "wanted", "sorted")
-        query = Query(*(content[name] for name in names), selected=tuple(content["selected"]))
-        names = ("query", "position", "opened", "skipped", "turn")
-        return Cursor(query, *(content[name] for name in names), text=text)
+        size, date_from, date_to = content["size"], content["from"], content["to"]
+        query = Query(
+            size, date_from, date_to, content["wanted"], content["sorted"], selected=tuple(content["selected"])
+        )
+        position, opened_at = content["position"], content["opened"]
+        return Cursor(query, content["query"], position, opened_at, content["skipped"], content["turn"], text)
     except (binascii.Error, ValueError, KeyError, TypeError):
         raise BadRequest("cursorRef is expired or invalid") from None
 

@@ -180,6 +180,7 @@ def _alert(rng: random.Random) -> Json:
         "correlationId": _identifier(rng),
         "isDr": rng.random() < 0.1,
         "originRegion": "us-east-1",
+        "orgId": _identifier(rng),
     }
 
 

@@ -1,6 +1,7 @@
 """Which mistake leads to which diagnosis, and which of the three places can see it."""
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,8 +123,9 @@ def says(diagnosis: Diagnosis, text: str) -> bool:
     """Whether a text holds the sentence, the remedy and the place of a diagnosis, wherever lines are broken."""
     read = " ".join(text.split())
     place = str(diagnosis.place)
+    problem = re.escape(diagnosis.problem).replace(r"\{service\}", ".+").replace(r"\{status\}", r"\d+")
     return (
-        diagnosis.problem in read
+        re.search(problem, read) is not None
         and diagnosis.remedy[1:] in read
         and (not place or f"{place[0].upper()}{place[1:]}" in read)
     )

@@ -125,7 +125,10 @@ def test_a_host_that_answers_in_drops_is_given_up_in_time(sandbox: Sandbox, tmp_
     address = listen(authority.host(then=dripping))
     bundle = {"REQUESTS_CA_BUNDLE": str(authority.bundle(sandbox))}
     ran = Validation(sandbox, tmp_path, bundle, auth_base_url=f"https://{address}")
-    assert "The host does not answer in time. Field “CyberArk Identity address”, step 5 of the guide" in ran.error
+    assert (
+        "CyberArk Identity does not answer in time. Field “CyberArk Identity address”, step 5 of the guide"
+        in ran.error
+    )
     assert ran.seconds < WITHIN_S
 
 
@@ -143,7 +146,7 @@ def test_a_slow_platform_and_a_silent_host_together_stay_within_the_time(sandbox
     sandbox.faults.hold(_Slow(4))
     mistake = BREAKS["identity-silent"].make(sandbox)
     ran = Validation(sandbox, tmp_path, **mistake.fields)
-    assert "The host does not answer in time." in ran.error
+    assert "CyberArk Identity does not answer in time." in ran.error
     assert ran.seconds < WITHIN_S
 
 
@@ -180,7 +183,7 @@ def test_a_name_that_is_never_resolved_is_given_up_in_time(
     assert not validator.validate()
     assert time.monotonic() - started < 3
     assert validator._error
-    assert "The host does not answer in time." in validator._error
+    assert "CyberArk Identity does not answer in time." in validator._error
 
 
 def test_a_defect_of_ours_still_gives_an_answer(module: CyberArkModule, monkeypatch: pytest.MonkeyPatch) -> None:

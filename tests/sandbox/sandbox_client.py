@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.environment import Environment, Service
@@ -65,13 +66,13 @@ class Client:
         model = {"date": {"dateFrom": date_from}, **filters}
         order = [{"field_name": "timestamp", "direction": "asc"}]
         query = {"query": {"pageSize": size, "filterModel": model, "sortModel": order}}
-        return self._audit(CREATE_QUERY, query)
+        return self.post(CREATE_QUERY, query)
 
     def open(self, date_from: str = LONG_AGO, size: int = 500, **filters: Any) -> str:
         return str(self.query(date_from, size, **filters).json()["cursorRef"])
 
     def results(self, cursor: str) -> Response:
-        return self._audit(RESULTS, {"cursorRef": cursor})
+        return self.post(RESULTS, {"cursorRef": cursor})
 
     def page(self, cursor: str) -> tuple[list[str], str]:
         """A page's events as texts, and the cursor behind it."""
@@ -92,20 +93,30 @@ class Client:
         body = {"intake_key": self.environment.sekoia.settings.intake_key, "jsons": texts, **changes}
         return self.send("intake", Request("POST", "/batch", {}, json.dumps(body).encode()))
 
-    def _audit(self, path: str, content: object) -> Response:
+    def post(self, path: str, content: object) -> Response:
+        """Any request to the Audit API."""
         return self.send("audit", Request("POST", path, self.headers, json.dumps(content).encode()))
 
 
+def iso(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def read_page(body: bytes) -> tuple[list[str], str | None]:
-    """Each event's text as it stands in the body, and the next cursor; by the strict and slow standard library."""
+    """Each event's text as it stands in the body, and the next cursor; by the slow standard library."""
     text = body.decode()
-    page = json.loads(text, strict=False)  # a line break may stand inside of a string
+    page = json.loads(text, strict=False)
     texts: list[str] = []
     place = text.index('"data":') + len('"data":[')
     for _ in page["data"] or []:
-        while text[place] in " ,":
+        while text[place] in " ,\n":
             place += 1
         _, end = _DECODER.raw_decode(text, place)
         texts.append(text[place:end])
         place = end
     return texts, ((page.get("paging") or {}).get("cursor") or {}).get("cursorRef")
+
+
+def one_line(text: str) -> str:
+    """An event as the intake's parser wants it; as it is when it has no line break."""
+    return json.dumps(json.loads(text, strict=False)) if "\n" in text else text

@@ -2,11 +2,10 @@
 
 import base64
 import json
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import pytest
-from sandbox_client import START, Client, FakeClock, read_page
+from sandbox_client import START, Client, FakeClock, iso, read_page
 
 from sandbox.environment import Environment
 from sandbox.server.http import Request
@@ -27,10 +26,6 @@ def client(clock: FakeClock) -> Client:
 
 def uuids(texts: list[str]) -> list[str]:
     return [json.loads(text)["uuid"] for text in texts]
-
-
-def iso(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_the_api_key_is_asked_for_after_the_token(client: Client) -> None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sandbox_client import Client, FakeClock, read_page
+from sandbox_client import Client, FakeClock, one_line, read_page
 
 from sandbox.check.mistakes import MISTAKES
 from sandbox.environment import Environment
@@ -44,16 +44,11 @@ def test_after_every_fault_all_is_as_before(client: Client, clock: FakeClock, na
     client.log_in()
     texts, _ = client.drain(client.open())
     for start in range(0, len(texts), 500):
-        small = [_one_line(text) for text in texts[start : start + 500] if len(text) <= 250_000]
+        small = [one_line(text) for text in texts[start : start + 500] if len(text) <= 250_000]
         answer = client.push(small)
         assert len(answer.json()["event_ids"]) == len(small)
     clock.sleep(300)
     assert client.environment.ledger.lost(patience_seconds=301) == []
-
-
-def _one_line(text: str) -> str:
-    """The intake takes no event of several lines."""
-    return json.dumps(json.loads(text, strict=False)) if "\n" in text else text
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))

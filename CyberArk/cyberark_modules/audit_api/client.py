@@ -92,7 +92,8 @@ class AuditApi:
             return split_page(answer.body)
         except ValueError:
             is_json = answer.body.lstrip()[:1] in (b"{", b"[")
-            raise answer.unusable(FailureKind.SHAPE if is_json else FailureKind.NOT_JSON) from None
+        # Outside of the handler: a JSON error holds the whole page.
+        raise answer.unusable(FailureKind.SHAPE if is_json else FailureKind.NOT_JSON)
 
     def _post(self, path: str, document: Mapping[str, Any]) -> Answer:
         token = self._tokens.token()

@@ -33,6 +33,7 @@ _CERTIFICATE_KINDS = {
     62: FailureKind.CERTIFICATE_HOST,
     64: FailureKind.CERTIFICATE_HOST,
 }
+_NOT_JSON = object()
 Observer = Callable[[str, str, float], None]
 
 
@@ -45,13 +46,10 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         """Return the body as a JSON object. Raises TransientError when it is something else."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            raise self.unusable(FailureKind.NOT_JSON) from None
-        if not isinstance(value, dict):
-            raise self.unusable(FailureKind.SHAPE)
-        return value
+        value = _parsed(self.body)
+        if isinstance(value, dict):
+            return value
+        raise self.unusable(FailureKind.NOT_JSON if value is _NOT_JSON else FailureKind.SHAPE)
 
     def unusable(self, kind: FailureKind) -> TransientError:
         """Return the error of an answer that cannot be used."""
@@ -137,9 +135,8 @@ def _judge(status: int, headers: Mapping[str, str], body: bytes, failure: Failur
 
 def _with_reason(failure: Failure, body: bytes) -> Failure:
     """Add the OAuth2 error fields, which name a mistake and hold no credential; the rest of a body is not kept."""
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
+    fields = _parsed(body)
+    if fields is _NOT_JSON:
         return replace(failure, kind=FailureKind.NOT_JSON)
     if not isinstance(fields, dict):
         return failure
@@ -148,6 +145,14 @@ def _with_reason(failure: Failure, body: bytes) -> Failure:
         words = " ".join(description[:200].split()) if "error_description" in fields else ""
         return replace(failure, error=error, description=words)
     return replace(failure, error=next((words for words in UNKNOWN_CALL if message.startswith(words)), ""))
+
+
+def _parsed(body: bytes) -> Any:
+    # Nothing is raised from here: a JSON error holds the text that it is about, an access token for one.
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
 
 
 def kind_of(error: Exception) -> FailureKind:

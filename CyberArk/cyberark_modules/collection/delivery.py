@@ -8,9 +8,10 @@ from ..audit_api.backoff import Backoff
 from ..audit_api.events import Event
 from ..checkpoint.value import Checkpoint, Held
 from ..errors import CyberArkError
-from ..intake import DeadLetter, DeadLetters, Intake
+from ..intake import DeadLetter, DeadLetters, Intake, Outcome
 from ..telemetry import metrics
 from ..telemetry.reporter import Reporter
+from .surroundings import Surroundings
 
 # What is held stands in the state, which is written with every commit.
 HELD_AT_MOST = 50
@@ -34,28 +35,28 @@ class Delivered:
 
 
 class Delivery:
-    """Pushes events through the intake. `wait` lets seconds pass; `is_stopping` tells that the connector is to stop."""
+    """Pushes events through the intake. `forwarded` is told how many were accepted, were too large, in how long (s)."""
 
     def __init__(
         self,
+        around: Surroundings,
         intake: Intake,
         dead_letters: DeadLetters,
         reporter: Reporter,
         backoff: Backoff,
-        wait: Callable[[float], None],
-        is_stopping: Callable[[], bool],
         monotonic: Callable[[], float],
         forwarded: Callable[[int, int, float], None],
+        retry_state: Callable[[], None],
     ) -> None:
+        self._around = around
         self._intake = intake
         self._dead_letters = dead_letters
         self._reporter = reporter
         self._backoff = backoff
-        self._wait = wait
-        self._is_stopping = is_stopping
         self._monotonic = monotonic
         self._forwarded = forwarded
-        self._held_due = monotonic()
+        self._retry_state = retry_state
+        self._held_due = self._tried_at = monotonic()
 
     def push(
         self, events: Sequence[Event], held: Sequence[Held], now_ms: int, settled: Callable[[Delivered], None]
@@ -67,7 +68,7 @@ class Delivery:
         remaining, failures, started = tuple(events), 0, time.monotonic()
         room = HELD_AT_MOST - len(held)
         while remaining:
-            outcome = self._intake.push(remaining)
+            outcome = self._push(remaining)
             self._report(outcome.too_large)
             holding = outcome.isolated[: max(0, room)]
             room -= len(holding)
@@ -85,17 +86,29 @@ class Delivery:
                 settled(Delivered(done, newly_held))
             if not remaining:
                 break
-            if self._is_stopping():
+            if self._around.is_stopping():
                 raise Stopping
             error = outcome.failure or (outcome.isolated[-1].failure if outcome.isolated else None)
             failures = 0 if outcome.made_progress else failures + 1
             if error is not None:
                 self._reporter.failed("delivery", error)
-                self._wait(self._backoff.pause(error, max(1, failures)) if not outcome.made_progress else 1.0)
-            if self._is_stopping():
+                # What was delivered before the outage must not be sent again after a kill in it.
+                self._retry_state()
+                self._around.wait(self._backoff.pause(error, max(1, failures)) if not outcome.made_progress else 1.0)
+            if self._around.is_stopping():
                 raise Stopping
         if events:
             self._reporter.recovered("delivery")
+
+    def _push(self, events: tuple[Event, ...]) -> Outcome:
+        outcome = self._around.finish(lambda: self._intake.push(events))
+        if outcome is None:
+            self._reporter.error(
+                f"The connector has to stop before the intake has answered: it is not known whether {len(events)} events "
+                "were accepted. They are sent again."
+            )
+            raise Stopping
+        return outcome
 
     def retry_held(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
         """Push the oldest held event alone, once it is due; return the checkpoint after that.
@@ -107,11 +120,14 @@ class Delivery:
             return checkpoint
         first, *others = checkpoint.held
         error = self._intake.push_one(first.text)
+        since_last, self._tried_at = self._monotonic() - self._tried_at, self._monotonic()
         if error is None:
             self._forwarded(1, 0, 0.0)
             self._reporter.info(f"Event {first.uuid or 'without uuid'}, which was held, is accepted")
             return replace(checkpoint, held=tuple(others))
-        again = replace(first, attempts=first.attempts + 1, status=error.failure.status or first.status)
+        # A refusal counts if others were accepted meanwhile: during an outage it says nothing.
+        counts = self._intake.accepted_within(since_last)
+        again = replace(first, attempts=first.attempts + counts, status=error.failure.status or first.status)
         pause = min(HELD_RETRY_LONGEST_S, HELD_RETRY_S * 2 ** max(0, again.attempts - HELD_ATTEMPTS))
         self._held_due = self._monotonic() + pause / len(checkpoint.held)
         if (

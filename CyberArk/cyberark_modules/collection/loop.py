@@ -21,10 +21,8 @@ from .queries import Queries, about_to_open
 from .reading import End, Read, after_page, tail_of
 from .scheduler import Turn, plan
 from .state import State
-from .surroundings import Surroundings
+from .surroundings import LONGEST_WAIT_S, Surroundings
 from .survey import Survey
-
-LONGEST_WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

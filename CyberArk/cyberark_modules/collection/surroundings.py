@@ -6,8 +6,11 @@ from typing import Any, TypeVar
 
 from ..clock import Clock, TenantClock
 from ..platform.background import Background
+from ..platform.stop import Stop
 
 T = TypeVar("T")
+# So that the connector shows that it is alive meanwhile.
+LONGEST_WAIT_S = 30.0
 
 
 class Surroundings:
@@ -18,7 +21,7 @@ class Surroundings:
         clock: Clock,
         tenant_clock: TenantClock,
         background: Background,
-        is_stopping: Callable[[], bool],
+        stopping: Stop,
         heartbeat: Callable[[], None],
         overlap_ms: int,
     ) -> None:
@@ -26,8 +29,12 @@ class Surroundings:
         self._tenant_clock = tenant_clock
         self._background = background
         self._heartbeat = heartbeat
-        self.is_stopping = is_stopping
+        self._stopping = stopping
         self.overlap_ms = overlap_ms
+
+    def is_stopping(self) -> bool:
+        """Return whether the connector is to stop."""
+        return self._stopping.is_asked
 
     def now_ms(self) -> int:
         """Return the tenant's time."""
@@ -53,6 +60,13 @@ class Surroundings:
         """Start a call in the background."""
         return self._background.submit(call)
 
+    def finish(self, call: Callable[[], T]) -> T | None:
+        """Make a call, and return what it returns; None if the connector is to stop and has to end before."""
+        future = self._background.submit(call)
+        while not future.done() and not self.is_stopping():
+            self.wait_for((future,), LONGEST_WAIT_S)
+        return self._stopping.result(future)
+
     def wait_for(self, futures: Collection[Future[Any]], seconds: float) -> None:
         """Wait until one of them is done, for so long, or until the connector is to stop."""
         self._heartbeat()
@@ -62,4 +76,4 @@ class Surroundings:
         """Wait for so long, or until the connector is to stop."""
         end = self._clock.monotonic() + seconds
         while not self.is_stopping() and (remaining := end - self._clock.monotonic()) > 0:
-            self.wait_for((), min(remaining, 30.0))
+            self.wait_for((), min(remaining, LONGEST_WAIT_S))

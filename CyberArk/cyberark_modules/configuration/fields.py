@@ -1,123 +1,94 @@
-"""How what a person types is cleaned, or refused with a sentence that says what to give instead.
+"""How what a person types is cleaned, or refused with a sentence that says what to enter instead.
 
-Every kind of input is said once, for the code and for the form: its pattern or limits also go to the JSON Schema, so
-that the form refuses what the code refuses. The patterns keep to the syntax that Python and ECMAScript read alike.
-No sentence repeats the value: it may be a secret, or hold one.
+The patterns of the forms are short and more lenient than this code: a form shows its raw pattern, while the account
+validator and the connector show these sentences. No sentence repeats the value: it may be a secret, or hold one.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import get_annotations
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticUseDefault, core_schema
+from pydantic import BaseModel, SecretStr
+from pydantic_core import PydanticCustomError, PydanticUseDefault
 
 # White space, and what a copy from a page brings along unseen: zero-width spaces, direction marks, a byte order mark.
-BLANK = r"\s\u200b-\u200f\u202a-\u202e\u2060\ufeff"
-EDGES = re.compile(rf"^[{BLANK}]+|[{BLANK}]+\Z")
+_BLANK = r"[\s\u200b-\u200f\u202a-\u202e\u2060\ufeff]"
+EDGES = re.compile(rf"^{_BLANK}+|{_BLANK}+\Z")
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
-# Host names as in RFC 1123 (labels of 63, 253 in all, the last one not numeric), IPv4 addresses, ports 1 to 65535.
-_TOO_LONG = r"(?![A-Za-z0-9.-]{254}|[A-Za-z0-9.-]*[A-Za-z0-9-]{64})"
-_LABELS = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_IPV4 = r"(?:(?:25[0-5]|(?:2[0-4]|1[0-9]|[1-9])?[0-9])(?:\.(?=[0-9])|(?![0-9.]))){4}"
-_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-_ADDRESS = rf"(?:[Hh][Tt][Tt][Pp][Ss]://)?({_TOO_LONG}(?:{_LABELS}|{_IPV4})(?::{_PORT})?)/*"
-
-ADDRESS_PATTERN = rf"^[{BLANK}]*{_ADDRESS}[{BLANK}]*$"
-OPTIONAL_ADDRESS_PATTERN = rf"^[{BLANK}]*(?:{_ADDRESS})?[{BLANK}]*$"
-NAME_PATTERN = rf"^[{BLANK}]*([^{BLANK}]+(?: +[^{BLANK}]+)*)[{BLANK}]*$"
-PATH_SEGMENT_PATTERN = rf"^[{BLANK}]*([^/?#\\{BLANK}]+(?: +[^/?#\\{BLANK}]+)*)[{BLANK}]*$"
-KEY_PATTERN = rf"^[{BLANK}]*([!-~]+)[{BLANK}]*$"
+# For the forms. An address is one word, with or without https://, and no path.
+ADDRESS_PATTERN = r"^\W*(https://)?[^\s/]+\W*$"
+OPTIONAL_ADDRESS_PATTERN = r"^\W*((https://)?[^\s/]+)?\W*$"
+NO_SLASH_PATTERN = r"^[^/]+$"
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text of which the first group of `pattern` is kept; any other is refused with `advice`."""
+    """A validator: a text of which nothing but white space around it is dropped, and that matches `pattern` whole."""
 
     pattern: str
     advice: str
 
-    def clean(self, value: object) -> str | None:
-        text = _text_of(value)
-        match = None if text is None else re.fullmatch(self.pattern, text)
-        if match is None:
-            raise PydanticCustomError("text", f"{self.fault(EDGES.sub('', text or ''))} {self.advice}")
-        return self.kept(match)
-
-    def kept(self, match: re.Match[str]) -> str | None:
-        return match[1]
-
-    def fault(self, text: str) -> str:
-        return "It holds something that does not belong there." if text else "It is empty."
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.clean, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(schema), "pattern": self.pattern}
+    def __call__(self, value: object) -> str:
+        """Return the cleaned text."""
+        text = trim(value)
+        if not re.fullmatch(self.pattern, text):
+            fault = "It contains a character that does not belong there." if text else "It is empty."
+            raise PydanticCustomError("text", f"{fault} {self.advice}")
+        return text
 
 
 @dataclass(frozen=True)
-class Address(Text):
-    """The address of a server, cleaned into `https://host[:port]`, or None if the pattern takes an empty one."""
+class Address:
+    """A validator: the address of a server, cleaned into `https://host[:port]`; None if it is `optional` and empty."""
 
-    def kept(self, match: re.Match[str]) -> str | None:
-        return f"https://{match[1].lower()}" if match[1] else None
+    advice: str
+    optional: bool = False
 
-    def fault(self, text: str) -> str:
-        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
-        rest = text[scheme.end() :] if scheme else text
-        authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    def __call__(self, value: object) -> str | None:
+        """Return the cleaned address."""
+        text = trim(value)
+        if not text and self.optional:
+            return None
+        try:
+            parts = urlsplit(text if "://" in text else f"https://{text}")
+            host, port = parts.hostname or "", parts.port
+        except ValueError:  # brackets, or a port beyond 65535
+            raise self._refused("The address does not name a valid host.") from None
         if not text:
-            return "The address is missing."
-        if scheme and scheme[1].lower() != "https":
-            return "The address must begin with https://, because credentials are sent to it."
-        if "@" in authority:
-            return "The address must not hold a user name or a password."
-        if authority and rest.rstrip("/") != authority:
-            return "The address must end with the name of the host: no path, and nothing after a ? or a #."
-        return "The address does not name a host that can exist."
+            raise self._refused("The address is missing.")
+        if parts.scheme != "https":
+            raise self._refused("The address must begin with https://, because credentials are sent to it.")
+        if "@" in parts.netloc:
+            raise self._refused("The address must not contain a user name or a password.")
+        # The library drops line breaks inside an address.
+        if not _HOST.fullmatch(host) or re.search(r"\s", text) or port == 0:
+            raise self._refused("The address does not name a valid host.")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise self._refused("The address must end with the host name: no path, and nothing after a ? or a #.")
+        return f"https://{host}" if port is None else f"https://{host}:{port}"
+
+    def _refused(self, fault: str) -> PydanticCustomError:
+        return PydanticCustomError("address", f"{fault} {self.advice}")
 
 
-@dataclass(frozen=True)
-class WholeNumber:
-    """A whole number from `least` to `greatest`, which a form may have stored as a text; the default if empty."""
-
-    least: int
-    greatest: int
-
-    def clean(self, value: object) -> int:
-        number = _number_of(value)
-        if number is None or not self.least <= number <= self.greatest:
-            raise PydanticCustomError("number", f"Give a whole number from {self.least} to {self.greatest}.")
-        return number
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.clean)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "integer", "minimum": self.least, "maximum": self.greatest}
+def trim(value: object) -> str:
+    """Return a text without the white space around it, "" for null."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else value
+    if not isinstance(text, str):
+        raise PydanticCustomError("text", "Enter a text.")
+    return EDGES.sub("", text)
 
 
-class AdjustedNumber(int):
-    """A number brought within its limits; `asked` is the one that was given."""
-
-    asked: int
-
-
-@dataclass(frozen=True)
-class NearestWholeNumber(WholeNumber):
-    """A whole number that is brought to the nearest limit, as an `AdjustedNumber`, instead of being refused."""
-
-    def clean(self, value: object) -> int:
-        asked = _number_of(value)
-        if asked is None:
-            return super().clean(value)
-        nearest = AdjustedNumber(min(max(asked, self.least), self.greatest))
-        nearest.asked = asked
-        return asked if nearest == asked else nearest
+def number(value: object) -> object:
+    """Clean a number, which a form may have stored as a text. An empty field is the default."""
+    value = trim(value) if isinstance(value, str) else value
+    if value is None or value == "":
+        raise PydanticUseDefault
+    return value
 
 
 def password(value: object) -> object:
@@ -125,52 +96,36 @@ def password(value: object) -> object:
     return "" if value is None else value.strip("\r\n") if isinstance(value, str) else value
 
 
-def entries(value: object) -> list[str]:
-    """Clean a list: null or a comma-separated text will do, blank entries and repetitions go."""
+def entries(value: object) -> Sequence[str]:
+    """Clean a list: null and a comma-separated text are accepted, blank entries and repetitions are dropped."""
     found = re.split(r"[,\r\n]", value) if isinstance(value, str) else [] if value is None else value
     if not isinstance(found, list) or not all(entry is None or isinstance(entry, str) for entry in found):
-        raise PydanticCustomError("entries", "Give a list of texts, one value in each.")
-    return list(dict.fromkeys(text for entry in found if (text := EDGES.sub("", entry or ""))))
+        raise PydanticCustomError("entries", "Enter a list of texts, one value in each.")
+    return list(dict.fromkeys(text for entry in found if (text := trim(entry))))
 
 
-def codes(value: object) -> list[str]:
-    """Clean a list of codes: no code holds a comma, so several typed into one box are several."""
+def codes(value: object) -> Sequence[str]:
+    """Clean a list of codes: no code contains a comma, so several in one entry are several."""
     return entries(",".join(entries(value)))
 
 
 def draw_form(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """Turn the JSON Schema that Pydantic derives from a model into the form that the platform draws.
 
-    The fields keep the model's order. A person has to give every secret, even one that the stored configuration may
+    The fields keep the model's order. A person has to enter every secret, even one that the stored configuration may
     lack because the platform hands it over later.
     """
-    boxes = {name: schema["properties"][name] for name in get_annotations(model)}
+    boxes = {name: schema["properties"][name] for name in get_annotations(model) if name in model.model_fields}
     secrets = [name for name, box in boxes.items() if box.pop("writeOnly", False)]
     for name, box in boxes.items():
         box.pop("format", None)
         if name in secrets or box.get("default", "") is None:
             box.pop("default", None)
         if box.pop("anyOf", None):
-            # One box that may stay blank, instead of a choice between a text and null.
+            # One box that may stay empty, instead of a choice between a text and null.
             box["type"] = "string"
     schema.pop("description", None)
     schema["$schema"] = "http://json-schema.org/draft-07/schema#"
     schema["properties"] = boxes
     schema["required"] = [name for name in boxes if name in secrets or model.model_fields[name].is_required()]
     schema["secrets"] = secrets
-
-
-def _text_of(value: object) -> str | None:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return "" if value is None else value if isinstance(value, str) else None
-
-
-def _number_of(value: object) -> int | None:
-    if value is None or (isinstance(value, str) and not EDGES.sub("", value)):
-        raise PydanticUseDefault
-    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", text := EDGES.sub("", value)):
-        return int(text)
-    if not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
-        return int(value)
-    return None

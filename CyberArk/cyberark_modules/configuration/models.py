@@ -1,30 +1,34 @@
 """The configuration of the module and of the connector: one model for each of the two forms.
 
-Titles, descriptions, limits and patterns are said here; `manifest.json` and `connector_audit_logs.json` repeat them,
-and a test keeps them equal.
+Titles, descriptions, limits and patterns are said here; `manifest.json` and `connector_audit_logs.json` are generated
+from them, and a test keeps them equal. Steps are those of the guide, "How to create credentials".
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_serializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_serializer, model_validator
+from pydantic.fields import PrivateAttr
 from sekoia_automation.connector import DefaultConnectorConfiguration
 
 from .fields import (
     ADDRESS_PATTERN,
-    KEY_PATTERN,
-    NAME_PATTERN,
+    NO_SLASH_PATTERN,
     OPTIONAL_ADDRESS_PATTERN,
-    PATH_SEGMENT_PATTERN,
     Address,
-    AdjustedNumber,
-    NearestWholeNumber,
     Text,
-    WholeNumber,
     codes,
     draw_form,
     entries,
+    number,
 )
 from .fields import password as clean_password
+
+# The Audit API accepts one query a minute; a day between two is the most that makes sense.
+LEAST_FREQUENCY_S, GREATEST_FREQUENCY_S = 60, 86_400
+_KEY = "[!-~]+"  # it travels as an HTTP header
+_FILTER = "Empty: everything is collected. What a filter leaves out never reaches Sekoia."
+
+_Number = BeforeValidator(number)
 
 
 class _Configuration(BaseModel):
@@ -37,176 +41,159 @@ class _Configuration(BaseModel):
 
 
 class CyberArkModuleConfiguration(_Configuration):
-    """The account: how a token is had from CyberArk Identity.
+    """The account: how to obtain a token from CyberArk Identity.
 
-    `password` may be missing when the configuration is loaded: the SDK brings secrets later, by assignment.
+    `password` may be missing when the configuration is loaded: the SDK assigns secrets later.
     """
 
     model_config = ConfigDict(title="CyberArk", json_schema_extra=draw_form)
 
     auth_base_url: Annotated[
-        str,
-        Address(ADDRESS_PATTERN, "Paste only the address of the tenant, such as https://abc1234.id.cyberark.cloud."),
+        str, BeforeValidator(Address("Enter the address of the tenant only, e.g. https://abc1234.id.cyberark.cloud."))
     ] = Field(
         title="CyberArk Identity address",
         description=(
-            "Where the connector asks for its token. Open Identity Administration (step 5 of the guide) and copy the "
-            "beginning of the browser's address bar, up to the first slash after the host name. "
-            "This is not the address of the Audit service."
+            "Address of CyberArk Identity Administration without a path, e.g. https://abc1234.id.cyberark.cloud "
+            "(step 5: the address bar of the browser). It is not the address of the Audit service."
         ),
-        examples=["https://abc1234.id.cyberark.cloud"],
+        json_schema_extra={"pattern": ADDRESS_PATTERN},
     )
     login_name: Annotated[
         str,
-        Text(NAME_PATTERN, "Paste the login name of the service user, such as siem-svc@cyberark.cloud.1234."),
+        BeforeValidator(Text("[^\r\n\t]+", "Enter the login name of the service user, with its suffix.")),
     ] = Field(
         title="Login name of the service user",
         description=(
-            "The whole login name of the service user made for this integration, with its suffix: what was typed at "
-            "step 23 of the guide, @ and everything after it included."
+            "Login name of the service user with its suffix, e.g. siem-svc@cyberark.cloud.1234 (step 23: Login name)."
         ),
-        examples=["siem-svc@cyberark.cloud.1234"],
+        json_schema_extra={"minLength": 1},
     )
     password: Annotated[SecretStr, BeforeValidator(clean_password)] = Field(
         default=SecretStr(""),
         title="Password of the service user",
-        description=(
-            "The password given to the service user at step 23 of the guide. When it is changed in CyberArk Identity, "
-            "change it here too."
-        ),
+        description="Password of the service user (step 23: Password). Update it here when it changes in CyberArk.",
         json_schema_extra={"minLength": 1},
     )
     application_id: Annotated[
-        str,
-        Text(PATH_SEGMENT_PATTERN, "Paste only the Application ID of the web app, such as SekoiaAudit."),
+        str, BeforeValidator(Text(r"[^/?#\\\r\n]+", "Enter the Application ID of the web app, e.g. SekoiaAudit."))
     ] = Field(
         title="Application ID",
         description=(
-            "The Application ID of the OAuth2 Server web app, as typed at step 11 of the guide. Capitals count. "
-            "This is neither the name of the app nor its address."
+            "Application ID of the OAuth2 Server web app, e.g. SekoiaAudit (step 11: Application ID). Case-sensitive; "
+            "neither the name of the app nor its address."
         ),
-        examples=["SekoiaAudit"],
+        json_schema_extra={"pattern": NO_SLASH_PATTERN},
     )
 
 
 class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfiguration):
-    """The connector: where events are read, where they go, how often, and which."""
+    """The connector: where events are read from, where they are sent, how often, and which."""
 
     model_config = ConfigDict(title="CyberArk audit logs", json_schema_extra=draw_form)
 
     api_base_url: Annotated[
         str,
-        Address(
-            ADDRESS_PATTERN,
-            "Paste only the API base URL of the SIEM integration, such as https://abc1234.audit.cyberark.cloud.",
+        BeforeValidator(
+            Address("Enter the API base URL of the SIEM integration only, e.g. https://abc1234.audit.cyberark.cloud.")
         ),
     ] = Field(
         title="CyberArk Audit API base URL",
         description=(
-            "Where the connector reads the events. CyberArk Audit shows it on the page of the SIEM integration once "
-            "the integration is made (step 36 of the guide). It ends with the name of the host: no path."
+            "API base URL of the SIEM integration, without a path, e.g. https://abc1234.audit.cyberark.cloud or "
+            "https://abc1234-eu.audit.cyberark.cloud (step 36: shown once the integration is created)."
         ),
-        examples=["https://abc1234.audit.cyberark.cloud", "https://abc1234-eu.audit.cyberark.cloud"],
+        json_schema_extra={"pattern": ADDRESS_PATTERN},
     )
     api_key: Annotated[
-        SecretStr, Text(KEY_PATTERN, "Copy the API key again from the page of the SIEM integration.")
+        SecretStr, BeforeValidator(Text(_KEY, "Copy the API key again from the page of the SIEM integration."))
     ] = Field(
         title="CyberArk Audit API key",
-        description=(
-            "The key of the same SIEM integration, shown on the same page as the API base URL (step 36 of the guide)."
-        ),
+        description="API key of the same SIEM integration (step 36: shown beside the API base URL).",
+        json_schema_extra={"minLength": 1},
     )
-    intake_key: Annotated[str, Text(KEY_PATTERN, "Copy the intake key again from the Intakes page of Sekoia.")] = (
-        Field(
-            title="Intake key",
-            description="The key of the intake that receives the events. Copy it from the Intakes page of Sekoia.",
-            repr=False,
-        )
+    intake_key: Annotated[
+        str, BeforeValidator(Text(_KEY, "Copy the intake key again from the Intakes page of Sekoia."))
+    ] = Field(
+        title="Intake key",
+        description="Key of the intake that receives the events (Sekoia: Intakes page).",
+        repr=False,
+        json_schema_extra={"minLength": 1},
     )
     intake_server: Annotated[
         str | None,
-        Address(
-            OPTIONAL_ADDRESS_PATTERN,
-            "Paste only the address of the intake server, such as https://intake.sekoia.io, or leave the field empty.",
+        BeforeValidator(
+            Address("Leave the field empty, or enter the address only, e.g. https://intake.sekoia.io.", optional=True)
         ),
     ] = Field(
         default=None,
         title="Intake server",
-        description=(
-            "Leave it empty to use the intake server of your Sekoia region. Fill it only if Sekoia gave you "
-            "another address."
-        ),
-        examples=["https://intake.sekoia.io"],
+        description="Leave it empty, unless Sekoia gave you another address, e.g. https://intake.sekoia.io.",
+        json_schema_extra={"pattern": OPTIONAL_ADDRESS_PATTERN},
     )
-    frequency: Annotated[int, NearestWholeNumber(60, 86_400)] = Field(
+    frequency: Annotated[int, _Number] = Field(
         default=60,
         title="Time between two queries (seconds)",
         description=(
-            "CyberArk takes one query a minute for the whole tenant, so 60 is the least. More seconds leave more of "
-            "that allowance to another SIEM integration, at the price of late events arriving later."
+            "60 to 86400, e.g. 120 to share the tenant's limit of one query a minute with another integration. The "
+            "longer, the later late events arrive."
         ),
+        json_schema_extra={"minimum": LEAST_FREQUENCY_S, "maximum": GREATEST_FREQUENCY_S},
     )
-    start_time: Annotated[int, WholeNumber(1, 168)] = Field(
+    start_time: Annotated[int, _Number] = Field(
         default=1,
+        ge=1,
+        le=168,
         title="History at the first run (hours)",
-        description=(
-            "How far back the very first query reads; no later run looks at it. CyberArk keeps 168 hours (7 days). "
-            "A long history on a busy tenant takes a while to read, and counts in the volume of the intake."
-        ),
+        description="Hours of past events to collect at the first run, 1 to 168, e.g. 24. Later runs ignore it.",
     )
-    overlap: Annotated[int, WholeNumber(0, 1_440)] = Field(
+    overlap: Annotated[int, _Number] = Field(
         default=5,
+        ge=0,
+        le=1_440,
         title="Overlap (minutes)",
         description=(
-            "How far behind the newest event every query reads again, to catch events that CyberArk receives late. "
-            "What was delivered already is not sent twice. A longer overlap catches later events, at the price of "
-            "more pages read at every query and more memory on a busy tenant; 0 catches none, 1440 (a day) is the "
-            "most."
+            "Minutes that each query reads again to find late events, 0 to 1440, e.g. 15. A longer overlap reads more "
+            "pages and uses more memory; nothing is sent twice."
         ),
     )
-    chunk_size: Annotated[int, WholeNumber(1, 1_000)] = Field(
+    chunk_size: Annotated[int, _Number] = Field(
         default=500,
+        ge=1,
+        le=1_000,
         title="Events per page",
-        description=(
-            "How many events are asked for in one call, 1000 at most. Small pages cost more calls. CyberArk's own "
-            "connectors ask for 500; a tenant may refuse more."
-        ),
+        description="Events to request in one call, 1 to 1000, e.g. 500. A tenant may refuse more than 500.",
     )
     application_codes: Annotated[list[str], BeforeValidator(codes)] = Field(
         default=[],
         title="Only these applications",
-        description=(
-            "Application codes to collect, each as a value of its own, such as IDP for Identity or PAM for Privilege "
-            "Cloud. Leave it empty to collect everything. What a filter leaves out is never collected, so no "
-            "detection rule can see it."
-        ),
-        examples=[["IDP", "PAM"]],
+        description=f"Application codes to collect, one in each entry, e.g. IDP. {_FILTER}",
     )
     audit_types: Annotated[list[str], BeforeValidator(codes)] = Field(
         default=[],
         title="Only these audit types",
-        description=(
-            "Audit types to collect, each as a value of its own, written as in the auditType of the events. Leave it "
-            "empty to collect everything. What a filter leaves out is never collected, so no detection rule can see "
-            "it."
-        ),
-        examples=[["Info"]],
+        description=f"Values of auditType to collect, one in each entry, e.g. Info. {_FILTER}",
     )
     actions: Annotated[list[str], BeforeValidator(entries)] = Field(
         default=[],
         title="Only these actions",
-        description=(
-            "Actions to collect, each as a value of its own, written as in the action of the events. Leave it empty "
-            "to collect everything. What a filter leaves out is never collected, so no detection rule can see it."
-        ),
-        examples=[["Add Safe", "Retrieve password"]],
+        description=f"Values of action to collect, one in each entry, e.g. Add Safe. {_FILTER}",
     )
+
+    _frequency_raised_from: int | None = PrivateAttr(default=None)
 
     @property
     def frequency_raised_from(self) -> int | None:
-        """The configured frequency in seconds when it was under the least that the API bears, else None."""
-        asked = self.frequency.asked if isinstance(self.frequency, AdjustedNumber) else self.frequency
-        return asked if asked < self.frequency else None
+        """The stored frequency (s) if it was less than the Audit API accepts, else None."""
+        return self._frequency_raised_from
+
+    @model_validator(mode="after")
+    def _bound_frequency(self) -> Self:
+        # Brought within the limits instead of refused: the published connector accepted any.
+        if self.frequency < LEAST_FREQUENCY_S:
+            self._frequency_raised_from = self.frequency
+        # Not by assignment, which would validate the model again.
+        self.__dict__["frequency"] = min(max(self.frequency, LEAST_FREQUENCY_S), GREATEST_FREQUENCY_S)
+        return self
 
     @field_serializer("intake_key")
     def _mask(self, _: str) -> str:

@@ -57,7 +57,7 @@ def is_about_content(error: CyberArkError) -> bool:
 
 
 class Failures:
-    """How often events were in a request that failed, since they were last accepted or a quarter of an hour ago."""
+    """How often events were in a request that failed, in the last quarter of an hour."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._counts: TTLCache[bytes, int] = TTLCache(50_000, 900.0, monotonic)
@@ -70,12 +70,6 @@ class Failures:
             self._counts[event.key] = count
             highest = max(highest, count)
         return highest
-
-    def forget(self, events: Iterable[Event]) -> None:
-        """Forget events that are done with."""
-        if self._counts:
-            for event in events:
-                self._counts.pop(event.key, None)
 
 
 class Evidence:
@@ -98,7 +92,11 @@ class Evidence:
     @property
     def is_recent(self) -> bool:
         """Whether something was accepted in the last minutes."""
-        return self._monotonic() - self._accepted_at < RECENT_S
+        return self.accepted_within(RECENT_S)
+
+    def accepted_within(self, seconds: float) -> bool:
+        """Return whether something was accepted in the last so many seconds."""
+        return self._monotonic() - self._accepted_at < seconds
 
     def suggests_halving(self, error: CyberArkError, failures: int) -> bool:
         """Return whether a request that has failed so often is worth halving."""

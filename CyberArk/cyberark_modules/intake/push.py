@@ -19,6 +19,8 @@ REQUESTS_AT_MOST = 100
 PARTS_WITHIN_S = 30.0
 # So many failures in a row, nothing accepted in between, look like an outage; it takes 17 to find one event of 94 000.
 FAILURES_AT_MOST = 20
+# Less than an event is held before it becomes a dead letter: what was accepted before it was held must not count.
+OTHERS_WITHIN_S = 120.0
 
 
 @dataclass
@@ -74,11 +76,6 @@ class Intake:
         self._evidence = Evidence(monotonic)
         self._size = RequestSize(monotonic)
 
-    @property
-    def accepts_others(self) -> bool:
-        """Whether something was accepted in the last minutes: a refusal is then not one of everything."""
-        return self._evidence.is_recent
-
     def push(self, events: Sequence[Event]) -> Outcome:
         """Push those events once, and return what became of each. Raises nothing, and never waits for a retry."""
         with self._lock:
@@ -103,6 +100,19 @@ class Intake:
                 return None
             return receipts.refused[0][1] if receipts.refused else _unsent()
 
+    def accepted_within(self, seconds: float) -> bool:
+        """Return whether the intake accepted something in the last so many seconds of this process.
+
+        A refusal of an event counts against it only if others were accepted since the one before: during an outage, it
+        says nothing.
+        """
+        return self._evidence.accepted_within(seconds)
+
+    @property
+    def accepts_others(self) -> bool:
+        """Whether the intake accepted something in the last two minutes."""
+        return self.accepted_within(OTHERS_WITHIN_S)
+
     def _attempt(self, push: _Push, events: Events, is_probe: bool = False) -> list[_Refused]:
         """Push those events as one piece; return the requests of the SDK that were not accepted."""
         receipts = self._channel.send([event.text for event in events], is_probe)
@@ -116,7 +126,6 @@ class Intake:
             push.accepted.extend(accepted)
             push.failures_in_row = 0
             self._evidence.accepted()
-            self._failures.forget(accepted)
             self._size.passed(accepted)
         by_text = {event.text: event for event in events} if receipts.refused else {}
         refused = []

@@ -97,6 +97,9 @@ def test_the_instance_that_loads_last_takes_the_state(folder: Path) -> None:
     with pytest.raises(StateTaken):
         older.check()
     assert CheckpointStore(folder).load().content == b"of the newer one"
+    (folder / FILE_NAME).unlink()
+    with pytest.raises(StateTaken):
+        older.save(b"and once more")
 
 
 def test_it_is_taken_even_before_anything_was_stored(folder: Path) -> None:

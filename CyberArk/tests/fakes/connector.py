@@ -10,7 +10,7 @@ from pathlib import Path
 from sekoia_automation.connector import DefaultConnectorConfiguration
 from sekoia_automation.module import Module
 
-from cyberark_modules.events import Event, read_event
+from cyberark_modules.audit_api.events import Event, read_event
 from cyberark_modules.platform.connector import PlatformConnector
 
 KEY = "s3cret-intake-key"

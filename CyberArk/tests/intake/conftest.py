@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cyberark_modules.events import Event
+from cyberark_modules.audit_api.events import Event
 from cyberark_modules.intake import Intake, Outcome
 from cyberark_modules.platform.connector import PlatformConnector
 from fakes.connector import Time, connector_to

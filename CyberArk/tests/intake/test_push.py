@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cyberark_modules.errors import ConfigurationError, FailureKind, Throttled, TransientError
-from cyberark_modules.events import Event, read_event
-from cyberark_modules.intake import Intake
+from cyberark_modules.audit_api.events import Event, read_event
+from cyberark_modules.intake import Intake, channel
 from cyberark_modules.platform.connector import PlatformConnector
 from fakes.connector import KEY, Time, connector_to, events
 from fakes.intake_server import Answer, IntakeServer
@@ -170,14 +170,20 @@ def test_the_size_of_requests_is_raised_again_when_the_limit_is_gone(
 
 
 def test_raising_the_size_too_early_costs_little(caller: Caller, server: IntakeServer, time: Time) -> None:
-    server.respond = lambda _texts, size: Answer(0) if size > 100_000 else None
+    too_large: list[int] = []
+
+    def respond(_texts: list[str], size: int) -> Answer | None:
+        if size > 100_000:
+            too_large.append(size)
+        return Answer(0) if size > 100_000 else None
+
+    server.respond = respond
     caller.push_all(events(200, size=1500))
-    before = len(server.requests)
-    for number in range(1, 200):
-        time.now += 60
-        assert accepted_at_once(caller, events(60, size=1500, start=200 * number)) == 60
-    # One request a page, and a few for the attempts that become rarer and rarer.
-    assert len(server.requests) - before < 199 * 2 + 60
+    too_large.clear()
+    for number in range(1, 100):
+        time.now += 61
+        assert accepted_at_once(caller, events(120, size=1500, start=200 * number)) == 120
+    assert 0 < len(too_large) < 15  # the attempts become rarer and rarer
 
 
 def accepted_at_once(caller: Caller, pushed: list[Event]) -> int:
@@ -200,6 +206,91 @@ def test_an_intake_that_hangs_on_large_requests_gets_small_ones(
     pushed = events(40, size=1500)
     assert caller.push_all(pushed)[-1].remaining == ()
     assert all(server.accepted[event.text] == 1 for event in pushed)
+
+
+def test_what_helped_a_moment_ago_is_tried_at_once(caller: Caller, server: IntakeServer) -> None:
+    pushed = events(200)
+    poison = {pushed[5].text, pushed[150].text}
+    server.respond = lambda texts, _size: None if poison.isdisjoint(texts) else Answer(500)
+    assert len(caller.push_all(pushed[:100])) == 3
+    assert len(caller.push_all(pushed[100:])) == 1
+
+
+def test_failures_that_take_long_come_to_an_end_too(caller: Caller, server: IntakeServer, time: Time) -> None:
+    """One part that fails takes all the time of a push: the next push goes on from there."""
+
+    def respond(_texts: list[str], size: int) -> Answer | None:
+        if size > 30_000:
+            time.now += 40
+            return Answer(0)
+        return None
+
+    server.respond = respond
+    pushed = events(200, size=1500)
+    outcomes = caller.push_all(pushed)
+    assert outcomes[-1].remaining == ()
+    assert len(outcomes) < 20
+
+
+def test_a_short_failure_of_a_small_page_makes_no_small_requests(caller: Caller, server: IntakeServer) -> None:
+    server.respond = lambda _texts, _size: Answer(500) if len(server.requests) <= 3 else None
+    caller.push_all(events(3))
+    before = len(server.requests)
+    assert accepted_at_once(caller, events(500, start=10)) == 500
+    assert len(server.requests) - before == 1
+
+
+def test_a_probe_is_not_given_the_time_of_a_page(
+    caller: Caller, connector: PlatformConnector, server: IntakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "ANSWER_TIMEOUT_S", 0.1)
+    connector.channel.timeout_s = 5
+
+    def respond(texts: list[str], _size: int) -> Answer:
+        if len(texts) == 1:
+            real_time.sleep(1)
+        return Answer(500)
+
+    server.respond = respond
+    started = real_time.monotonic()
+    caller.push_all(events(3), attempts=3)
+    assert real_time.monotonic() - started < 0.9
+
+
+@pytest.mark.parametrize(("answer", "isolated"), [(Answer(0), 1), (Answer(200, b"OK"), 0), (Answer(401), 0)])
+def test_what_may_be_a_fault_of_the_event_alone_and_what_not(
+    caller: Caller, server: IntakeServer, answer: Answer, isolated: int
+) -> None:
+    caller.intake.push(events(1, start=1000))
+    server.respond = lambda _texts, _size: answer
+    outcomes = caller.push_all(events(1), attempts=10)
+    assert sum(len(outcome.isolated) for outcome in outcomes) == isolated
+
+
+def test_after_an_acceptance_events_can_be_isolated_again(caller: Caller, server: IntakeServer) -> None:
+    refused = {event.text for event in events(20)}
+    server.respond = lambda texts, _size: None if refused.isdisjoint(texts) else Answer(403)
+    isolated = 0
+    for number in range(20):
+        caller.intake.push(events(1, start=1000 + number))
+        outcomes = caller.push_all(events(1, start=number), attempts=5)
+        isolated += sum(len(outcome.isolated) for outcome in outcomes)
+    assert isolated == 20
+
+
+def test_a_stop_ends_the_sending_of_parts(intake: Intake, connector: PlatformConnector, server: IntakeServer) -> None:
+    pushed = events(200)
+
+    def respond(texts: list[str], _size: int) -> Answer | None:
+        if len(server.requests) == 4:
+            connector.stop()
+        return Answer(403) if pushed[150].text in texts else None
+
+    server.respond = respond
+    outcome = intake.push(pushed)
+    assert len(server.requests) == 4
+    assert outcome.remaining
+    assert len(outcome.accepted) == sum(server.accepted.values())
 
 
 def test_an_intake_that_is_slow_is_given_more_time(
@@ -291,6 +382,21 @@ def test_push_one_says_whether_the_event_is_accepted_now(intake: Intake, server:
     server.respond = lambda _texts, _size: None
     assert intake.push_one(text) is None
     assert server.accepted[text] == 1
+
+
+def test_whether_others_are_accepted_is_known(caller: Caller, server: IntakeServer, time: Time) -> None:
+    assert not caller.intake.accepted_within(120)
+    caller.intake.push(events(1))
+    time.now += 100
+    assert caller.intake.accepts_others
+    assert not caller.intake.accepted_within(99)
+    server.respond = lambda _texts, _size: Answer(503)
+    caller.intake.push_one(events(1)[0].text)
+    time.now += 30
+    assert not caller.intake.accepted_within(120)
+    server.respond = lambda _texts, _size: None
+    caller.intake.push_one(events(1)[0].text)
+    assert caller.intake.accepted_within(1)
 
 
 def test_a_lone_surrogate_reaches_the_intake(intake: Intake, server: IntakeServer) -> None:

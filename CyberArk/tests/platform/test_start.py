@@ -14,6 +14,9 @@ from sekoia_automation.module import Module
 
 from cyberark_modules.platform.connector import PlatformConnector
 from cyberark_modules.platform.start import can_log, configuration_faults
+from fakes.platform_server import platform_logs, platform_status, platform_url, signals
+
+__all__ = ["platform_logs", "platform_status", "platform_url", "signals"]
 
 SECRET = "s3cret-value"
 

@@ -1,4 +1,4 @@
-"""A platform on loopback that takes log lines."""
+"""A platform on loopback that takes log lines. A test module that imports these fixtures can use them."""
 
 import json
 import signal

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberark_modules.audit_api.events import read_event, read_page, to_epoch_ms
+from cyberark_modules.audit_api.events import decode_cursor, read_event, read_page, to_epoch_ms
 
 UUID = "5fe03d80-98b2-4857-8288-1a0a0ff03e47"
 DAY_MS = 1739269449904
@@ -42,6 +42,72 @@ def test_each_event_keeps_the_text_that_the_api_sent_whatever_stands_beside_it(o
     read = read_page(page(before, odd, after))
     assert [event.text for event in read.events] == [before, odd, after]
     assert read.cursor == "next"
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        ('{\n "a": 1,\r\n "b": [\n]\r}', '{ "a": 1, "b": []}'),
+        ('{"a": "x\ny\r", "b":\n"\\" \n"}', '{"a": "x\\ny\\r", "b":"\\" \\n"}'),
+        ('{"n": 123456789012345678901234567890.10E+2,\n"s": "\\ud83d"}', None),
+        ('{"a": "\\n\\r"}', '{"a": "\\n\\r"}'),
+        ('{"a":\t"\u2028\x85"}', '{"a":\t"\u2028\x85"}'),
+    ],
+)
+@pytest.mark.parametrize("beside", ["{}", '{"cut":"\\ud83d"}'], ids=["strict", "lenient"])
+def test_an_event_with_line_breaks_becomes_one_line_and_no_other_changes(
+    sent: str, line: str | None, beside: str
+) -> None:
+    events = read_page(page(beside, sent)).events
+    assert [event.text for event in events] == [beside, sent.replace("\n", "") if line is None else line]
+
+
+def test_two_events_of_one_uuid_in_a_page_stay_two() -> None:
+    texts = [f'{{"uuid":"{UUID}","a":{number}}}' for number in (1, 2)]
+    first, second = read_page(page(*texts)).events
+    assert first.key == second.key
+    assert (first.text, second.text) == tuple(texts)
+
+
+@pytest.mark.parametrize("cursor", ["\\ud83d cut", "a\\udc00"])
+def test_a_cursor_that_utf_8_cannot_hold_is_kept_as_its_json(cursor: str) -> None:
+    kept = read_page(page("{}", cursor=cursor)).cursor
+    assert kept == f'"{cursor}"'
+    assert decode_cursor(kept) == json.loads(kept)
+
+
+def test_a_page_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(ValueError, match="deeply"):
+        read_page(page("[" * 5000 + "]" * 5000))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"a":"\\ud83d"}',
+        '{"data":{"a":"\\ud83d"}}',
+        '{"data":"\\ud83d"}',
+        '{"data":["\\ud83d"]} x',
+        '{"data":["\\ud83d"],}',
+        '{"data":["\\ud83d",]}',
+        '{"data":["\\ud83d" 1]}',
+        '["\\ud83d"]',
+        '{"\\ud83d"}',
+        "{[]:1}",
+    ],
+)
+def test_what_is_no_page_is_refused_by_the_lenient_reading_too(body: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_page(body.encode())
+
+
+def test_the_lenient_reading_finds_data_and_cursor_wherever_they_stand() -> None:
+    read = read_page(
+        b'{ "x": NaN, "paging": {"cursor": {"cursorRef": "c"}}, "data" : [ 1 , "\\ud83d" ] , "y": -1e999 }'
+    )
+    assert [event.text for event in read.events] == ["1", '"\\ud83d"']
+    assert read.cursor == "c"
+    assert read_page(b'{"data": null, "x": "\\ud83d"}').events == ()
 
 
 json_values = st.recursive(

@@ -1,0 +1,74 @@
+"""The client as the connector builds it, against a tenant on loopback."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from cyberark_modules.audit_api.client import AuditApi
+from cyberark_modules.audit_api.token import TokenSource
+from cyberark_modules.audit_api.transport import Transport
+from cyberark_modules.clock import Clock, TenantClock
+from fakes.http_server import FakeTenant
+
+PASSWORD = "s3cret-pässword: 5€"
+API_KEY = "s3cret-api-key"
+
+
+class MovableClock(Clock):
+    """This machine's clock, `ahead` of the time when it was made; `wall_ahead` moves the wall clock alone."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.wall_ahead = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.ahead + self.wall_ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+class Client:
+    def __init__(self, tenant: FakeTenant, **changed: str) -> None:
+        self.clock = MovableClock()
+        self.tenant_clock = TenantClock(self.clock)
+        self.observed: list[tuple[str, str]] = []
+        self.transport = Transport(
+            self.tenant_clock, "1.2.3", lambda endpoint, outcome, _: self.observed.append((endpoint, outcome))
+        )
+        self.tokens = TokenSource(
+            self.transport,
+            changed.get("auth_base_url", tenant.url),
+            changed.get("application_id", "Sekoia Audit"),
+            changed.get("login_name", "siem-svc@cyberark.cloud.1"),
+            SecretStr(changed.get("password", PASSWORD)),
+            self.clock.monotonic,
+        )
+        self.api = AuditApi(
+            self.transport,
+            self.tokens,
+            changed.get("api_base_url", tenant.url),
+            SecretStr(API_KEY),
+            self.tenant_clock,
+        )
+
+    def open(self) -> str:
+        return self.api.open_query(1_000, None, 500, {})
+
+    def call(self, endpoint: str) -> object:
+        """Make the call that reaches that endpoint."""
+        return self.api.fetch("c0") if endpoint == "results" else self.open()
+
+
+@pytest.fixture
+def tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTenant]:
+    with FakeTenant(tmp_path) as running:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(running.ca_file))
+        yield running
+
+
+@pytest.fixture
+def client(tenant: FakeTenant) -> Client:
+    return Client(tenant)

@@ -1,0 +1,134 @@
+"""CyberArk Identity and CyberArk Audit on one loopback address over TLS: real sockets, scripted answers."""
+
+import base64
+import json
+import socket
+import ssl
+import struct
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import trustme
+
+CLAIMS = {"scope": "isp.audit.events:read", "aud": "cyberark.isp.audit", "tenant_id": "t-1"}
+_ENDPOINTS = {"/api/audits/stream/createQuery": "query", "/api/audits/stream/results": "results"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, or how a connection ends instead: `reset`, `cut` in the middle of the body, or `hang`."""
+
+    status: int = 200
+    body: bytes | dict[str, Any] = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ending: str = ""
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+@dataclass(frozen=True)
+class Received:
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def jwt(**claims: Any) -> str:
+    parts = ({"alg": "RS256"}, claims, "signature")
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+
+
+class FakeTenant:
+    """Listens while its context lasts. `script[endpoint]` answers `token`, `query`, `results` or `other` requests:
+    a function from the request, or a list of answers, of which the last one is given again and again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.received: dict[str, list[Received]] = defaultdict(list)
+        self.script: dict[str, list[Answer] | Callable[[Received], Answer]] = {
+            "token": lambda _: self.token_answer(),
+            "query": [Answer(body={"cursorRef": "c0"})],
+            "results": [Answer(body={"data": [], "paging": {"cursor": {"cursorRef": "c1"}}})],
+            "other": [Answer(404)],
+        }
+        self.tokens: list[str] = []
+        self._authority = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        self._authority.cert_pem.write_to_path(str(self.ca_file))
+        self._stopping = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert("localhost").configure_cert(context)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self.url = f"https://localhost:{self._server.server_port}"
+
+    def token_answer(self, lifetime: Any = 18000, claims: Mapping[str, Any] = CLAIMS) -> Answer:
+        """A token of its own for each request."""
+        self.tokens.append(jwt(**claims, jti=len(self.tokens)))
+        return Answer(body={"access_token": self.tokens[-1], "token_type": "Bearer", "expires_in": lifetime})
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, request: Received) -> Answer:
+        endpoint = "token" if request.path.startswith("/oauth2/token/") else _ENDPOINTS.get(request.path, "other")
+        self.received[endpoint].append(request)
+        script = self.script[endpoint]
+        if callable(script):
+            return script(request)
+        return script.pop(0) if len(script) > 1 else script[0]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        tenant = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                answer = tenant.answer(Received(self.path, headers, body))
+                if answer.ending == "hang":
+                    tenant._stopping.wait(30)
+                if answer.ending in ("hang", "reset"):
+                    # Closing the socket now sends a reset.
+                    linger = struct.pack("ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    self.close_connection = True
+                    return
+                self.send_response_only(answer.status)
+                for name, value in {"Date": self.date_time_string(), **answer.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.content) + (answer.ending == "cut")))
+                self.end_headers()
+                if answer.status != 204:
+                    self.wfile.write(answer.content)
+                self.close_connection = self.close_connection or answer.ending == "cut"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
