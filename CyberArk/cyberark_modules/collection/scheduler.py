@@ -2,7 +2,7 @@
 
 The API accepts one query a minute, so a query is the scarce thing. It goes, in this order, to: the live edge when
 nothing follows it; a gap, or the second half of the largest one, while fewer than four are read side by side; a
-lookback; a reconciliation. While there are gaps, they and the lookback take turns.
+reconciliation, about once an hour; a lookback. While there are gaps, they and the lookback take turns.
 """
 
 from collections.abc import Iterator
@@ -70,9 +70,11 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
     lookback_is_due = turn.lookback_is_due and lookback is None
     if not (lookback_is_due and turn.filled_last) and (filled := _fill(checkpoint, turn)):
         return filled
-    if lookback_is_due:
+    reconciliation = _reconciliation(checkpoint, turn)
+    # A lookback is due every minute by default: what is due once an hour goes before it, or it would never come.
+    if lookback_is_due and reconciliation is None:
         return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
-    return Plan(checkpoint, _reconciliation(checkpoint, turn))
+    return Plan(checkpoint, reconciliation)
 
 
 def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
