@@ -10,7 +10,7 @@ from faults.scene import FIGURES, Scene
 
 DEFAULT_SEED = 20_260_131
 # These run every time; the others, which wait for minutes of the API's rate together, with the long ones.
-EVERY_TIME = {"test_kill", "test_malformed", "test_intake", "test_refused", "test_instances"}
+EVERY_TIME = {"test_kill", "test_malformed", "test_intake", "test_refused", "test_instances", "test_rate"}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -64,6 +64,7 @@ class Pages:
         self._was_tail = False
         self.not_before = self.succeeded_at = float("-inf")
         self._asked_since_query = 0
+        self.has_served_since_query = False
 
     @property
     def futures(self) -> list[Future[Page]]:
@@ -105,6 +106,7 @@ class Pages:
         """Note that a page of that stream was served."""
         self._failing.pop(stream.number, None)
         self.succeeded_at = self._monotonic()
+        self.has_served_since_query = True
         self._limiter.accepted()
 
     def failed(self, stream: Stream, error: CyberArkError) -> Failing:
@@ -137,6 +139,7 @@ class Pages:
         """Note that a query is opened: it is a call too."""
         self._limiter.called()
         self._asked_since_query = 0
+        self.has_served_since_query = False
 
     @property
     def may_open_query(self) -> bool:
