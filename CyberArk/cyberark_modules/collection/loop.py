@@ -234,7 +234,7 @@ class Loop:
         return checkpoint
 
     def _may_want_query(self) -> bool:
-        """Where calls are kept far apart, pages come between two queries: one is enough if nothing follows the live edge."""
+        """Where calls are kept apart, pages come between two queries; one is enough if nothing follows the live edge."""
         if self._pages.may_open_query or not self._checkpoint.streams:
             return True
         return self._checkpoint.stream(Use.TAIL) is None and self._pages.has_served_since_query
