@@ -1,5 +1,12 @@
 """Two instances on one state, and a state that cannot be written while the intake is down."""
 
+from pathlib import Path
+
+import pytest
+
+from cyberark_modules.checkpoint.disk import DiskFile
+from cyberark_modules.checkpoint.store import CheckpointStore
+from cyberark_modules.errors import StateTaken
 from faults.scene import PAGE, Scene, ShortenedProcess
 from sandbox.demo.process import ConnectorProcess
 
@@ -50,3 +57,24 @@ def test_a_state_that_was_not_written_is_written_while_the_intake_is_down(scene:
     scene.connector.start()
     scene.until_delivered()
     scene.judge(written_after=written, accepted_before=accepted)
+
+
+def test_the_newer_instance_has_the_state_although_the_older_one_writes_at_that_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = CheckpointStore(tmp_path), CheckpointStore(tmp_path)
+    older.load()
+    older.save(b'{"n": 1}')
+    read, writes = DiskFile.read, [b'{"n": 2}', b'{"n": 3}']
+
+    def read_then_written(file: DiskFile) -> object:
+        found = read(file)
+        if writes:
+            older.save(writes.pop(0))
+        return found
+
+    monkeypatch.setattr(DiskFile, "read", read_then_written)
+    assert newer.load().content == b'{"n": 3}'
+    newer.save(b'{"n": 4}')
+    with pytest.raises(StateTaken):
+        older.save(b'{"n": 5}')
