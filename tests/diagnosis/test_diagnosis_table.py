@@ -1,4 +1,4 @@
-"""The table of diagnoses and the mistakes that the sandbox makes are of the same size; the table itself has unit tests."""
+"""Every diagnosis is met by a mistake that the sandbox makes; the table itself has its unit tests in the module."""
 
 from diagnosis_cases import BY_NAME, EXPECTED
 
