@@ -23,6 +23,10 @@ class Gap:
     failures: int = 0
     retry_ms: int = 0
 
+    def is_like(self, other: "Gap") -> bool:
+        """Whether both are to be read in the same way, now."""
+        return self.page_size == other.page_size and not self.retry_ms and not other.retry_ms
+
     @property
     def is_failing(self) -> bool:
         """Whether not even a page of one event could be served."""
@@ -57,7 +61,7 @@ class Coverage:
         if gap.start_ms >= gap.end_ms:
             return self
         gaps = (*self.covered(gap.start_ms, gap.end_ms).gaps, gap)
-        return replace(self, gaps=tuple(sorted(gaps, key=lambda each: each.start_ms)))
+        return replace(self, gaps=tuple(_merged(sorted(gaps, key=lambda each: each.start_ms))))
 
     def advanced(self, watermark_ms: int) -> "Coverage":
         """Return the coverage with everything up to there delivered, except the gaps."""
@@ -87,6 +91,20 @@ class Coverage:
     def backlog_ms(self) -> int:
         """How much event time the gaps hold."""
         return sum(gap.end_ms - gap.start_ms for gap in self.gaps)
+
+
+def _merged(gaps: list[Gap]) -> Iterator[Gap]:
+    """Neighbours that are to be read alike are one gap, which costs one query."""
+    last: Gap | None = None
+    for gap in gaps:
+        if last is not None and last.end_ms == gap.start_ms and last.is_like(gap):
+            last = replace(last, end_ms=gap.end_ms, failures=max(last.failures, gap.failures))
+            continue
+        if last is not None:
+            yield last
+        last = gap
+    if last is not None:
+        yield last
 
 
 def _without(gap: Gap, start_ms: int, end_ms: int) -> Iterator[Gap]:

@@ -18,6 +18,7 @@ from .surroundings import Surroundings
 # A page that fails so often in a row, while others are served, is not asked for again as it is.
 PAGE_FAILS_AFTER = 5
 TAIL_FAILS_AFTER = 3
+ALONE_AFTER = 6
 
 
 class Failures:
@@ -56,23 +57,31 @@ class Failures:
         if isinstance(error, CursorExpired):
             self._lost(stream, error)
             return
-        if isinstance(error, Throttled):
-            self._pages.throttled(error.retry_after)
+        if isinstance(error, Throttled) and not self._is_alone(stream):
+            self._pages.throttled(stream, error)
             self._reporter.failed("rate", error)
             return
         if error.failure.service is Service.IDENTITY:
             self._hold(error)
             return
         failing = self._pages.failed(stream, error)
-        self._reporter.failed("collection", error)
+        is_alone = self._pages.succeeded_at > failing.since
+        if failing.failures > 3 and not is_alone:
+            # One page that fails while others are served is reported once it is known which events it holds.
+            self._reporter.failed("collection", error)
         enough = TAIL_FAILS_AFTER if stream.use is Use.TAIL else PAGE_FAILS_AFTER
         if failing.failures < enough:
             return
-        if stream.use in (Use.TAIL, Use.RECONCILIATION) or self._pages.succeeded_at > failing.since:
+        if is_alone or stream.use in (Use.TAIL, Use.RECONCILIATION):
             checkpoint = page_failed(
                 self._state.checkpoint, stream, self._queries.page_size, self._around.now_ms(), self._around.overlap_ms
             )
             self._state.commit(checkpoint)
+
+    def _is_alone(self, stream: Stream) -> bool:
+        """Whether a page is refused again and again while others are served: then it is not for the rate."""
+        failing = self._pages.failing(stream)
+        return failing is not None and failing.failures >= ALONE_AFTER and self._pages.succeeded_at > failing.since
 
     def query_opened(self, stream: Stream) -> None:
         """Note a query that the API has accepted."""

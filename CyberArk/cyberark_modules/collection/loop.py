@@ -18,7 +18,7 @@ from .failures import Failures
 from .outcome import ended
 from .pages import Pages
 from .queries import Queries, about_to_open
-from .reading import End, Read, after_page, tail_of
+from .reading import End, Read, after_page, is_at_live_edge, tail_of
 from .scheduler import Turn, plan
 from .state import State
 from .surroundings import LONGEST_WAIT_S, Surroundings
@@ -77,7 +77,7 @@ class Loop:
     def _wait(self) -> None:
         checkpoint, opening = self._checkpoint, self._queries.opening
         due = [LONGEST_WAIT_S, self._pages.wait_s(checkpoint), self._delivery.held_wait_s(checkpoint)]
-        if opening is None and self._may_want_query():
+        if opening is None and self._pages.may_open_query:
             due.append(max(self._queries.wait_s, self._pages.held_for_s()))
         futures: list[Future[Any]] = [*self._pages.futures, *([opening.cursor] if opening else [])]
         self._around.wait_for(futures, max(0.0, min(due)))
@@ -98,7 +98,7 @@ class Loop:
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
             self._state.commit(self._pruned(checkpoint, now_ms), backup=True)
             return
-        if self._queries.wait_s or self._pages.held_for_s() or not self._may_want_query():
+        if self._queries.wait_s or self._pages.held_for_s() or not self._pages.may_open_query:
             return
         self._failures.expire(now_ms)
         planned = plan(self._checkpoint, self._turn(now_ms))
@@ -154,8 +154,15 @@ class Loop:
             arrival = self._read(stream, page, taken, each.asked_ms)
             taken.update(event.key for event in arrival.fresh)
             if arrival.read.end is End.NOT_YET:
-                self._pages.ask_ahead(arrival.read.stream)
+                self._ask_ahead(arrival)
             yield arrival
+
+    def _ask_ahead(self, arrival: Arrival) -> None:
+        stream = arrival.read.stream
+        if stream.use is not Use.TAIL and is_at_live_edge(stream, arrival.page, self._around.now_ms()):
+            self._pages.pause(stream)
+        else:
+            self._pages.ask_ahead(stream)
 
     def _read(self, stream: Stream, page: Page, taken: set[bytes], asked_ms: int) -> Arrival:
         seen = self._checkpoint.seen
@@ -174,7 +181,8 @@ class Loop:
         )
         # At the live edge, an empty page is followed by what has happened since: that is no hole.
         old_ms = stream.opened_ms - self._around.overlap_ms
-        if stream.empty_pages and any(event.time_ms is not None and event.time_ms < old_ms for event in page.events):
+        is_hole = stream.empty_pages and stream.use is not Use.TAIL
+        if is_hole and any(event.time_ms is not None and event.time_ms < old_ms for event in page.events):
             self._holes = max(self._holes, stream.empty_pages)
         read = after_page(
             stream,
@@ -232,12 +240,6 @@ class Loop:
             if stream.number in self._previous
         }
         return checkpoint
-
-    def _may_want_query(self) -> bool:
-        """Where calls are kept apart, pages come between two queries; one is enough if nothing follows the live edge."""
-        if self._pages.may_open_query or not self._checkpoint.streams:
-            return True
-        return self._checkpoint.stream(Use.TAIL) is None and self._pages.has_served_since_query
 
     def _turn(self, now_ms: int) -> Turn:
         return Turn(

@@ -63,7 +63,7 @@ def _lookback_failed(
 ) -> Checkpoint:
     """The watermark goes on behind the failing page, or to where the lookback would have brought it."""
     failed_ms = _failing_from_ms(stream)
-    edge_ms = max(stream.opened_ms - overlap_ms, failed_ms + SECOND_MS)
+    edge_ms = max(_second(stream.opened_ms - overlap_ms), failed_ms + SECOND_MS)
     coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, edge_ms)).advanced(edge_ms)
     settled_ms = min(failed_ms, stream.opened_ms - overlap_ms)
     coverage = coverage.covered(stream.start_ms, settled_ms)

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..audit_api.backoff import Backoff
 from ..audit_api.events import Page
 from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
-from ..errors import CyberArkError
+from ..errors import CyberArkError, Throttled
 from ..platform.background import Background
 from .rate_limiter import RateLimiter
 
 TAIL_INTERVAL_S = 5.0
+LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 _FOR_EVER_S = 3600.0
 # The streams of the moment come first where the others have waited as long.
@@ -60,11 +61,11 @@ class Pages:
         self._in_flight: dict[int, InFlight] = {}
         self._asked_at: dict[int, float] = {}
         self._failing: dict[int, Failing] = {}
+        self._paused: dict[int, float] = {}
         self._tail_due = self._tail_began = monotonic()
         self._was_tail = False
         self.not_before = self.succeeded_at = float("-inf")
         self._asked_since_query = 0
-        self.has_served_since_query = False
 
     @property
     def futures(self) -> list[Future[Page]]:
@@ -106,7 +107,6 @@ class Pages:
         """Note that a page of that stream was served."""
         self._failing.pop(stream.number, None)
         self.succeeded_at = self._monotonic()
-        self.has_served_since_query = True
         self._limiter.accepted()
 
     def failed(self, stream: Stream, error: CyberArkError) -> Failing:
@@ -117,11 +117,17 @@ class Pages:
         self._failing[stream.number] = Failing(failures, known.since, now + self._backoff.pause(error, failures))
         return self._failing[stream.number]
 
-    def throttled(self, retry_after: float | None) -> None:
-        """Note that the API refused a page for its rate (HTTP 429)."""
+    def failing(self, stream: Stream) -> Failing | None:
+        """Return how often in a row that stream's page has failed, if it has."""
+        return self._failing.get(stream.number)
+
+    def throttled(self, stream: Stream, error: Throttled) -> None:
+        """Note that the API refused a page for its rate (HTTP 429): another stream may be served first."""
         self._limiter.refused(len(self._in_flight))
-        if retry_after:
-            self.hold(min(retry_after, self._backoff.longest_asked))
+        failing = self.failed(stream, error)
+        self._failing[stream.number] = replace(failing, retry_at=self._monotonic())
+        if error.retry_after:
+            self.hold(min(error.retry_after, self._backoff.longest_asked))
 
     def hold(self, seconds: float) -> None:
         """Ask for nothing for so long."""
@@ -139,17 +145,22 @@ class Pages:
         """Note that a query is opened: it is a call too."""
         self._limiter.called()
         self._asked_since_query = 0
-        self.has_served_since_query = False
 
     @property
     def may_open_query(self) -> bool:
         """Whether a query may take the place of a page: where calls are kept apart, not each time."""
+        if not self._asked_at:
+            return True
         return not self._limiter.interval_s or self._asked_since_query >= PAGES_BETWEEN_QUERIES
 
     @property
     def is_any_failing(self) -> bool:
         """Whether a stream waits to ask again for a page that failed."""
         return bool(self._failing)
+
+    def pause(self, stream: Stream) -> None:
+        """Note that a stream has come to the live edge: its next page is asked for a moment later."""
+        self._paused[stream.number] = self._monotonic() + LIVE_EDGE_PAUSE_S
 
     def tail_paused(self) -> None:
         """Note that the tail has read what is shown: look again, five seconds after it began to."""
@@ -173,7 +184,9 @@ class Pages:
         if stream.number in self._in_flight:
             return _FOR_EVER_S
         failing = self._failing.get(stream.number)
-        due = [self.not_before, failing.retry_at if failing else self.not_before]
+        due = [self.not_before, self._paused.get(stream.number, self.not_before)]
+        if failing:
+            due.append(failing.retry_at)
         if stream.use is Use.TAIL:
             due.append(self._tail_due)
         return max(due) - self._monotonic()
@@ -182,3 +195,4 @@ class Pages:
         numbers = {stream.number for stream in streams} | self._in_flight.keys()
         self._asked_at = {number: at for number, at in self._asked_at.items() if number in numbers}
         self._failing = {number: at for number, at in self._failing.items() if number in numbers}
+        self._paused = {number: at for number, at in self._paused.items() if number in numbers}

@@ -14,6 +14,7 @@ TAIL_OVERLAP_MS = 3_000
 TRAIL_KEPT = 8
 # A tail that has shown events this recent is not behind a row of empty pages.
 TAIL_BEHIND_MS = 10_000
+LIVE_EDGE_MS = 90_000
 # A filter may stand behind the API's scan, so an empty page is no proof of the end. Two in a row are, unless a longer
 # row was seen to be followed by events; what is read seldom is followed further, and so finds that out.
 EMPTY_PAGES_END = 2
@@ -129,6 +130,11 @@ def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool
     return Read(rewound(following), End.PROVEN)
 
 
+def is_at_live_edge(stream: Stream, page: Page, now_ms: int) -> bool:
+    """Return whether a stream has come to where events appear one by one: a page a few seconds later shows several."""
+    return 0 < len(page.events) < stream.longest_page and stream.latest_ms >= now_ms - LIVE_EDGE_MS
+
+
 def rewound(stream: Stream) -> Stream:
     """Return the tail at the place where its next reading begins: the newest that is some seconds old."""
     older = [
@@ -136,10 +142,9 @@ def rewound(stream: Stream) -> Stream:
         for number, position in enumerate(stream.trail)
         if position.date_ms <= stream.latest_ms - TAIL_OVERLAP_MS
     ]
-    if not stream.trail:
-        return stream
     trail = stream.trail[older[-1] :] if older else stream.trail
-    return replace(stream, trail=trail, cursor=trail[0].cursor, empty_pages=0, repeated_pages=0)
+    cursor = trail[0].cursor if trail else stream.frontier
+    return replace(stream, trail=trail, cursor=cursor, empty_pages=0, repeated_pages=0)
 
 
 def tail_of(stream: Stream) -> Stream:

@@ -1,8 +1,8 @@
 """Which query to open next: a pure function of the checkpoint and the time.
 
 The API accepts one query a minute, so a query is the scarce thing. It goes, in this order, to: the live edge when
-nothing follows it; a gap, or the second half of the largest one, while fewer than four are read side by side; a
-reconciliation, about once an hour; a lookback. While there are gaps, they and the lookback take turns.
+nothing follows it; a gap, or the second half of the largest one, while fewer than four are read side by side; about
+once an hour, a reconciliation; a lookback. While there are gaps, they and the lookback take turns.
 """
 
 from collections.abc import Iterator
@@ -70,11 +70,9 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
     lookback_is_due = turn.lookback_is_due and lookback is None
     if not (lookback_is_due and turn.filled_last) and (filled := _fill(checkpoint, turn)):
         return filled
-    reconciliation = _reconciliation(checkpoint, turn)
-    # A lookback is due every minute by default: what is due once an hour goes before it, or it would never come.
-    if lookback_is_due and reconciliation is None:
-        return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
-    return Plan(checkpoint, reconciliation)
+    if reconciliation := _reconciliation(checkpoint, turn):
+        return Plan(checkpoint, reconciliation)
+    return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size) if lookback_is_due else None)
 
 
 def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
@@ -87,7 +85,7 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
         return checkpoint
     edge_ms = lookback.opened_ms - turn.overlap_ms
     is_behind = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
-    if edge_ms - lookback.start_ms < 1000 * QUERY_SPACING_S or not is_behind:
+    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind:
         return checkpoint
     coverage = checkpoint.coverage.with_gap(Gap(lookback.start_ms, edge_ms)).advanced(edge_ms)
     backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)

@@ -19,9 +19,9 @@ _BLANK = r"[\s\u200b-\u200f\u202a-\u202e\u2060\ufeff]"
 EDGES = re.compile(rf"^{_BLANK}+|{_BLANK}+\Z")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
-# For the forms. An address is one word, with or without https://, and no path.
-ADDRESS_PATTERN = r"^\W*(https://)?[^\s/]+\W*$"
-OPTIONAL_ADDRESS_PATTERN = r"^\W*((https://)?[^\s/]+)?\W*$"
+# For the forms: a host name with a dot in it, with or without https:// and a port, and no path.
+ADDRESS_PATTERN = r"^\W*(https://)?[\w.-]+\.[\w-]+(:\d+)?\W*$"
+OPTIONAL_ADDRESS_PATTERN = r"^\W*((https://)?[\w.-]+\.[\w-]+(:\d+)?)?\W*$"
 NO_SLASH_PATTERN = r"^[^/]+$"
 
 

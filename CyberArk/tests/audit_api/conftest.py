@@ -1,5 +1,6 @@
 """The client as the connector builds it, against a tenant on loopback."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Client:
         self.tokens = TokenSource(
             self.transport,
             changed.get("auth_base_url", tenant.url),
-            changed.get("application_id", "Sekoia Audit"),
+            changed.get("application_id", "R&D 50%"),
             changed.get("login_name", "siem-svc@cyberark.cloud.1"),
             SecretStr(changed.get("password", PASSWORD)),
             self.clock.monotonic,
@@ -67,6 +68,16 @@ def tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTena
     with FakeTenant(tmp_path) as running:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(running.ca_file))
         yield running
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's time zone is not UTC."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Which clock is believed, and how long a failed call waits."""
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -18,15 +17,6 @@ from .conftest import Client, MovableClock
 DATE, EPOCH_S = "Sun, 06 Nov 1994 08:49:37 GMT", 784111777
 LATER = TransientError(Failure(Service.AUDIT, FailureKind.STATUS))
 SLOW = ConfigurationError(Failure(Service.IDENTITY, FailureKind.STATUS))
-
-
-@pytest.fixture
-def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.usefixtures("far_east")

@@ -103,7 +103,7 @@ def test_what_is_no_page_is_refused_by_the_lenient_reading_too(body: str) -> Non
 
 def test_the_lenient_reading_finds_data_and_cursor_wherever_they_stand() -> None:
     read = read_page(
-        b'{ "x": NaN, "paging": {"cursor": {"cursorRef": "c"}}, "data" : [ 1 , "\\ud83d" ] , "y": -1e999 }'
+        b'{ "x":NaN, "paging": {"cursor": {"cursorRef": "c"}}, "data" : [ 1 , "\\ud83d" ] , "y": -1e999 }'
     )
     assert [event.text for event in read.events] == ["1", '"\\ud83d"']
     assert read.cursor == "c"
@@ -175,6 +175,7 @@ def test_what_is_no_page_is_refused(body: bytes) -> None:
         read_page(body)
 
 
+@pytest.mark.usefixtures("far_east")
 @pytest.mark.parametrize(
     ("timestamp", "epoch_ms"),
     [

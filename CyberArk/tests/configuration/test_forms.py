@@ -103,7 +103,7 @@ def test_every_description_gives_an_example_and_the_default_is_accepted(
 
 @ALL_BOXES
 def test_a_pattern_can_be_read_by_a_person(name: str, box: dict[str, Any], model: type[BaseModel]) -> None:
-    assert len(box.get("pattern", "")) <= 40
+    assert len(box.get("pattern", "")) <= 50
 
 
 GOOD = {
@@ -113,8 +113,14 @@ GOOD = {
     "application_id": ["SekoiaAudit", "My App"],
 }
 BAD = {
-    "auth_base_url": ["", "http://abc1234.id.cyberark.cloud", "https://abc1234.id.cyberark.cloud/admin", "a b"],
-    "api_base_url": ["", "http://abc1234.audit.cyberark.cloud", "https://abc1234.audit.cyberark.cloud/api"],
+    "auth_base_url": [
+        "",
+        "http://abc1234.id.cyberark.cloud",
+        "https://a.id.cyberark.cloud/admin",
+        "https://",
+        "u@a.b",
+    ],
+    "api_base_url": ["", "http://abc1234.audit.cyberark.cloud", "https://abc1234.audit.cyberark.cloud/api", "a.b?c=d"],
     "intake_server": ["http://intake.sekoia.io", "https://intake.sekoia.io/batch"],
     "application_id": ["", "https://abc1234.id.cyberark.cloud/app"],
 }

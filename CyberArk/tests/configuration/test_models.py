@@ -289,6 +289,17 @@ def test_two_configurations_do_not_share_their_filters() -> None:
     assert connector().actions == []
 
 
+def test_what_the_published_connector_stored_loads_as_it_is() -> None:
+    """Version 1.0.0: nine fields, of which it checked little more than the types."""
+    stored_account = {**ACCOUNT, "auth_base_url": "https://abc1234.id.cyberark.cloud/", "unknown": [1]}
+    assert CyberArkModuleConfiguration.model_validate(stored_account).auth_base_url == ACCOUNT["auth_base_url"]
+    for frequency in (1, 10, 60, 3600, 10**6):
+        stored = {**CONNECTOR, "frequency": frequency, "intake_server": "https://intake.sekoia.io", "chunk_size": 1000}
+        assert connector(**stored).frequency == min(max(frequency, 60), 86_400)
+    assert connector(intake_server=None, frequency="10").frequency_raised_from == 10
+    assert connector(api_base_url="https://abc_1234-eu.audit.cyberark.cloud").api_base_url
+
+
 def test_fields_of_other_versions_are_ignored() -> None:
     assert not hasattr(account(region="eu"), "region")
     assert not hasattr(connector(ratelimit_per_minute=5), "ratelimit_per_minute")
