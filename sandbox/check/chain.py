@@ -17,6 +17,7 @@ from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.clock import Clock, TenantClock
 from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError
+from cyberark_modules.platform.background import within
 from sandbox.check.intake import build_sender, send_test_event
 from sandbox.check.peer import meet
 from sandbox.check.reading import Reading
@@ -80,9 +81,7 @@ class Chain:
         self._transport.timeouts = TIMEOUTS_S
         self._tokens = build_tokens(self._transport, values.account, clock.monotonic)
         connector = values.connector
-        self._api = AuditApi(
-            self._transport, self._tokens, connector.api_base_url, connector.api_key, self._tenant_clock
-        )
+        self._api = AuditApi(self._transport, self._tokens, connector.api_base_url, connector.api_key)
         self._reading: Reading | None = None
         self._token: Token | None = None
 

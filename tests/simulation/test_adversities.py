@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import Any, Protocol
 
 import pytest
-from promise import EmptyPages, Watched
+from watched import EmptyPages, Watched
 
 from sandbox.faults.fault import Fault
 from sandbox.server.http import Request, Response, json_response

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cyberark_modules.errors import ConfigurationError, FailureKind, Throttled, TransientError
 from cyberark_modules.audit_api.events import Event, read_event
+from cyberark_modules.errors import ConfigurationError, FailureKind, Throttled, TransientError
 from cyberark_modules.intake import Intake, channel
 from cyberark_modules.platform.connector import PlatformConnector
 from fakes.connector import KEY, Time, connector_to, events

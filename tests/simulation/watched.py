@@ -1,0 +1,68 @@
+"""A judged simulation for directed tests: what holds at every moment, and what holds once time has passed."""
+
+import random
+from typing import Any
+
+from sandbox.faults.fault import Fault
+from sandbox.server.http import Request, Response, json_response
+from sandbox.simulation.judge import Judge
+from sandbox.simulation.network import Latency
+
+
+class EmptyPages(Fault):
+    """Pages that come empty although there is more: no end, whatever they look like."""
+
+    def __init__(self, share: float) -> None:
+        self._rng = random.Random(1)
+        self._share = share
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        hit = endpoint == "results" and response.status == 200 and self._rng.random() < self._share
+        return json_response({"data": [], "paging": {"cursor": {"cursorRef": None}}}) if hit else response
+
+
+class Watched(Judge):
+    """A simulation whose promise is checked. Its first run starts when it is entered."""
+
+    def __init__(self, seed: int = 0, latency: Latency | None = None, **configuration: Any) -> None:
+        super().__init__(seed, latency, **configuration)
+        self._promise()
+
+    @property
+    def accepted(self) -> list[int]:
+        """The events that the intake has accepted, by their numbers in the ledger."""
+        ledger = self.simulation.environment.ledger
+        return [number for number in range(len(ledger.index)) if ledger.times_accepted(number)]
+
+    @property
+    def too_soon(self) -> int:
+        """How many queries came within a minute of the last."""
+        return self.simulation.environment.ledger.snapshot().queries_too_soon
+
+    def check(self) -> None:
+        """Check what holds at every moment. Raises AssertionError."""
+        ledger = self.simulation.environment.ledger
+        snapshot = ledger.snapshot()
+        assert snapshot.altered == 0, ledger.altered[:3]
+        assert snapshot.doubled <= self.duplicates_allowed, f"{snapshot.doubled} > {self.duplicates_allowed}"
+        assert snapshot.queries_too_soon == 0
+        assert not [line for line in self.simulation.said("error") if line.startswith(("Unexpected", "Traceback"))]
+
+    def settle(self, within: float = 6 * 3600.0, step: float = 60.0) -> None:
+        """Let time pass until everything promised is delivered, and a little longer; then check the promise."""
+        simulation = self.simulation
+        latest = simulation.environment.ledger.index.last_arrival() or simulation.now
+        self._run(max(0.0, latest - simulation.now) + 1.0, step)
+        end = simulation.now + within
+        while self.missing() and simulation.now < end:
+            self._run(step, step)
+        self._run(130.0, step)
+        index = simulation.environment.ledger.index
+        missing = self.missing()
+        assert not missing, f"{len(missing)} lost: {[index.text(number)[:200] for number in missing[:5]]}"
+
+    def _run(self, seconds: float, step: float) -> None:
+        end = self.simulation.now + seconds
+        while self.simulation.now < end:
+            self.simulation.run_for(min(step, end - self.simulation.now), restart=True)
+            self.check()
