@@ -1,4 +1,4 @@
-"""The pages in flight: which stream may ask for its next page, and when. One page of a stream is in flight at a time."""
+"""The pages in flight: which stream may ask for its next page, and when. Each has one page in flight at most."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -84,11 +84,6 @@ class Pages:
             self._ask_for(
                 min(others or ready, key=lambda each: (self._asked_at.get(each.number, 0), _ORDER.index(each.use)))
             )
-
-    def ask_ahead(self, stream: Stream) -> None:
-        """Ask for the next page of a stream before the last one is delivered, if that is its turn anyway."""
-        if len(self._in_flight) < self._limiter.at_once - 1 and not self._limiter.interval_s:
-            self._ask_for(stream)
 
     def wait_s(self, checkpoint: Checkpoint) -> float:
         """Return in how many seconds a page could be asked for next."""
