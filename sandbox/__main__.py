@@ -1,19 +1,18 @@
 """`python -m sandbox`: a tenant and a platform that stand alone until interrupted."""
 
-import argparse
 import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from sandbox.demo.options import add_options, describe_faults, fill, how_to_look, open_sandbox
+from sandbox.demo.options import Parser, add_options, describe_faults, fill, how_to_look, open_sandbox
 from sandbox.demo.view import summary_line
 from sandbox.tenant.readings import describe_readings
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser = Parser(prog="python -m sandbox", description=__doc__)
     add_options(parser, eps=5.0)
     options = parser.parse_args()
     if options.list_faults or options.list_readings:

@@ -99,7 +99,14 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         pages = Pages(api.fetch, self.background, limiter, self.backoff, monotonic, around.now_ms)
         forwarded = partial(self.count_forwarded, configuration.intake_key)
         delivery = Delivery(
-            around, self.intake, DeadLetters(self.data_path), reporter, self.backoff, monotonic, forwarded
+            around,
+            self.intake,
+            DeadLetters(self.data_path),
+            reporter,
+            self.backoff,
+            monotonic,
+            forwarded,
+            state.retry,
         )
         failures = Failures(around, state, queries, pages, limiter, reporter, self.allow_critical_again)
         survey = Survey(around, limiter, reporter)

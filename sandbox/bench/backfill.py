@@ -1,7 +1,9 @@
-"""Throughput over a backlog, where every page and every push takes its time."""
+"""Throughput over a backlog, where every page and every push takes its time; and what happens now beside it."""
+
+import time
 
 from sandbox.bench.child import run_child
-from sandbox.bench.connector import BACKLOG_SPAN_SECONDS, Drained, drain, working_folder
+from sandbox.bench.connector import BACKLOG_SPAN_SECONDS, WEEK_HOURS, Drained, MeasuredProcess, drain, working_folder
 from sandbox.bench.figures import Bar, Bound, Chart, Figure, Section, Table
 from sandbox.server.server import Sandbox
 
@@ -9,6 +11,11 @@ PAGE_SECONDS = 0.3
 PUSH_SECONDS = 0.15
 _SIZES = (500, 1000)
 _SEQUENTIAL_PAGES, _SEQUENTIAL_PAGES_QUICK = 30, 10
+# What one cursor reads before the next query may be opened, with some room: then a second cursor helps.
+_ONE_CURSOR_SECONDS, _ONE_CURSOR_SECONDS_QUICK = 54.0, 15.0
+_LIVE_BACKLOG, _LIVE_SPAN_SECONDS, _LIVE_PER_SECOND = 300_000, 2 * 86_400.0, 20.0
+_SETTLED_AFTER_SECONDS = 60.0
+_LONGEST_SECONDS = 600.0
 
 
 def measure(is_quick: bool) -> tuple[Section, dict[int, Drained]]:
@@ -16,21 +23,24 @@ def measure(is_quick: bool) -> tuple[Section, dict[int, Drained]]:
     section = Section(
         "Throughput",
         f"A backlog is delivered with {1000 * PAGE_SECONDS:.0f} ms for a page and {1000 * PUSH_SECONDS:.0f} ms for a "
-        "push. Nobody can be faster than page size ÷ page latency, since each page tells where the next one begins. "
+        "push. One cursor cannot be faster than page size ÷ page latency, since each page tells where the next one "
+        "begins; it is measured in the minute before a second query may be opened. "
         "The sequential loop (fetch, parse, push, save the state, and only then the next page) is how connectors are "
         "usually written; it runs on the SDK's own push and state.",
     )
     runs = {}
     rows, bars = [], []
     for size in _SIZES:
-        # A short run is dominated by its beginning and its end.
-        events = 25 * size if is_quick else 200_000
+        seconds = _ONE_CURSOR_SECONDS_QUICK if is_quick else _ONE_CURSOR_SECONDS
+        events = int(seconds / PAGE_SECONDS) * size
         run = runs[size] = drain(events, size, page_latency=PAGE_SECONDS, push_latency=PUSH_SECONDS)
         plain = _sequential(size, _SEQUENTIAL_PAGES_QUICK if is_quick else _SEQUENTIAL_PAGES)
         limit = size / PAGE_SECONDS
         share = run.events_per_second / limit
         section.figures += [
-            Figure(f"Backfill at {size} a page, of the bound", 100 * share, "{:.1f} %", Bound(95.0, False, False)),
+            Figure(
+                f"Backfill at {size} a page, of one cursor's bound", 100 * share, "{:.1f} %", Bound(95.0, False, False)
+            ),
             Figure(
                 f"Backfill at {size} a page, of the sequential loop",
                 run.events_per_second / plain,
@@ -49,7 +59,56 @@ def measure(is_quick: bool) -> tuple[Section, dict[int, Drained]]:
     columns = ("Page size", "Events", "Bound, events/s", "Connector, events/s", "Sequential loop, events/s")
     section.tables.append(Table(columns, rows))
     section.charts.append(Chart("throughput", "Events per second over a backlog", bars))
+    if not is_quick:
+        _add_live(section)
     return section, runs
+
+
+def _add_live(section: Section) -> None:
+    """A long backlog with live events beside it: several cursors, and fresh events first."""
+    with working_folder() as folder, Sandbox() as sandbox:
+        tenant, ledger = sandbox.tenant, sandbox.ledger
+        tenant.settings.page_latency, sandbox.sekoia.settings.push_latency = PAGE_SECONDS, PUSH_SECONDS
+        tenant.add_backlog(_LIVE_BACKLOG, _LIVE_SPAN_SECONDS)
+        tenant.produce(_LIVE_PER_SECOND)
+        with MeasuredProcess(sandbox, folder / "state", start_time=WEEK_HOURS) as connector:
+            began = time.monotonic()
+            early: dict[str, float] = {}
+            while (snapshot := ledger.snapshot()).waiting > 10 * _LIVE_PER_SECOND:
+                elapsed = time.monotonic() - began
+                if not connector.running or elapsed > _LONGEST_SECONDS:
+                    raise RuntimeError("the backlog was not delivered:\n" + "\n".join(connector.lines))
+                if not early and elapsed > _SETTLED_AFTER_SECONDS + 2:
+                    early = snapshot.lag
+                    ledger.forget_delays()
+                tenant.catch_up()
+                time.sleep(0.05)
+            late = ledger.snapshot().lag
+            tenant.stop_production()
+            while ledger.snapshot().waiting and time.monotonic() - began < _LONGEST_SECONDS:
+                time.sleep(0.05)
+            connector.stop()
+        end = ledger.snapshot()
+        if ledger.lost() or end.doubled or end.altered or end.queries_too_soon:
+            raise RuntimeError(f"the promise was broken: {end}")
+    bound = 500 / PAGE_SECONDS
+    rate = _LIVE_BACKLOG / (snapshot.time - ledger.query_times[0])
+    section.figures += [
+        Figure(
+            "A backlog of two days, live events beside it, of one cursor's bound",
+            rate / bound,
+            "{:.2f} ×",
+            Bound(1.0, False),
+        ),
+        Figure("p95 of the live lag beside it, in its first minute", early["p95"], "{:.1f} s", Bound(75.0)),
+        Figure("p95 of the live lag beside it, later", late["p95"], "{:.1f} s", Bound(10.0)),
+    ]
+    section.notes.append(
+        f"{_LIVE_BACKLOG:,} events of two days with {_LIVE_PER_SECOND:g} live ones a second beside them took "
+        f"{_LIVE_BACKLOG / rate:.0f} s, several cursors at once from the second query on: "
+        f"{rate / bound:.2f} times what one cursor can. The live lag was p95 {early['p95']:.1f} s in the first minute "
+        f"and p50 {late['p50']:.1f} s, p95 {late['p95']:.1f} s from then on."
+    )
 
 
 def _sequential(size: int, pages: int) -> float:

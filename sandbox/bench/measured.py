@@ -22,19 +22,21 @@ from prometheus_client.registry import Collector
 from cyberark_modules.audit_api import client as audit_api
 from cyberark_modules.audit_api.events import RawPage
 from cyberark_modules.audit_api.transport import Transport
-from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.progress import Progress
-from cyberark_modules.report import Report
-from cyberark_modules.store import CheckpointStore
+from cyberark_modules.checkpoint.store import CheckpointStore
+from cyberark_modules.collection import state
+from cyberark_modules.collection.loop import Loop
+from cyberark_modules.collection.survey import Survey
+from cyberark_modules.intake import Intake
+from cyberark_modules.platform.connector import PlatformConnector
 
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "receive": [(Transport, "post")],
-    "read": [(audit_api, "split_page"), (RawPage, "read"), (RawPage, "ending")],
-    "choose": [(Progress, "after"), (CyberArkAuditLogsConnector, "_drop_delivered")],
-    "push": [(CyberArkAuditLogsConnector, "_push_until_accepted"), (CyberArkAuditLogsConnector, "_send_chunk")],
-    "remember": [(CyberArkAuditLogsConnector, "_commit")],
-    "store": [(CheckpointStore, "save")],
-    "report": [(Report, "page"), (Report, "receipt"), (Report, "gauges")],
+    "read": [(audit_api, "split_page"), (RawPage, "read")],
+    "choose": [(Loop, "_read")],
+    "push": [(Intake, "push"), (PlatformConnector, "_send_chunk")],
+    "remember": [(Loop, "_confirm"), (Loop, "_advanced"), (Loop, "_pruned")],
+    "store": [(state, "encode"), (CheckpointStore, "save")],
+    "report": [(Survey, "page"), (Survey, "take")],
 }
 
 

@@ -15,10 +15,10 @@ def measure(is_quick: bool) -> tuple[Section, Drained]:
     long = 100_000 if is_quick else 1_000_000
     section = Section(
         "Memory",
-        "The largest resident size of the connector's process, without latency. It keeps a page or two, and the keys "
-        "of the events within the overlap. So a longer backlog takes no more; a denser one takes as much more as "
-        "there are events in the overlap's five minutes, and large events as much more as two pages of them take in "
-        "the forms that they go through.",
+        "The largest resident size of the connector's process, without latency. It keeps some pages, and the keys "
+        "of events that a stream may show again, within a budget. So a longer backlog takes no more; "
+        "a denser one takes as much more as there are events in the overlap's five minutes, and large events as much "
+        "more as the pages in flight take in the forms that they go through.",
     )
     short = drain(_SHORT)
     longer = drain(long)

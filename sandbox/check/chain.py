@@ -12,10 +12,10 @@ from cyberark_modules.audit_api import build_tokens
 from cyberark_modules.audit_api.client import AuditApi
 from cyberark_modules.audit_api.token import ENDPOINT, Token
 from cyberark_modules.audit_api.transport import Transport
-from cyberark_modules.background import within
 from cyberark_modules.clock import Clock, TenantClock
 from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError
+from cyberark_modules.platform.background import within
 from sandbox.check.intake import build_sender, send_test_event
 from sandbox.check.peer import meet
 from sandbox.check.reading import Reading
@@ -79,9 +79,7 @@ class Chain:
         self._transport.timeouts = TIMEOUTS_S
         self._tokens = build_tokens(self._transport, values.account, clock.monotonic)
         connector = values.connector
-        self._api = AuditApi(
-            self._transport, self._tokens, connector.api_base_url, connector.api_key, self._tenant_clock
-        )
+        self._api = AuditApi(self._transport, self._tokens, connector.api_base_url, connector.api_key)
         self._reading: Reading | None = None
         self._token: Token | None = None
 

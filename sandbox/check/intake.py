@@ -6,7 +6,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from cyberark_modules import CyberArkModule
-from cyberark_modules.audit_api.events import read_event
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 
@@ -36,6 +35,6 @@ def send_test_event(sender: CyberArkAuditLogsConnector, tenant_id: str, now_ms: 
         "message": "A test event, sent by `./dev check --send`. Nothing happened in CyberArk.",
         "customData": {},
     }
-    receipt = sender.deliver([read_event(json.dumps(event))])
-    if receipt.refusals:
-        raise receipt.refusals[0]
+    error = sender.intake.push_one(json.dumps(event))
+    if error is not None:
+        raise error

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.demo.chaos import Chaos
-from sandbox.demo.options import add_options, describe_faults, fill, how_to_look, open_sandbox
+from sandbox.demo.options import Parser, add_options, describe_faults, fill, how_to_look, open_sandbox, seconds
 from sandbox.demo.process import ConnectorProcess
 from sandbox.demo.summary import Verdict, print_summary
-from sandbox.demo.view import View, open_view
+from sandbox.demo.view import Backlog, Moment, View, open_view
 from sandbox.faults import FAULTS
 from sandbox.server.server import Sandbox
 from sandbox.tenant.readings import describe_readings
@@ -26,22 +26,33 @@ _WHOLE_RETENTION_HOURS = 168
 
 
 def main(argv: list[str]) -> int:
-    """Runs the demo; returns 1 if anything was lost, came twice, was altered, or a query came too soon."""
+    """Runs the demo; returns 1 if the promise was broken, a query came too soon, or a fault never happened.
+
+    2 is for a mistake in the command line, and for a second interrupt: nothing was judged then.
+    """
     options = _options(argv)
     if options.list_faults or options.list_readings:
         print(describe_faults() if options.list_faults else describe_readings())
         return 0
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="cyberark-demo-") as directory, open_sandbox(options) as sandbox:
-        return _Demo(sandbox, Path(directory), options).run()
+    try:
+        with tempfile.TemporaryDirectory(prefix="cyberark-demo-") as directory, open_sandbox(options) as sandbox:
+            return _Demo(sandbox, Path(directory), options).run()
+    except KeyboardInterrupt:
+        print("\nEnded at once: nothing was judged.", flush=True)
+        return 2
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dev demo", description=__doc__)
+    parser = Parser(prog="dev demo", description=__doc__)
     add_options(parser, eps=10.0)
     parser.add_argument(
-        "--duration", type=float, metavar="SECONDS", help="of production; by default until two polls after the backlog"
+        "--duration",
+        type=seconds,
+        metavar="SECONDS",
+        help="of production, by default until two queries after the backlog; the demo itself takes longer, since it "
+        "then waits until all that was made is delivered",
     )
     parser.add_argument("--keep", action="store_true", help="leave it running, and print how to look at it")
     return parser.parse_args(argv)
@@ -62,6 +73,7 @@ class _Demo:
         )
         self._began = time.monotonic()
         self._drained_at: float | None = None
+        self._drained_after: float | None = None
         self._chaos = Chaos(self._connector, process_faults, time.monotonic, options.seed)
 
     def run(self) -> int:
@@ -72,6 +84,7 @@ class _Demo:
                     self._keep(view)
             except KeyboardInterrupt:
                 print("\nEnding; interrupt again to end at once.", flush=True)
+            faults = self._faults()
             alive = self._settle(view)
             stopped_in = self._stop()
         verdict = Verdict(
@@ -79,6 +92,9 @@ class _Demo:
             stopped_in_seconds=stopped_in,
             kills=self._chaos.kills,
             page_size=self._sandbox.tenant.settings.page_limit,
+            backlog=self._backlog,
+            backlog_after_seconds=self._drained_after,
+            faults=faults,
         )
         return print_summary(self._sandbox.ledger, verdict, self._connector)
 
@@ -98,6 +114,12 @@ class _Demo:
     def _settle(self, view: View) -> bool:
         """No more events and no more faults, until nothing waits; returns whether the connector lives."""
         tenant, ledger = self._sandbox.tenant, self._sandbox.ledger
+        if self._options.duration is not None:
+            print(
+                f"The {self._options.duration:g} s are over. What was made is still delivered before it is judged:\n"
+                "an event that came late waits for the next query, up to a minute.",
+                flush=True,
+            )
         self._sandbox.faults.clear()
         self._chaos.end()
         tenant.stop_production()
@@ -126,10 +148,17 @@ class _Demo:
             self._chaos.advance()
         self._sandbox.tenant.catch_up()
         self._sandbox.faults.advance()
-        snapshot = self._sandbox.ledger.snapshot()
-        if self._drained_at is None and snapshot.accepted >= self._backlog:
-            self._drained_at = snapshot.time
-        view.show(self._elapsed(), phase, snapshot, self._connector)
+        ledger = self._sandbox.ledger
+        with ledger.lock:
+            snapshot = ledger.snapshot()
+            remaining, oldest = ledger.remaining_of_first(self._backlog)
+        if self._drained_at is None and not remaining:
+            self._drained_at, self._drained_after = snapshot.time, self._elapsed()
+        backlog = Backlog(self._backlog, remaining, 0.0 if oldest is None else snapshot.time - oldest)
+        view.show(Moment(self._elapsed(), phase, snapshot, backlog, self._faults()), self._connector)
+
+    def _faults(self) -> dict[str, int]:
+        return {**self._sandbox.faults.counts(), **self._chaos.counts()}
 
     def _polled_twice(self) -> bool:
         if self._drained_at is None or self._options.duration is not None:

@@ -22,6 +22,8 @@ class Chaos:
     ) -> None:
         self.kills = 0
         self.stops = 0
+        self._blocks = 0
+        self._jumps = 0
         self._connector = connector
         self._intensities = intensities
         self._now = now
@@ -32,6 +34,11 @@ class Chaos:
         self._blocked: ExitStack | None = None
         self._settled_at = self._began
         self._clock_offset = 0.0
+
+    def counts(self) -> dict[str, int]:
+        """How often each fault that was asked for has happened."""
+        counted = {"kill": self.kills, "sigterm": self.stops, "state": self._blocks, "clock": self._jumps}
+        return {name: counted[name] for name in self._intensities}
 
     @property
     def restarting(self) -> bool:
@@ -77,6 +84,7 @@ class Chaos:
 
     def _block_state(self, blocked: bool) -> None:
         if blocked and self._blocked is None:
+            self._blocks += 1
             self._blocked = ExitStack()
             self._blocked.enter_context(self._connector.state_unwritable())
         elif not blocked and self._blocked is not None:
@@ -86,5 +94,6 @@ class Chaos:
 
     def _move_clock(self, seconds: float) -> None:
         if seconds != self._clock_offset:
+            self._jumps += seconds != 0.0
             self._clock_offset = seconds
             self._connector.jump_clock(seconds)

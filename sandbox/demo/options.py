@@ -1,13 +1,15 @@
 """The options that the demo and the sandbox alone have in common."""
 
 import argparse
-import json
+import math
 import shlex
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from sandbox.faults import FAULTS
 from sandbox.server.server import Sandbox
+from sandbox.tenant.events import SEQUENCE_BITS
 from sandbox.tenant.readings import READINGS, Readings
 from sandbox.tenant.replay import newest_time
 
@@ -15,12 +17,32 @@ BACKLOG_SPAN_SECONDS = 3000.0
 """Within the hour of history that a connector asks for at its first run."""
 
 _SECONDS_AFTER_NEWEST = 5.0
+_EVENTS_AT_MOST = (1 << SEQUENCE_BITS) // 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one sentence, and exits with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence = f"{message[:1].upper()}{message[1:]}".rstrip(".")
+        self.exit(2, f"{self.prog}: {sentence}. See {self.prog} --help.\n")
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above 0, as an argument's type."""
+    return _number(text, above=0.0, what="seconds")
 
 
 def add_options(parser: argparse.ArgumentParser, eps: float) -> None:
-    parser.add_argument("--backlog", type=int, default=20_000, metavar="EVENTS", help="events that are there already")
-    parser.add_argument("--eps", type=float, default=eps, help="live events a second (default: %(default)s)")
-    parser.add_argument("--events", type=Path, metavar="FILE", help="replay JSON lines in place of made events")
+    parser.add_argument(
+        "--backlog",
+        type=_count,
+        default=20_000,
+        metavar="EVENTS",
+        help="events of the last 50 minutes that are there already (default: %(default)s)",
+    )
+    parser.add_argument("--eps", type=_rate, default=eps, help="live events a second beside it (default: %(default)s)")
+    parser.add_argument("--events", type=_file, metavar="FILE", help="replay JSON lines in place of made events")
     parser.add_argument(
         "--fault",
         action="append",
@@ -95,10 +117,41 @@ def how_to_look(sandbox: Sandbox, environment: dict[str, str]) -> str:
 
 
 def _fault(text: str) -> tuple[str, float]:
-    name, _, intensity = text.partition("=")
+    name, equals, intensity = text.partition("=")
     if name not in FAULTS:
         raise argparse.ArgumentTypeError(f"no fault is called {name}; --list-faults names them")
+    return name, _number(intensity, above=0.0, what=FAULTS[name].unit) if equals else FAULTS[name].intensity
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > _EVENTS_AT_MOST:
+        raise argparse.ArgumentTypeError(f"{text} is no number of events from 0 to {_EVENTS_AT_MOST}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    return _number(text, above=-1e-9, what="events a second")
+
+
+def _number(text: str, above: float, what: str) -> float:
     try:
-        return name, float(intensity) if intensity else FAULTS[name].intensity
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{json.dumps(intensity)} is no intensity") from None
+        number = math.nan
+    if not above < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is no number for {what}")
+    return number
+
+
+def _file(text: str) -> Path:
+    file = Path(text)
+    try:
+        with file.open(encoding="utf-8") as lines:
+            if any(line.strip() for line in lines):
+                return file
+        reason = "it holds no event"
+    except UnicodeDecodeError:
+        reason = "it is no text in UTF-8"
+    except OSError as error:
+        reason = str(error.strerror).lower()
+    raise argparse.ArgumentTypeError(f"{text} cannot be replayed: {reason}")

@@ -1,42 +1,61 @@
 """The summary of a run, and whether the promise was kept."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
 
 from sandbox.demo.process import ConnectorProcess
+from sandbox.demo.view import faults_line, waiting
+from sandbox.faults import FAULTS
 from sandbox.ledger.ledger import Ledger
 
 _SHOWN_EXAMPLES = 5
 _SHOWN_LINES = 15
+# The pages of so many streams may be pushed together: tail, lookback, and four backfills.
+_STREAMS = 6
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the run adds to the ledger. One page may come twice for each kill."""
+    """What the run adds to the ledger. For each kill, the pages that were being pushed may be duplicated.
+
+    `faults` counts what each fault that was asked for has done; `backlog_after_seconds` is when the backlog was
+    delivered (None: it was not).
+    """
 
     alive: bool
     stopped_in_seconds: float
     kills: int
     page_size: int
+    backlog: int = 0
+    backlog_after_seconds: float | None = None
+    faults: Mapping[str, int] = field(default_factory=dict)
 
 
 def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess) -> int:
     """Prints the table and what is wrong; returns the exit code."""
     snapshot, lost = ledger.snapshot(), ledger.lost_count()
-    allowed = verdict.kills * verdict.page_size
+    allowed = verdict.kills * verdict.page_size * max(1, min(_STREAMS, snapshot.queries))
+    drained = verdict.backlog_after_seconds
     spacing = "-" if snapshot.smallest_spacing is None else f"{snapshot.smallest_spacing:.2f} s"
     rows = {
         "made": f"{snapshot.made:,}",
         "delivered": f"{snapshot.accepted:,}",
+        "waiting": f"{waiting(snapshot):,}",
         "lost": f"{lost:,}",
-        "doubled": f"{snapshot.doubled:,}" + (f" ({allowed:,} allowed after kills)" if verdict.kills else ""),
+        "duplicates": f"{snapshot.doubled:,}" + (f" ({allowed:,} allowed after kills)" if verdict.kills else ""),
         "altered": f"{snapshot.altered:,}",
         "queries": f"{snapshot.queries:,}, the closest two {spacing} apart, {snapshot.queries_too_soon:,} too soon",
-        "lag from the event's time": _delays(snapshot.lag),
-        "lag from its arrival": _delays(snapshot.lag_since_arrival),
+        "live lag, from the event's time": _delays(snapshot.lag),
+        "live lag, from its arrival": _delays(snapshot.lag_since_arrival),
+        "backlog lag": (
+            f"{verdict.backlog:,} events delivered "
+            + ("not yet when production ended" if drained is None else f"{drained:.0f} s after the start")
+        ),
+        "faults": faults_line(verdict.faults) or "none",
         **{f"requests: {endpoint}": counts for endpoint, counts in _requests(snapshot.requests).items()},
         "stopped in": f"{verdict.stopped_in_seconds:.1f} s",
     }
@@ -53,6 +72,11 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
     console = Console()
     console.print(table)
     faults = _faults(lost, snapshot.doubled - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
+    faults += [
+        f"the fault {name} never happened ({FAULTS[name].counted}: 0); a longer --duration or another intensity helps"
+        for name, count in verdict.faults.items()
+        if not count
+    ]
     for fault in faults:
         console.print(f"[bold red]✗[/] {fault}")
     if faults:
@@ -60,15 +84,15 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
             print(f"  {text[:300]}")
         print("The connector's last lines:", *list(connector.lines)[-_SHOWN_LINES:], sep="\n  ")
         return 1
-    twice = f"{snapshot.doubled:,} twice, as a kill may cost" if snapshot.doubled else "nothing twice"
-    console.print(f"[bold green]✓[/] everything made was delivered, {twice}")
+    duplicates = f"{snapshot.doubled:,} duplicates, as a kill may cost" if snapshot.doubled else "no duplicates"
+    console.print(f"[bold green]✓[/] everything made was delivered, {duplicates}")
     return 0
 
 
 def _faults(lost: int, doubled: int, altered: int, too_soon: int, alive: bool) -> list[str]:
     found = {
         f"{lost:,} events lost": lost > 0,
-        f"{doubled:,} events too many came twice": doubled > 0,
+        f"{doubled:,} duplicates more than kills may cost": doubled > 0,
         f"{altered:,} texts are of no event": altered > 0,
         f"{too_soon:,} queries came within a minute of the last": too_soon > 0,
         "the connector stopped by itself": not alive,

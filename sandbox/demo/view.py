@@ -1,6 +1,9 @@
 """What a person sees of a running sandbox: a live screen in a terminal, plain lines elsewhere."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from textwrap import wrap
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -12,11 +15,38 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.demo.process import ConnectorProcess
+from sandbox.faults import FAULTS
 from sandbox.ledger.ledger import Snapshot
 
+WIDTH = 80
 _PLAIN_SECONDS = 5.0
-_LOG_LINES = 10
+_LOG_LINES = 6
 _WORTH_A_LINE = ("WARNING", "ERROR", "CRITICAL", "Traceback")
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Of `made` events that were there at the start, `remaining` are not delivered; the oldest is `oldest_s` old."""
+
+    made: int
+    remaining: int
+    oldest_s: float
+
+    def __str__(self) -> str:
+        if not self.remaining:
+            return "delivered"
+        return f"{self.remaining:,} waiting, the oldest for {_age(self.oldest_s)}"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is known at one instant. `faults` counts what each fault that is on has done."""
+
+    elapsed: float
+    phase: str
+    snapshot: Snapshot
+    backlog: Backlog
+    faults: Mapping[str, int] = field(default_factory=dict)
 
 
 class View(Protocol):
@@ -26,22 +56,37 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, elapsed: float, phase: str, snapshot: Snapshot, connector: ConnectorProcess) -> None: ...
+    def show(self, moment: Moment, connector: ConnectorProcess) -> None: ...
 
 
 def open_view(backlog: int) -> View:
     return Screen(backlog) if sys.stdout.isatty() else PlainLines()
 
 
+def waiting(snapshot: Snapshot) -> int:
+    """Events that are made and not delivered, those that the API does not show yet among them.
+
+    What the intake cannot take, and what is older than the API shows, is left out: it waits for nothing.
+    """
+    return snapshot.made - snapshot.shown + snapshot.waiting
+
+
 def summary_line(snapshot: Snapshot) -> str:
+    left_out = snapshot.made - snapshot.accepted - waiting(snapshot)
     return (
-        f"made {snapshot.made:,}  delivered {snapshot.accepted:,}  waiting {snapshot.waiting:,}"
-        f"  twice {snapshot.doubled:,}  queries {snapshot.queries}  lag {_delay(snapshot.lag)}"
+        f"made {snapshot.made:,} = delivered {snapshot.accepted:,} + waiting {waiting(snapshot):,}"
+        + (f" + left out {left_out:,}" if left_out else "")
+        + f"  duplicates {snapshot.doubled:,}  queries {snapshot.queries}  live lag {delay(snapshot.lag)}"
     )
 
 
+def faults_line(faults: Mapping[str, int]) -> str:
+    """Each fault that is on, and what it has done."""
+    return ", ".join(f"{name}: {count:,} {FAULTS[name].counted}" for name, count in faults.items())
+
+
 class PlainLines:
-    """One line of figures every few seconds, and what the connector warns of."""
+    """Figures every few seconds, and what the connector warns of."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -54,14 +99,17 @@ class PlainLines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, elapsed: float, phase: str, snapshot: Snapshot, connector: ConnectorProcess) -> None:
+    def show(self, moment: Moment, connector: ConnectorProcess) -> None:
         for line in connector.lines_since(self._lines_seen):
             if any(word in line for word in _WORTH_A_LINE):
-                print(f"          {line}", flush=True)
+                _print_wrapped("          ", line)
         self._lines_seen = connector.lines_read
-        if elapsed >= self._next:
-            self._next = elapsed + _PLAIN_SECONDS
-            print(f"{elapsed:6.0f} s  {phase:<12}  {summary_line(snapshot)}", flush=True)
+        if moment.elapsed >= self._next:
+            self._next = moment.elapsed + _PLAIN_SECONDS
+            head = f"{moment.elapsed:6.0f} s  "
+            _print_wrapped(head, f"{moment.phase:<10}  {summary_line(moment.snapshot)}  backlog {moment.backlog}")
+            if moment.faults:
+                _print_wrapped(" " * len(head), f"faults: {faults_line(moment.faults)}")
 
 
 class Screen:
@@ -83,39 +131,52 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def show(self, elapsed: float, phase: str, snapshot: Snapshot, connector: ConnectorProcess) -> None:
-        self._progress.update(self._backlog, completed=snapshot.accepted)
-        log = Text("\n".join(list(connector.lines)[-_LOG_LINES:]), no_wrap=True, overflow="ellipsis")
+    def show(self, moment: Moment, connector: ConnectorProcess) -> None:
+        self._progress.update(self._backlog, completed=moment.backlog.made - moment.backlog.remaining)
+        log = Text("\n".join(list(connector.lines)[-_LOG_LINES:]), overflow="fold")
+        faults = [Text(f"faults: {faults_line(moment.faults)}", style="yellow")] if moment.faults else []
         self._live.update(
-            Group(
-                _figures(elapsed, phase, snapshot), self._progress, Panel(log, title="connector", title_align="left")
-            )
+            Group(_figures(moment), self._progress, *faults, Panel(log, title="connector", title_align="left"))
         )
 
 
-def _figures(elapsed: float, phase: str, snapshot: Snapshot) -> Table:
+def _figures(moment: Moment) -> Table:
+    snapshot = moment.snapshot
     since = f"{snapshot.time - snapshot.last_query:.0f} s ago" if snapshot.last_query else "none yet"
     failed = sum(count for (_, outcome), count in snapshot.requests.items() if outcome != "200")
     table = Table.grid(padding=(0, 3), expand=True)
     for _ in range(4):
         table.add_column(justify="left")
-    table.add_row("[b]CyberArk → Sekoia", f"[b]{phase}", f"{elapsed:.0f} s", "")
+    table.add_row("[b]CyberArk → Sekoia", f"[b]{moment.phase}", f"{moment.elapsed:.0f} s", "")
     table.add_row(
         f"made [b]{snapshot.made:,}",
         f"delivered [b green]{snapshot.accepted:,}",
-        f"waiting [b]{snapshot.waiting:,}",
-        f"twice {snapshot.doubled:,}",
+        f"waiting [b]{waiting(snapshot):,}",
+        f"duplicates {snapshot.doubled:,}",
     )
     table.add_row(
-        f"lag {_delay(snapshot.lag)}",
+        f"live lag {delay(snapshot.lag)}",
         f"queries {snapshot.queries}, last {since}",
         f"requests {sum(snapshot.requests.values()):,}",
         f"not 200: {failed:,}",
     )
+    table.add_row(f"backlog {moment.backlog}", "", "", "")
     return table
 
 
-def _delay(percentiles: dict[str, float]) -> str:
+def delay(percentiles: Mapping[str, float]) -> str:
+    """The middle and the high end of some delays."""
     if not percentiles:
         return "-"
-    return f"{percentiles['p50']:.1f} s, p95 {percentiles['p95']:.1f} s"
+    return f"p50 {percentiles['p50']:.1f} s, p95 {percentiles['p95']:.1f} s"
+
+
+def _age(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _print_wrapped(head: str, text: str) -> None:
+    """Lines of at most 80 columns, nothing cut."""
+    indent = " " * len(head)
+    for number, line in enumerate(wrap(text, WIDTH - len(head), break_on_hyphens=False) or [""]):
+        print((head if not number else indent) + line, flush=True)

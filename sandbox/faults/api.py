@@ -5,7 +5,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
-from sandbox.faults.fault import Build, Changed, Down, Fault, FaultType, Instead, Mixed, Repeated, Spoilt, Stage, ended
+from sandbox.faults.fault import Build, Changed, Down, Fault, FaultType, Instead, Mixed, Refusing, Spoilt, Stage, ended
 from sandbox.server.http import HTML_HEADERS, Request, Response, html_response, json_response
 from sandbox.tenant.settings import PageFailure
 
@@ -88,12 +88,20 @@ def _api(stage: Stage, share: float) -> Fault:
     return Mixed(*(build(stage, each) for build in (*parts, _resets)), _extra(stage, share))
 
 
+class _ShortTokens(Changed):
+    """Counts the tokens given."""
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        self._acted += endpoint == "token" and response.status == 200
+        return response
+
+
 def _token_revoked(stage: Stage, seconds: float) -> Fault:
-    return Repeated(stage, seconds, stage.tenant.revoke_tokens, at_once=False)
+    return Refusing(stage, seconds, stage.tenant.revoke_tokens, 401, at_once=False)
 
 
 def _token_expiring(stage: Stage, seconds: float) -> Fault:
-    return Changed(stage.tenant.identity_settings, token_lifetime=seconds)
+    return _ShortTokens(stage.tenant.identity_settings, token_lifetime=seconds)
 
 
 def _token_down(stage: Stage, seconds: float) -> Fault:
@@ -105,11 +113,13 @@ def _token(stage: Stage, seconds: float) -> Fault:
 
 
 def _minute_used(stage: Stage, _: float) -> Fault:
-    return Repeated(stage, 30, stage.tenant.use_up_the_minute)
+    return Refusing(stage, 30, stage.tenant.use_up_the_minute, 429)
 
 
 def _rival(insists: bool) -> Build:
-    return lambda stage, seconds: Changed(stage.tenant.settings, rival_period=seconds, rival_insists=insists)
+    return lambda stage, seconds: Changed(
+        stage.tenant.settings, rival_period=seconds, rival_insists=insists, status=429
+    )
 
 
 def _page_fails(how: PageFailure) -> Build:
@@ -133,13 +143,17 @@ class _FailingPage(Fault):
     def end(self) -> None:
         self._stage.tenant.heal_pages()
 
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        self._acted += endpoint == "results" and (response.status != 200 or response.ending != "complete")
+        return response
+
 
 def _throttle_results(stage: Stage, seconds: float) -> Fault:
-    return Changed(stage.tenant.settings, results_spacing=seconds)
+    return Changed(stage.tenant.settings, results_spacing=seconds, status=429)
 
 
 def _throttle(stage: Stage, seconds: float) -> Fault:
-    return Changed(stage.tenant.settings, call_spacing=seconds)
+    return Changed(stage.tenant.settings, call_spacing=seconds, status=429)
 
 
 API_FAULTS = (
@@ -156,19 +170,82 @@ API_FAULTS = (
     FaultType("api-resets", "connections to the Audit API are reset", 0.3, "share of calls", _resets),
     FaultType("api-hang", "no answer until the caller gives up", 0.05, "share of calls", _hang),
     FaultType("token", "tokens are revoked and live short, their service fails", 20, "seconds between", _token),
-    FaultType("token-revoked", "every token is revoked, again and again", 20, "seconds between", _token_revoked),
-    FaultType("token-expiring", "tokens live short", 30, "seconds of life", _token_expiring),
-    FaultType("token-down", "the token service answers 503", 30, "seconds of each minute", _token_down),
-    FaultType("minute-used", "another integration opens every query of the tenant", 1, "on", _minute_used),
     FaultType(
-        "throttle-results", "pages are refused when asked for too often", 15, "seconds between", _throttle_results
+        "token-revoked",
+        "every token is revoked, again and again",
+        20,
+        "seconds between",
+        _token_revoked,
+        counted="refused tokens",
     ),
-    FaultType("rival-first", "another integration takes each query first", 60, "seconds between", _rival(True)),
-    FaultType("rival-regular", "another integration asks for a query regularly", 60, "seconds between", _rival(False)),
-    FaultType("page-500", "every page with one event answers 500", 3600, "seconds", _page_fails("500")),
-    FaultType("page-403", "every page with one event answers 403", 3600, "seconds", _page_fails("403")),
-    FaultType("page-429", "every page with one event answers 429", 3600, "seconds", _page_fails("429")),
-    FaultType("page-reset", "every page with one event is reset", 3600, "seconds", _page_fails("reset")),
+    FaultType(
+        "token-expiring", "tokens live short", 30, "seconds of life", _token_expiring, counted="short-lived tokens"
+    ),
+    FaultType("token-down", "the token service answers 503", 30, "seconds of each minute", _token_down),
+    FaultType(
+        "minute-used",
+        "another integration opens every query of the tenant",
+        1,
+        "on",
+        _minute_used,
+        counted="refused queries",
+    ),
+    FaultType(
+        "throttle-results",
+        "pages are refused when asked for too often",
+        15,
+        "seconds between",
+        _throttle_results,
+        counted="refused calls",
+    ),
+    FaultType(
+        "rival-first",
+        "another integration takes each query first",
+        60,
+        "seconds between",
+        _rival(True),
+        counted="refused queries",
+    ),
+    FaultType(
+        "rival-regular",
+        "another integration asks for a query regularly",
+        60,
+        "seconds between",
+        _rival(False),
+        counted="refused queries",
+    ),
+    FaultType(
+        "page-500",
+        "every page with one event answers 500",
+        3600,
+        "seconds",
+        _page_fails("500"),
+        counted="failed pages",
+    ),
+    FaultType(
+        "page-403",
+        "every page with one event answers 403",
+        3600,
+        "seconds",
+        _page_fails("403"),
+        counted="failed pages",
+    ),
+    FaultType(
+        "page-429",
+        "every page with one event answers 429",
+        3600,
+        "seconds",
+        _page_fails("429"),
+        counted="failed pages",
+    ),
+    FaultType(
+        "page-reset",
+        "every page with one event is reset",
+        3600,
+        "seconds",
+        _page_fails("reset"),
+        counted="failed pages",
+    ),
     FaultType("api-error-body", "an error with status 200", 0.2, "share of calls", _error_body),
-    FaultType("throttle", "one call of any kind is taken", 60, "seconds between", _throttle),
+    FaultType("throttle", "one call of any kind is taken", 60, "seconds between", _throttle, counted="refused calls"),
 )

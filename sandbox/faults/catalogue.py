@@ -12,10 +12,18 @@ def _nothing(stage: Stage, intensity: float) -> Fault:
 
 
 PROCESS_FAULTS = (
-    FaultType("kill", "kill -9 of the connector, restarted at once", 30, "seconds between", _nothing, "process"),
-    FaultType("sigterm", "the connector is asked to stop, then started", 45, "seconds between", _nothing, "process"),
-    FaultType("state", "the state cannot be written", 20, "seconds of each minute", _nothing, "process"),
-    FaultType("clock", "the wall clock jumps forward, then back", 3600, "seconds of jump", _nothing, "process"),
+    FaultType(
+        "kill", "kill -9 of the connector, restarted at once", 30, "seconds between", _nothing, "process", "kills"
+    ),
+    FaultType(
+        "sigterm", "the connector is asked to stop, then started", 45, "seconds between", _nothing, "process", "stops"
+    ),
+    FaultType(
+        "state", "the state cannot be written", 20, "seconds of each minute", _nothing, "process", "times unwritable"
+    ),
+    FaultType(
+        "clock", "the wall clock jumps forward, then back", 3600, "seconds of jump", _nothing, "process", "jumps"
+    ),
 )
 
 FAULTS: dict[str, FaultType] = {

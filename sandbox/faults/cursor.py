@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from sandbox.faults.fault import Build, Changed, Fault, FaultType, Mixed, Repeated, Spoilt, Stage
+from sandbox.faults.fault import Build, Changed, Fault, FaultType, Mixed, Refusing, Spoilt, Stage
 from sandbox.server.http import Request, Response
 from sandbox.tenant.settings import Drained
 
@@ -32,11 +32,11 @@ _unchanged = _paging(_same)
 
 
 def _refused(stage: Stage, seconds: float) -> Fault:
-    return Repeated(stage, seconds, stage.tenant.refuse_cursors, at_once=False)
+    return Refusing(stage, seconds, stage.tenant.refuse_cursors, 400, at_once=False)
 
 
 def _expiring(stage: Stage, seconds: float) -> Fault:
-    return Changed(stage.tenant.settings, cursor_lifetime=seconds)
+    return Changed(stage.tenant.settings, cursor_lifetime=seconds, status=400)
 
 
 def _ceiling(stage: Stage, _: float) -> Fault:
@@ -54,8 +54,15 @@ def _cursor(stage: Stage, share: float) -> Fault:
 
 CURSOR_FAULTS = (
     FaultType("cursor", "cursors are refused, null, missing or unchanged", 0.1, "share of pages", _cursor),
-    FaultType("cursor-refused", "all cursors are refused with 400, again and again", 25, "seconds between", _refused),
-    FaultType("cursor-expiring", "cursors live short", 30, "seconds of life", _expiring),
+    FaultType(
+        "cursor-refused",
+        "all cursors are refused with 400, again and again",
+        25,
+        "seconds between",
+        _refused,
+        counted="refused cursors",
+    ),
+    FaultType("cursor-expiring", "cursors live short", 30, "seconds of life", _expiring, counted="refused cursors"),
     FaultType("cursor-null", "pages with events have a null cursor", 0.1, "share of pages", _null),
     FaultType("cursor-missing", "pages with events have no cursor", 0.1, "share of pages", _missing),
     FaultType("cursor-unchanged", "pages with events repeat the cursor asked for", 0.1, "share of pages", _unchanged),

@@ -25,6 +25,13 @@ class Stage:
 class Fault:
     """Does nothing by itself; a kind of fault overrides what it needs."""
 
+    _acted = 0
+
+    @property
+    def count(self) -> int:
+        """How often it has done something that a caller of the services could notice."""
+        return self._acted
+
     def begin(self) -> None:
         """Its window opens."""
 
@@ -50,7 +57,8 @@ Build: TypeAlias = Callable[[Stage, float], Fault]
 class FaultType:
     """A fault by its name. `intensity` is the default, in the unit that `unit` names.
 
-    Faults of the `process` scope are acted on by who runs the connector's process, not by the services.
+    Faults of the `process` scope are acted on by who runs the connector's process, not by the services. `counted`
+    names what their count is of.
     """
 
     name: str
@@ -59,6 +67,7 @@ class FaultType:
     unit: str
     build: Build
     scope: Literal["services", "process"] = "services"
+    counted: str = "answers"
 
 
 class Instead(Fault):
@@ -72,6 +81,7 @@ class Instead(Fault):
 
     def before(self, endpoint: str, request: Request) -> Response | None:
         if endpoint in self._endpoints and self._stage.rng.random() < self._share:
+            self._acted += 1
             return self._answers()
         return None
 
@@ -105,7 +115,11 @@ class Spoilt(Fault):
 
     def after(self, endpoint: str, request: Request, response: Response) -> Response:
         hit = endpoint in self._endpoints and response.status == 200 and self._stage.rng.random() < self._share
-        return self._spoil(request, response) if hit else response
+        if not hit:
+            return response
+        spoilt = self._spoil(request, response)
+        self._acted += spoilt is not response
+        return spoilt
 
 
 class Repeated(Fault):
@@ -125,16 +139,41 @@ class Repeated(Fault):
     def advance(self) -> None:
         if self._stage.now() >= self._next:
             self._next = self._stage.now() + self._seconds
+            self._acted += 1
             self._action()
 
 
-class Changed(Fault):
-    """A setting has another value while its window is open."""
+class Refusing(Repeated):
+    """The same; what it does is counted in answers of a `status`."""
 
-    def __init__(self, settings: object, **values: object) -> None:
+    def __init__(
+        self, stage: Stage, seconds: float, action: Callable[[], None], status: int, at_once: bool = True
+    ) -> None:
+        super().__init__(stage, seconds, action, at_once)
+        self._status = status
+        self._refused = 0
+
+    @property
+    def count(self) -> int:
+        return self._refused
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        self._refused += response.status == self._status
+        return response
+
+
+class Changed(Fault):
+    """A setting has another value while its window is open. What it does is counted in answers of a `status`."""
+
+    def __init__(self, settings: object, *, status: int = 200, **values: object) -> None:
         self._settings = settings
+        self._status = status
         self._values = values
         self._before: dict[str, object] = {}
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        self._acted += response.status == self._status
+        return response
 
     def begin(self) -> None:
         self._before = {name: getattr(self._settings, name) for name in self._values}
@@ -153,6 +192,10 @@ class Mixed(Fault):
 
     def __init__(self, *parts: Fault) -> None:
         self._parts = parts
+
+    @property
+    def count(self) -> int:
+        return sum(part.count for part in self._parts)
 
     def begin(self) -> None:
         for part in self._parts:

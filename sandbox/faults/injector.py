@@ -33,6 +33,7 @@ class Faults:
         self._seed = seed
         self._added = 0
         self._scheduled: list[_Scheduled] = []
+        self._named: list[tuple[str, Fault]] = []
 
     def add(
         self, name: str, intensity: float | None = None, start: float = 0.0, duration: float | None = None
@@ -48,7 +49,9 @@ class Faults:
             self._added += 1
             rng = random.Random(f"{self._seed}:{name}:{self._added}")
             stage = Stage(self._tenant, self._sekoia, self._ledger, self._now, rng)
-            self.hold(kind.build(stage, kind.intensity if intensity is None else intensity), start, duration)
+            fault = kind.build(stage, kind.intensity if intensity is None else intensity)
+            self._named.append((name, fault))
+            self.hold(fault, start, duration)
 
     def hold(self, fault: Fault, start: float = 0.0, duration: float | None = None) -> None:
         """The same for a fault made by the caller."""
@@ -56,6 +59,14 @@ class Faults:
             begins = self._now() + start
             self._scheduled.append(_Scheduled(fault, begins, float("inf") if duration is None else begins + duration))
             self.advance()
+
+    def counts(self) -> dict[str, int]:
+        """How often each fault that was added by its name has done something, those that have ended included."""
+        with self._ledger.lock:
+            found: dict[str, int] = {}
+            for name, fault in self._named:
+                found[name] = found.get(name, 0) + fault.count
+            return found
 
     def clear(self) -> None:
         """End every fault now."""

@@ -77,6 +77,10 @@ class _RefusesOne(Fault):
     def end(self) -> None:
         self._stage.sekoia.settings.refused_texts = ()
 
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        self._acted += endpoint == "intake" and response.status == self._status
+        return response
+
 
 def _small_requests(stage: Stage, limit: float) -> Fault:
     return Changed(stage.sekoia.settings, reset_above=int(limit))

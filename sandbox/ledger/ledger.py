@@ -159,6 +159,14 @@ class Ledger:
                 return 0
             return sum(self.index.times_ms[sequence] < oldest for sequence in self._unaccepted())
 
+    def remaining_of_first(self, count: int) -> tuple[int, float | None]:
+        """How many of the first so many events are not accepted, and when the first of these happened (epoch s)."""
+        with self.lock:
+            self._cover()
+            remaining = self._times_accepted.count(0, 0, count)
+            first = self._times_accepted.find(0, 0, count)
+            return remaining, None if first < 0 else self.index.times_ms[first] / 1000
+
     def snapshot(self) -> Snapshot:
         with self.lock:
             now = self._now()

@@ -79,9 +79,7 @@ class SimulatedBackground:
         """Wait until one of them is done, for so long, or until stop; return whether one is done."""
         self._count()
         end = self._timeline.now + max(SHORTEST_WAIT_S, seconds)
-        self._timeline.advance_to(
-            end, lambda: self._stop_event.is_set() or any(future.done() for future in futures)
-        )
+        self._timeline.advance_to(end, lambda: self._stop_event.is_set() or any(future.done() for future in futures))
         return any(future.done() for future in futures)
 
     def _count(self) -> None:

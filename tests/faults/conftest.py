@@ -9,8 +9,8 @@ import pytest
 from faults.scene import FIGURES, Scene
 
 DEFAULT_SEED = 20_260_131
-# These run every time; the others, which wait for minutes of the API's pace together, with the long ones.
-EVERY_TIME = {"test_kill", "test_malformed", "test_intake", "test_delivery_page"}
+# These run every time; the others, which wait for minutes of the API's rate together, with the long ones.
+EVERY_TIME = {"test_kill", "test_malformed", "test_intake", "test_refused", "test_instances", "test_rate"}
 
 
 @pytest.hookimpl(tryfirst=True)

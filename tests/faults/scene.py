@@ -94,13 +94,13 @@ class Scene:
         self.sandbox.faults.advance()
         return self.ledger.snapshot()
 
-    def until(self, happened: Callable[[], object], within: float, what: str) -> float:
+    def until(self, happened: Callable[[], object], within: float, what: str, may_end: bool = False) -> float:
         """Wait until it has happened; returns after how many seconds. Fails after much more than `within`."""
         began = time.monotonic()
         while not happened():
             waited = time.monotonic() - began
             assert waited < _PATIENCE * within, f"{what}: not after {waited:.0f} s; {self._state_of_things()}"
-            assert self.connector.running, f"{what}: the connector has ended by itself"
+            assert may_end or self.connector.running, f"{what}: the connector has ended by itself"
             self.tenant.catch_up()
             self.sandbox.faults.advance()
             time.sleep(_TICK_S)
@@ -120,9 +120,11 @@ class Scene:
     def until_said(self, *words: str, times: int = 1, within: float = 30.0) -> float:
         return self.until(lambda: self.said(*words) >= times, within, f"{' '.join(words)} is said")
 
-    def until_swept(self, count: int, within: float = 75.0) -> float:
-        """That many queries of this process have been read to their end."""
-        return self.until(lambda: self.said("done:") >= count, within, f"{count} queries read to their end")
+    def until_lookbacks(self, count: int, within: float = 75.0) -> float:
+        """So many lookbacks have been read to their end."""
+        return self.until(
+            lambda: self.said("Lookback since", "done:") >= count, within, f"{count} lookbacks read to their end"
+        )
 
     def said(self, *words: str) -> int:
         """How many lines of the connector's output hold all of these words."""
@@ -141,15 +143,15 @@ class Scene:
         found = (line for line in lines if line.startswith(name) and all(label in line for label in wanted))
         return sum(float(line.rpartition(" ")[2]) for line in found if line[len(name)] in " {")
 
-    def judge(self, twice: int = 0, **more: object) -> Snapshot:
-        """Hold the ledger against the promise; `twice` is how many events may have come twice."""
+    def judge(self, duplicates: int = 0, **more: object) -> Snapshot:
+        """Hold the ledger against the promise; `duplicates` is how many there may be."""
         lost, seen = self.ledger.lost(), self.snapshot()
         spacing = seen.smallest_spacing
         self.figures |= {
             "made": f"{seen.made}",
             "accepted": f"{seen.accepted}",
             "lost": f"{len(lost)}",
-            "twice": f"{seen.doubled}" + (f" (≤ {twice})" if twice else ""),
+            "duplicates": f"{seen.doubled}" + (f" (≤ {duplicates})" if duplicates else ""),
             "altered": f"{seen.altered}",
             "kills": f"{self.kills}",
             "queries": f"{seen.queries}",
@@ -160,7 +162,7 @@ class Scene:
         print("  ".join(f"{name} {value}" for name, value in self.figures.items() if value), f"seed {self.seed}")
         assert not lost, f"{len(lost)} lost, the first: {lost[0][:300]}"
         assert seen.altered == 0, f"not what the API sent: {self.ledger.altered[0][:300]}"
-        assert seen.doubled <= twice, f"{seen.doubled} came twice"
+        assert seen.doubled <= duplicates, f"{seen.doubled} duplicates"
         assert seen.queries_too_soon == 0, f"queries {spacing:.1f} s apart"
         assert spacing is None or spacing >= _LEAST_SPACING_S
         return seen

@@ -36,7 +36,7 @@ def test_an_answer_that_never_comes_is_given_up_and_asked_for_again(scene: Scene
     hung = scene.asked("results")
     scene.until(lambda: scene.asked("results") > hung, 10, "a page that hangs")
     scene.sandbox.faults.clear()
-    waited = scene.until_said("Collection resumed", within=20)
+    waited = scene.until_said("Collection recovered", within=20)
     scene.until_delivered()
     scene.judge(given_up_after=waited)
     assert waited < 10

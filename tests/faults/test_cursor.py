@@ -34,7 +34,7 @@ def test_a_cursor_refused_after_a_restart_costs_a_new_query_a_minute_after_the_l
     scene.tenant.refuse_cursors()
     scene.connector.start()
     scene.until_delivered(within=80)
-    seen = scene.judge(twice=500, refused=scene.asked("results", "400"))
+    seen = scene.judge(duplicates=500, refused=scene.asked("results", "400"))
     assert seen.queries == 2
 
 
@@ -55,7 +55,7 @@ def test_every_shape_of_the_end_is_an_end(scene: Scene, fault: str) -> None:
     scene.tenant.add_backlog(1200, 600)
     scene.start()
     scene.until_delivered()
-    scene.until_swept(1)
+    scene.until_lookbacks(1)
     scene.tenant.produce(20)
     accepted = scene.snapshot().accepted
     scene.until_accepted(accepted + 100)

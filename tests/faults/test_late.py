@@ -21,7 +21,7 @@ def test_events_that_arrive_late_within_the_overlap_are_delivered_by_the_next_qu
         scene.tenant.add(time=arrival - late_s, arrival=arrival)
     scene.tenant.produce(20)
     scene.start(overlap=1)
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     scene.until_delivered()
     again = scene.metric("symphony_module_cyberark_events_total", outcome="already_delivered")
     scene.judge(late=200, shown_again=again)
@@ -46,10 +46,10 @@ def test_what_arrives_later_than_the_overlap_is_not_promised(scene: Scene) -> No
     """The limit of the promise, which the overlap of the form sets."""
     scene.tenant.add_backlog(2000, 100)
     scene.start(overlap=1)
-    scene.until_swept(1)
+    scene.until_lookbacks(1)
     now = scene.sandbox.clock()
     scene.tenant.add(time=now - 3 * OVERLAP_S, arrival=now)
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     time.sleep(1)
     lost = len(scene.ledger.lost())
     scene.figures["more"] = f"later than the overlap {lost}"

@@ -25,7 +25,7 @@ def test_a_log_endpoint_that_is_down_costs_nothing(scene: Scene, how: str) -> No
     scene.until_accepted(1000)
     # The SDK sends errors at once, from the thread that has something to say.
     scene.sandbox.faults.add("intake-4xx", 60, duration=3)
-    scene.until_said("Delivery resumed", within=20)
+    scene.until_said("Delivery recovered", within=20)
     with scene.connector.state_unwritable():
         scene.until_said("The state cannot be written")
     scene.until_delivered()

@@ -1,11 +1,13 @@
 """Events of any form among good ones: each goes through as the API sent it, and none holds or moves anything."""
 
 import json
+import random
 from datetime import datetime
 
 import pytest
 
 from faults.scene import Scene
+from sandbox.simulation import Simulation
 from sandbox.tenant.malformed import malformed_events
 
 ROUNDS = 5
@@ -24,6 +26,31 @@ def with_malformed(scene: Scene) -> dict[str, str]:
     return events
 
 
+def test_malformed_events_go_through_as_they_are_and_are_not_sent_again() -> None:
+    """Over an hour of simulated time, in which lookbacks and reconciliations show each of them many times."""
+    with Simulation(3) as simulation:
+        environment = simulation.environment
+        environment.tenant.add_backlog(1500, 600)
+        rng = random.Random(3)
+        for number in range(ROUNDS):
+            at = simulation.now - 500 + 100 * number
+            for text in malformed_events(at, rng).values():
+                environment.tenant.add(text, time=at)
+        environment.tenant.produce(2)
+        simulation.start()
+        simulation.run_for(4000)
+        environment.tenant.stop_production()
+        assert simulation.run_until(lambda: environment.ledger.snapshot().waiting <= 0, within=600)
+        seen, index = environment.ledger.snapshot(), environment.ledger.index
+        assert (environment.ledger.lost(), seen.doubled, seen.altered) == ([], 0, 0)
+        assert seen.accepted == len(index) - ROUNDS
+        for sequence in index.too_large:
+            uuid = json.loads(index.text(sequence))["uuid"]
+            assert sum(uuid in line for line in simulation.said("error")) == 1
+        assert not any("Unexpected error" in line for line in simulation.said("error"))
+
+
+@pytest.mark.long
 def test_malformed_events_go_through_as_they_are_and_come_once(scene: Scene) -> None:
     """What the intake cannot take is reported once with its uuid, counted, and holds nothing."""
     events = with_malformed(scene)
@@ -31,7 +58,7 @@ def test_malformed_events_go_through_as_they_are_and_come_once(scene: Scene) -> 
     scene.tenant.produce(20)
     scene.start()
     # The second query shows them all again: what has no uuid or no date is known by its content.
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     reported = [scene.said("left out", json.loads(text)["uuid"]) for text in too_large]
     counted = scene.metric("symphony_module_cyberark_events_total", outcome="too_large")
     position = datetime.fromisoformat(scene.context()["most_recent_date_seen"]).timestamp()
@@ -59,7 +86,7 @@ def test_an_event_ahead_of_the_clock_moves_nothing_past_now(scene: Scene) -> Non
         scene.tenant.add(text, time=at, arrival=scene.sandbox.clock())
     scene.tenant.produce(20)
     scene.start()
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     accepted = scene.snapshot().accepted
     scene.until_accepted(accepted + 300, within=30)
     position = datetime.fromisoformat(scene.context()["most_recent_date_seen"]).timestamp()
@@ -67,5 +94,5 @@ def test_an_event_ahead_of_the_clock_moves_nothing_past_now(scene: Scene) -> Non
     scene.kill()
     scene.connector.start()
     scene.until_delivered(within=90)
-    scene.judge(twice=500, position_ahead_s=ahead)
+    scene.judge(duplicates=500, position_ahead_s=ahead)
     assert ahead < 1

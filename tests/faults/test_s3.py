@@ -1,6 +1,7 @@
 """The state in S3, on a real S3-compatible server."""
 
 import logging
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ class Storage:
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port())
         self._server.start()
         self._address = "http://{}:{}".format(*self._server.get_host_and_port())
+        self._silent: socket.socket | None = None
         self._client = boto3.client(
             "s3",
             endpoint_url=self._address,
@@ -51,8 +53,17 @@ class Storage:
     def stop(self) -> None:
         self._server.stop()
 
+    def hang(self) -> None:
+        """In its place, connections are accepted from now on, and nothing is ever answered."""
+        host, _, port = self._address.removeprefix("http://").partition(":")
+        self._server.stop()
+        self._silent = socket.create_server((host, int(port)), backlog=100)
+
     def start(self) -> None:
         """What was stored is there again."""
+        if self._silent is not None:
+            self._silent.close()
+            self._silent = None
         host, _, port = self._address.removeprefix("http://").partition(":")
         self._server = ThreadedMotoServer(ip_address=host, port=int(port))
         self._server.start()
@@ -83,7 +94,7 @@ def test_a_state_in_s3_survives_kills(scene: Scene, storage: Storage) -> None:
         most_twice = max(most_twice, scene.snapshot().doubled - before)
         scene.connector.start()
     scene.until_delivered(within=130)
-    scene.judge(twice=kills * PAGE, most_a_kill=most_twice, objects=len(storage.objects()))
+    scene.judge(duplicates=kills * PAGE, most_a_kill=most_twice, objects=len(storage.objects()))
     assert most_twice <= PAGE
     assert f"{FOLDER}/context.json" in storage.objects()
     assert not scene.context_file.exists()
@@ -97,7 +108,7 @@ def test_a_storage_that_is_down_for_a_while_stops_nothing(scene: Scene, storage:
     waited = scene.until_accepted(accepted + 1000, within=90)
     scene.until_said("The state cannot be written", within=60)
     storage.start()
-    scene.until_said("State resumed", within=120)
+    scene.until_said("State recovered", within=120)
     scene.until_delivered()
     said = scene.said("The state cannot be written")
     scene.judge(said=said, two_pages_took=waited)
@@ -115,5 +126,34 @@ def test_a_storage_that_is_down_at_the_start_is_no_first_run(scene: Scene, stora
     meanwhile = scene.snapshot().accepted
     storage.start()
     scene.until_delivered(within=120)
-    scene.judge(twice=PAGE, meanwhile=meanwhile - accepted)
+    scene.judge(duplicates=PAGE, meanwhile=meanwhile - accepted)
     assert meanwhile == accepted
+
+
+def test_a_storage_that_never_answers_costs_seconds_only(scene: Scene, storage: Storage) -> None:
+    """No pause of collection over six seconds, and a stop within ten, with its last line."""
+    at_work(scene, storage, 6000)
+    scene.until_accepted(1500)
+    storage.hang()
+    accepted = scene.snapshot().accepted
+    longest, last, began = 0.0, time.monotonic(), time.monotonic()
+    while time.monotonic() - began < 30:
+        time.sleep(0.05)
+        scene.tenant.catch_up()
+        if (now_accepted := scene.snapshot().accepted) > accepted:
+            longest, last, accepted = max(longest, time.monotonic() - last), time.monotonic(), now_accepted
+    longest = max(longest, time.monotonic() - last)
+    stopping = time.monotonic()
+    assert scene.connector.stop(timeout=20) == 0
+    stopped = time.monotonic() - stopping
+    last_line = scene.said("Stopped; the state could not be written")
+    storage.start()
+    since = scene.snapshot().accepted
+    scene.connector.start()
+    scene.until_delivered(within=120)
+    # What was delivered while nothing could be stored is sent again: that is what no storage costs.
+    scene.judge(duplicates=since, longest_pause=longest, stopped_in=stopped)
+    # The tail is read every five seconds: what is beyond comes of the storage.
+    assert longest < 6 + 5
+    assert stopped < 10
+    assert last_line == 1

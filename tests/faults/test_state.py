@@ -28,16 +28,16 @@ def test_a_state_that_cannot_be_written_for_a_while_stops_nothing_and_is_said_on
         accepted = scene.snapshot().accepted
         scene.until_accepted(accepted + 2000)
         assert scene.said("The state cannot be written") == 1
-    scene.until_said("State resumed", within=40)
+    scene.until_said("State recovered", within=40)
     # What was delivered meanwhile is in the state now: after a kill it does not come again.
     scene.until_delivered()
-    scene.until_said("Query since")
+    scene.until_said("Lookback since")
     time.sleep(2)
     scene.kill()
     scene.connector.start()
-    scene.until_said("Collection goes on", times=2)
+    scene.until_said("goes on from", times=2)
     time.sleep(15)
-    scene.judge(twice=0, said=scene.said("The state cannot be written"))
+    scene.judge(duplicates=0, said=scene.said("The state cannot be written"))
     assert scene.said("The state cannot be written") == 1
 
 
@@ -50,7 +50,7 @@ def test_a_kill_while_the_state_cannot_be_written_costs_what_was_delivered_since
     unstored = scene.snapshot().accepted - stored
     scene.connector.start()
     scene.until_delivered()
-    scene.judge(twice=unstored + PAGE, delivered_since=unstored)
+    scene.judge(duplicates=unstored + PAGE, delivered_since=unstored)
 
 
 def damage(scene: Scene, how: str) -> None:
@@ -84,7 +84,7 @@ def test_a_damaged_state_is_set_aside_and_said_and_loses_nothing(scene: Scene, h
     scene.connector.start()
     scene.until_delivered(within=90)
     aside = list(scene.state_dir.glob("context.json.unreadable-*"))
-    scene.judge(twice=accepted, said=scene.said("ERROR", "cannot be used"))
+    scene.judge(duplicates=accepted, said=scene.said("ERROR", "cannot be used"))
     assert len(aside) == 1
     assert scene.said("ERROR", "The stored state cannot be used", aside[0].name) == 1
 
@@ -102,7 +102,7 @@ def test_a_damaged_state_of_long_ago_is_no_first_run(scene: Scene) -> None:
     scene.tenant.add_backlog(4000, 86_400)
     scene.connector.start()
     scene.until_delivered(within=80)
-    scene.judge(twice=accepted, said=scene.said("ERROR"))
+    scene.judge(duplicates=accepted, said=scene.said("ERROR"))
 
 
 def earlier_state(path: Path, date: float, uuids: list[str]) -> None:
@@ -123,7 +123,7 @@ def test_an_upgrade_goes_on_from_the_date_of_the_earlier_connector_and_sends_non
     earlier_state(scene.context_file, index.times_ms[1400] / 1000, uuids)
     scene.start()
     scene.until_delivered()
-    scene.until_swept(1)
+    scene.until_lookbacks(1)
     scene.judge(goes_on_from="its date", shown_again=scene.metric("symphony_module_cyberark_events_total"))
     assert scene.said("ERROR") == 0
 
@@ -131,7 +131,7 @@ def test_an_upgrade_goes_on_from_the_date_of_the_earlier_connector_and_sends_non
 def test_a_downgrade_can_read_the_state(scene: Scene) -> None:
     at_work(scene)
     scene.until_delivered()
-    scene.until_swept(1)
+    scene.until_lookbacks(1)
     assert scene.connector.stop() == 0
     context = scene.context()
     newest_ms = max(scene.ledger.index.times_ms)
@@ -150,7 +150,7 @@ def test_pages_that_bring_nothing_cost_no_write(scene: Scene) -> None:
     scene.tenant.add_backlog(1200, 600)
     scene.start()
     scene.until_delivered()
-    scene.until_swept(1)
+    scene.until_lookbacks(1)
     time.sleep(1)
     written, pages = scene.context_file.stat(), scene.asked("results")
     scene.until(lambda: scene.asked("results") >= pages + 4, 60, "four pages without anything new")
@@ -166,8 +166,8 @@ def test_the_state_stays_small_when_the_overlap_moves_on(scene: Scene) -> None:
     scene.tenant.produce(10)
     scene.start(overlap=1)
     scene.until_accepted(10_000)
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     scene.until_delivered()
-    kept = scene.metric("symphony_module_cyberark_kept_keys")
+    kept = scene.metric("symphony_module_cyberark_seen_keys")
     scene.judge(kept=kept, state_bytes=scene.context_file.stat().st_size)
     assert kept < 3000

@@ -1,4 +1,4 @@
-"""SIGTERM at any moment: the process ends in time, and what it had not committed is sent after the next start."""
+"""SIGTERM at any moment: the process ends in time, and nothing is sent again after the next start."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def test_it_stops_at_once_while_waiting(scene: Scene) -> None:
     scene.until_delivered()
     stops = []
     for number in range(1, 4):
-        scene.until_said("Collection goes on", times=number)
+        scene.until_said("goes on from", times=number)
         time.sleep(2)
         stops.append(stopped_in(scene))
         scene.connector.start()
@@ -87,6 +87,24 @@ def test_it_stops_within_ten_seconds_whatever_it_is_at(scene: Scene, busy: Calla
     scene.judge(stopped_in=stopped, accepted_before=accepted)
     assert accepted < 5000
     assert stopped < ALWAYS_S
+
+
+def test_a_stop_while_the_intake_takes_seven_seconds_costs_nothing(scene: Scene) -> None:
+    """What it accepts within the eight seconds that a stop may take is committed."""
+    scene.tenant.add_backlog(5000, 600)
+    scene.start()
+    scene.until_accepted(1000)
+    stops = []
+    for _ in range(3):
+        scene.sandbox.sekoia.settings.push_latency = scene.rng.uniform(5.0, 7.0)
+        asked = scene.asked("intake")
+        scene.until(lambda asked=asked: scene.asked("intake") > asked, 10, "a push")  # type: ignore[misc]
+        stops.append(stopped_in(scene))
+        scene.sandbox.sekoia.settings.push_latency = 0.3
+        scene.connector.start()
+    scene.until_delivered()
+    scene.judge(stopped_in=" ".join(f"{stop:.1f}" for stop in stops))
+    assert max(stops) < ALWAYS_S
 
 
 @pytest.mark.parametrize("endpoint", ["token", pytest.param("query", marks=pytest.mark.long), "secrets"])

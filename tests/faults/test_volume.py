@@ -15,10 +15,10 @@ def test_thousands_of_events_of_one_second_are_more_than_a_page_and_come_once(sc
         scene.tenant.add(time=second + (number % 7) / 7, arrival=second + 1)
     scene.start(overlap=1)
     scene.until_delivered()
-    scene.until_swept(1)
+    scene.until_lookbacks(1)
     scene.sandbox.faults.add("burst", 5000)
     scene.until_delivered(within=90)
-    scene.until_swept(2)
+    scene.until_lookbacks(2)
     again = scene.metric("symphony_module_cyberark_events_total", outcome="already_delivered")
     scene.judge(shown_again=again)
     assert again >= 5000
@@ -30,10 +30,10 @@ def test_200_000_events_of_the_last_ten_minutes_are_caught_up_with_and_come_once
     scene.tenant.produce(20)
     scene.start()
     caught_up = scene.until_accepted(200_000, within=150)
-    scene.until_swept(3, within=200)
+    scene.until_lookbacks(3, within=200)
     scene.until_delivered(within=90)
     again = scene.metric("symphony_module_cyberark_events_total", outcome="already_delivered")
-    kept = scene.metric("symphony_module_cyberark_kept_keys")
+    kept = scene.metric("symphony_module_cyberark_seen_keys")
     state = scene.context_file.stat().st_size
     scene.judge(caught_up_in_s=caught_up, shown_again=again, kept=kept, state_bytes=state)
     assert again > 90_000, "two queries have shown five minutes of them again"
@@ -45,7 +45,7 @@ def test_200_000_events_within_ten_minutes_as_they_happen(scene: Scene) -> None:
     scene.tenant.produce(BUSY_PER_S)
     scene.start()
     scene.until(lambda: scene.elapsed > 600, 610, "ten minutes")
-    kept = scene.metric("symphony_module_cyberark_kept_keys")
+    kept = scene.metric("symphony_module_cyberark_seen_keys")
     state = scene.context_file.stat().st_size
     delays = scene.snapshot().lag
     scene.until_delivered(within=90)

@@ -1,6 +1,7 @@
 """The demo and the sandbox alone, run as a person runs them, and the verdict at the end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from sandbox import TOP
 from sandbox.demo.__main__ import main
 from sandbox.demo.process import ConnectorProcess
 from sandbox.demo.summary import Verdict, print_summary
+from sandbox.demo.view import Backlog, Moment, PlainLines
 from sandbox.environment import Environment
 from sandbox.server.server import Sandbox
 
@@ -54,9 +56,7 @@ def test_a_lost_event_is_a_failure_and_is_shown(
     assert texts[0][:100] in capsys.readouterr().out
 
 
-def test_events_that_came_twice_are_a_failure_but_for_a_page_each_kill(
-    client: Client, connector: ConnectorProcess
-) -> None:
+def test_duplicates_are_a_failure_but_for_a_page_each_kill(client: Client, connector: ConnectorProcess) -> None:
     texts, _ = client.drain(client.open())
     client.push(texts)
     client.push(texts[:501])
@@ -76,11 +76,44 @@ def test_a_query_within_the_minute_is_a_failure(client: Client, connector: Conne
     assert verdict_on(client, connector) == 1
 
 
-def test_the_demo_ends_well_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_that_never_happened_is_a_failure(
+    client: Client, connector: ConnectorProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.push(client.drain(client.open())[0])
+    assert verdict_on(client, connector, faults={"late": 3}) == 0
+    assert "late: 3 late events" in capsys.readouterr().out
+    assert verdict_on(client, connector, faults={"late": 3, "kill": 0}) == 1
+    assert "the fault kill never happened" in capsys.readouterr().out
+
+
+def test_the_demo_shows_both_lags_its_faults_and_figures_that_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--duration", "3", "--backlog", "700", "--eps", "5", "--fault", "api-extra"]) == 0
     said = capsys.readouterr().out
     assert "everything made was delivered" in said
-    assert "lost" in said
+    assert "live lag, from the event" in said
+    assert "backlog lag" in said
+    assert "api-extra" in said
+    assert "still delivered before it is judged" in said
+    assert all(len(line) <= 80 for line in said.splitlines())
+    sums = re.findall(r"made ([\d,]+) = delivered ([\d,]+) \+ waiting\s+([\d,]+)", said)
+    assert sums
+    for made, delivered, waiting in ([int(figure.replace(",", "")) for figure in line] for line in sums):
+        assert made == delivered + waiting
+
+
+def test_a_long_line_of_the_connector_is_wrapped_and_not_cut(
+    client: Client, connector: ConnectorProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"word{number}" for number in range(60)]
+    connector.lines.append(f"WARNING {' '.join(words)}")
+    connector.lines_read = 1
+    moment = Moment(1.0, "live", client.environment.ledger.snapshot(), Backlog(1000, 12, 90.0), {"kill": 2})
+    PlainLines().show(moment, connector)
+    said = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in said.splitlines())
+    assert all(word in said.split() for word in words)
+    assert "12 waiting" in " ".join(said.split())
+    assert "kill: 2 kills" in said
 
 
 def test_the_demo_replays_a_file_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,18 +126,72 @@ def test_the_demo_replays_a_file_as_it_is(tmp_path: Path, capsys: pytest.Capture
     assert "delivered" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--events", "/nonexistent"],
+        ["--events", "/"],
+        ["--events", "/dev/null"],
+        ["--backlog", "-5"],
+        ["--backlog", "many"],
+        ["--eps", "-1"],
+        ["--eps", "nan"],
+        ["--duration", "0"],
+        ["--fault", "unknown"],
+        ["--fault", "kill=often"],
+        ["--fault", "kill=-1"],
+        ["--fault", "kill="],
+        ["--unknown"],
+        ["more"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_in_the_command_line_is_told_in_one_sentence(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("dev demo: ")
+    assert said.count("\n") == 1
+    assert arguments[-1].rpartition("=")[2] in said
+
+
+def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "sandbox.demo", "--backlog", "100", "--fault", "intake-down=60"],
+        cwd=TOP,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while "made" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        while "interrupt again" not in (line := process.stdout.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(timeout=10) == 2
+    assert "Ended at once" in rest
+    assert "Traceback" not in rest
+
+
+def test_dev_names_the_commands_that_there_are() -> None:
+    ended = subprocess.run([sys.executable, TOP / "dev", "foo"], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "no command foo" in ended.stderr
+
+
 def test_the_faults_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-faults"]) == 0
     assert {"kill ", "late ", "intake ", "api "} <= {
         f"{line.split()[0]} " for line in capsys.readouterr().out.splitlines()
     }
-
-
-@pytest.mark.parametrize("fault", ["unknown", "kill=often"])
-def test_a_fault_that_does_not_exist_is_refused(fault: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--fault", fault])
-    assert "fault" in capsys.readouterr().err
 
 
 def test_the_sandbox_alone_prints_what_a_client_needs_until_it_is_interrupted() -> None:

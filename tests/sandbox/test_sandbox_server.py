@@ -105,10 +105,10 @@ def test_a_page_and_a_push_take_as_long_as_they_are_set_to(sandbox: Sandbox, cli
     cursor = client.open()
     began = time.monotonic()
     client.results(cursor)
-    assert 0.3 <= time.monotonic() - began < 0.5
+    assert 0.3 <= time.monotonic() - began < 1.0
     began = time.monotonic()
     client.push([])
-    assert 0.2 <= time.monotonic() - began < 0.4
+    assert 0.2 <= time.monotonic() - began < 1.0
 
 
 @pytest.mark.parametrize("name", ["api-resets", "api-cut"])

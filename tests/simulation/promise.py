@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from cyberark_modules.checkpoint import Checkpoint, decode
 from cyberark_modules.audit_api.events import read_event
+from cyberark_modules.checkpoint import Checkpoint, decode
 from sandbox.environment import Service
 from sandbox.faults.fault import Fault
 from sandbox.ledger.ledger import RETENTION_SECONDS

@@ -20,6 +20,7 @@ BACKUP_NAME = "context.previous.json"
 # What a claim is written into while nothing is stored: the published connector's own empty state.
 _EMPTY = b"{}"
 _BLANK = b" \t\n"
+CLAIMS_AT_MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,16 @@ class CheckpointStore:
         """
         try:
             found, backup = self._file.read(), self._backup.read()
+            # An older instance may write between the reading and the claim: what it wrote is then read and claimed.
+            for _ in range(CLAIMS_AT_MOST):
+                self._version = found.version if found else None
+                if self._claim(found.content if found else _EMPTY):
+                    break
+                found = self._file.read()
         except Exception as error:  # the storage libraries raise their own errors, not only OSError
             reason = _reason(error)
         else:
-            self._version = found.version if found else None
             self._taken = False
-            self._claim(found.content if found else _EMPTY)
             content = found.content.rstrip(_BLANK) if found else _EMPTY
             # An empty file is a damaged one: the published connector empties its file before it writes it.
             return Stored(None if content == _EMPTY else content, backup.content if backup else None)
@@ -102,18 +107,22 @@ class CheckpointStore:
             stored_file(self._folder / name).overwrite(content)
         return name
 
-    def _claim(self, content: bytes) -> None:
+    def _claim(self, content: bytes) -> bool:
         """Write the state as it is, but for white space at its end that makes it this instance's.
 
-        Without that white space it would have the same ETag in S3 as before.
+        Without that white space it would have the same ETag in S3 as before. Return False if another instance has
+        written it since it was read.
         """
         mark = bytes(secrets.choice(_BLANK) for _ in range(40))
         try:
             with self._file.lock():
                 self._file.remove_unfinished()
                 self._version = self._file.replace(content.rstrip(_BLANK) + mark, self._version)
+        except Conflict:
+            return False
         except Exception:  # noqa: S110 # the first `save` finds out; until then collection goes on
             pass
+        return True
 
 
 @contextmanager

@@ -46,6 +46,7 @@ class Delivery:
         backoff: Backoff,
         monotonic: Callable[[], float],
         forwarded: Callable[[int, int, float], None],
+        retry_state: Callable[[], None],
     ) -> None:
         self._around = around
         self._intake = intake
@@ -54,6 +55,7 @@ class Delivery:
         self._backoff = backoff
         self._monotonic = monotonic
         self._forwarded = forwarded
+        self._retry_state = retry_state
         self._held_due = self._tried_at = monotonic()
 
     def push(
@@ -101,6 +103,8 @@ class Delivery:
             failures = 0 if outcome.made_progress else failures + 1
             if error is not None:
                 self._reporter.failed("delivery", error)
+                # What was delivered before the outage must not be sent again after a kill in it.
+                self._retry_state()
                 self._around.wait(self._backoff.pause(error, max(1, failures)) if not outcome.made_progress else 1.0)
             if self._around.is_stopping():
                 raise Stopping
