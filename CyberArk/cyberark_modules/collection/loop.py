@@ -218,6 +218,7 @@ class Loop:
             self._around.overlap_ms,
             self._holes,
             self._end_is_marked,
+            self._pages.is_slow,
         )
         self._note(stream, read.stream, page)
         return Arrival(stream, page, fresh, read, asked_ms)
@@ -286,6 +287,7 @@ class Loop:
             filled_last=self._queries.filled_last,
             live_in_row=self._queries.live_in_row,
             started_ms=self._started_ms,
+            is_slow=self._pages.is_slow,
         )
 
     @property

@@ -149,6 +149,11 @@ class Pages:
         return not self._limiter.interval_s or self._asked_since_query >= PAGES_BETWEEN_QUERIES
 
     @property
+    def is_slow(self) -> bool:
+        """Whether calls have to be kept apart."""
+        return self._limiter.interval_s > 0
+
+    @property
     def is_any_failing(self) -> bool:
         """Whether a stream waits to ask again for a page that failed."""
         return bool(self._failing)

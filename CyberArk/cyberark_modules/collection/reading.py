@@ -55,12 +55,14 @@ def after_page(
     overlap_ms: int,
     holes: int,
     end_is_marked: bool = False,
+    is_slow: bool = False,
 ) -> Read:
     """Return the stream after that page, read at its cursor.
 
     `previous` are the keys that the stream has shown since its latest date, `brought_new` tells whether the page holds
     anything that was not delivered before, `holes` is the longest row of empty pages that was seen to be followed by
-    events, and `end_is_marked` whether this API was seen to end a stream with an empty page that has no new cursor.
+    events, `end_is_marked` whether this API was seen to end a stream with an empty page that has no new cursor, and
+    `is_slow` that calls have to be kept apart, so that looking for a hole costs too much.
     """
     dates = [event.time_ms for event in page.events if event.time_ms is not None]
     present = [date for date in dates if date <= now_ms + AHEAD_TOLERANCE_MS]
@@ -85,7 +87,7 @@ def after_page(
     if stream.use is Use.TAIL:
         return _tail_after(stream, following, page, brought_new, now_ms, holes)
     following = replace(following, cursor=page.cursor or stream.cursor)
-    return Read(following, _end(stream, following, page, overlap_ms, holes, end_is_marked))
+    return Read(following, _end(stream, following, page, overlap_ms, holes, end_is_marked, is_slow))
 
 
 def _is_short_and_recent(stream: Stream, page: Page, present: list[int], now_ms: int) -> bool:
@@ -103,13 +105,22 @@ def _disorder_ms(stream: Stream, present: list[int]) -> int:
     return disorder
 
 
-def _end(stream: Stream, following: Stream, page: Page, overlap_ms: int, holes: int, end_is_marked: bool) -> End:
+def _end(
+    stream: Stream,
+    following: Stream,
+    page: Page,
+    overlap_ms: int,
+    holes: int,
+    end_is_marked: bool,
+    is_slow: bool,
+) -> End:
     if not page.events:
         enough = EMPTY_PAGES_END
         if page.cursor and page.cursor != stream.cursor:
             seldom = stream.use in (Use.BACKFILL, Use.RECONCILIATION)
             enough = EMPTY_PAGES_NEW_CURSOR_SELDOM if seldom else EMPTY_PAGES_NEW_CURSOR
-            enough = HOLE_AT_MOST if end_is_marked else max(enough, 2 * holes + 2)
+            enough = max(EMPTY_PAGES_END if is_slow else enough, 2 * holes + 2 if holes else 0)
+            enough = HOLE_AT_MOST if end_is_marked else enough
         return End.PROVEN if following.empty_pages >= enough else End.NOT_YET
     if following.repeated_pages >= REPEATED_PAGES_END:
         # A full page that comes again may also be a cursor that was lost on the way.

@@ -41,7 +41,8 @@ class Turn:
     """What the plan needs beside the checkpoint. Times are epoch milliseconds by the tenant's clock.
 
     `lookback_is_due` goes by the configured frequency; `filled_last` tells whether the last query was for what is old,
-    and `live_in_row` how many in a row were for the live edge. `started_ms` is when this process began.
+    and `live_in_row` how many in a row were for the live edge. `started_ms` is when this process began,
+    and `is_slow` tells that calls have to be kept apart: one stream is then read at a time, beside the live edge.
     """
 
     now_ms: int
@@ -51,6 +52,7 @@ class Turn:
     filled_last: bool
     live_in_row: int
     started_ms: int
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
         return checkpoint
     edge_ms = lookback.opened_ms - turn.overlap_ms
     is_behind = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
-    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind:
+    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind or turn.is_slow:
         return checkpoint
     coverage = checkpoint.coverage.with_gap(Gap(lookback.start_ms, edge_ms)).advanced(edge_ms)
     backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)
@@ -101,7 +103,8 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
 
 def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
     """Open a gap that nothing reads, or cut the largest window that is being read in two."""
-    if len(checkpoint.backfills) >= BACKFILLS_AT_ONCE:
+    others = len(checkpoint.backfills) + (checkpoint.stream(Use.LOOKBACK) is not None)
+    if len(checkpoint.backfills) >= BACKFILLS_AT_ONCE or (turn.is_slow and others):
         return None
     for gap in checkpoint.unread_gaps():
         if gap.retry_ms <= turn.now_ms and gap.end_ms <= turn.now_ms - turn.overlap_ms:
@@ -132,6 +135,8 @@ def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
     end_ms = checkpoint.coverage.watermark_ms
     reach_ms = turn.now_ms - start_ms
     interval_ms = min(RECONCILIATION_INTERVAL_MS, max(RECONCILIATION_INTERVAL_LEAST_MS, reach_ms // 3))
+    if turn.is_slow:
+        interval_ms = RECONCILIATION_INTERVAL_MS
     is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
     if not is_due or checkpoint.stream(Use.RECONCILIATION) or end_ms - start_ms < SLACK_MS:
         return None
