@@ -30,7 +30,7 @@ class Gap:
     @property
     def is_failing(self) -> bool:
         """Whether not even a page of one event could be served."""
-        return self.retry_ms > 0
+        return self.retry_ms > 0 and self.page_size == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Coverage:
     gaps: tuple[Gap, ...] = ()
 
     def covered(self, start_ms: int, end_ms: int) -> "Coverage":
-        """Return the coverage once that interval is delivered for good; one that ends before it starts is none."""
-        if start_ms >= end_ms:
+        """Return the coverage once that interval is delivered for good."""
+        if end_ms <= start_ms:
             return self
         return replace(self, gaps=tuple(part for gap in self.gaps for part in _without(gap, start_ms, end_ms)))
 

@@ -52,6 +52,7 @@ class _Stored:
     tenant_id: str
     most_recent_date_seen: str
     complete_from_ms: int
+    reconciled_ms: int
     dated: dict[int, str]
     late: dict[int, str]
 
@@ -88,6 +89,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
         tenant_id=checkpoint.tenant_id,
         most_recent_date_seen=date,
         complete_from_ms=seen.complete_from_ms,
+        reconciled_ms=checkpoint.reconciled_ms,
         dated={index: bucket.packed for index, bucket in seen.dated.items()},
         late={index: bucket.packed for index, bucket in seen.late.items()},
     )
@@ -144,6 +146,7 @@ def _decoded(stored: _Stored, document: Mapping[str, Any]) -> Checkpoint:
         query_key=stored.query_key,
         tenant_id=stored.tenant_id,
         recent=_uuids(document),
+        reconciled_ms=stored.reconciled_ms,
     )
 
 
@@ -196,7 +199,11 @@ def _not_after(checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
         origin_ms=min(coverage.origin_ms, watermark_ms),
         gaps=coverage.covered(watermark_ms, _LATEST_MS).gaps,
     )
-    return replace(checkpoint, coverage=coverage, position_ms=min(checkpoint.position_ms, now_ms))
+    seen = replace(checkpoint.seen, complete_from_ms=min(checkpoint.seen.complete_from_ms, watermark_ms))
+    # What the streams claim goes by that clock too: their windows are read again.
+    return replace(
+        checkpoint, coverage=coverage, streams=(), seen=seen, position_ms=min(checkpoint.position_ms, now_ms)
+    )
 
 
 def _uuids(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ from .coverage import Interval
 
 BUCKET_MS = 60_000
 BUDGET = 100_000
-# What is needed may take more than the budget, but not without a bound.
+# What is needed may take more than the budget, but not without a bound; then so much is kept, so that what is read
+# meanwhile is not forgotten at once.
 NEEDED_AT_MOST = 2 * BUDGET
+NEEDED_KEPT = 3 * BUDGET // 2
 KEPT_MS = 25 * 3_600_000
 # An event that is dated further ahead is kept as if it were dated this far ahead.
 AHEAD_AT_MOST_MS = 8 * 86_400_000
@@ -30,7 +32,7 @@ class Bucket:
     packed: str = ""
 
     def with_keys(self, keys: Iterable[bytes]) -> "Bucket":
-        """Return the bucket with those keys in it. Twelve bytes take sixteen characters, so the texts can be joined."""
+        """Return the bucket with those keys. Twelve bytes take sixteen characters: the stored forms can be joined."""
         new = frozenset(keys) - self.keys
         return Bucket(self.keys | new, self.packed + b64encode(b"".join(new)).decode())
 
@@ -115,8 +117,9 @@ class Seen:
                 break
             dropped.add(place)
             size -= self._size_of(place)
+        kept = NEEDED_KEPT if size > NEEDED_AT_MOST else size
         for place in places:
-            if size <= NEEDED_AT_MOST:
+            if size <= kept:
                 break
             if place not in dropped:
                 dropped.add(place)

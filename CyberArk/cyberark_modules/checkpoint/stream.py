@@ -31,8 +31,9 @@ class Stream:
     `cursor` is the page to ask for next. `dates` are those of the last events read (ms), `latest_ms` the latest of
     all; `disorder_ms` is how far an event was dated before one that the stream had shown earlier. `trail` holds
     earlier positions, the oldest first, and `frontier` the cursor furthest on: a tail reads from the one, then the
-    other. `longest_page` is the most events that a page had; `empty_pages` and `repeated_pages` count pages in a row
-    that were empty, or brought neither a new key nor a later date.
+    other. `pages` and `events` count what was read (events with a date), `longest_page` is the most events that a page
+    had. `empty_pages`, `repeated_pages` and `edge_pages` count pages in a row that were empty, that brought neither a
+    new key nor a later date, or that were short and showed what has just happened.
     """
 
     use: Use
@@ -46,9 +47,12 @@ class Stream:
     disorder_ms: int = 0
     trail: tuple[Position, ...] = ()
     frontier: str = ""
+    pages: int = 0
+    events: int = 0
     longest_page: int = 0
     empty_pages: int = 0
     repeated_pages: int = 0
+    edge_pages: int = 0
 
     @property
     def number(self) -> int:

@@ -1,10 +1,10 @@
 """The checkpoint: all that a restart needs, as one frozen value that is written whole. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ..audit_api.events import Event
-from .coverage import Coverage, Interval
+from .coverage import Coverage, Gap, Interval
 from .seen import Seen
 from .stream import Stream, Use
 
@@ -38,7 +38,8 @@ class Checkpoint:
 
     `position_ms` is the newest event time delivered; `queried_ms` when the last query was opened, or was about to be;
     `overlap_ms` the overlap of that time. `query_key` tells which queries the cursors belong to, `tenant_id` whose
-    events these are. `recent` holds the last uuids delivered, for a downgrade.
+    events these are. `recent` holds the last uuids delivered, for a downgrade; `reconciled_ms` is when the
+    last reconciliation that was read to its end was opened.
     """
 
     coverage: Coverage
@@ -51,6 +52,7 @@ class Checkpoint:
     query_key: str = ""
     tenant_id: str = ""
     recent: tuple[str, ...] = ()
+    reconciled_ms: int = 0
 
     def stream(self, use: Use) -> Stream | None:
         """Return the stream of that use; of backfills, the first."""
@@ -76,14 +78,14 @@ class Checkpoint:
 
     def lookback_from_ms(self, now_ms: int) -> int:
         """Return where the next lookback starts: at the watermark, as far back as the keys are remembered."""
-        return max(self.coverage.watermark_ms, self.seen.complete_from_ms, now_ms - RETENTION_MS + SLACK_MS)
+        return max(self.coverage.watermark_ms, self.seen.complete_from_ms, oldest_ms(now_ms))
 
     def delivered(self, events: Iterable[Event], stream: Stream, overlap_ms: int, now_ms: int) -> "Checkpoint":
         """Return the checkpoint once the intake has accepted those events, which that stream had shown."""
         events = tuple(events)
         if not events:
             return self
-        late_before_ms = self.coverage.watermark_ms - overlap_ms
+        late_before_ms = self.coverage.watermark_ms - SLACK_MS
         if stream.use is Use.BACKFILL:
             late_before_ms = min(late_before_ms, stream.start_ms)
         dates = [event.time_ms for event in events if event.time_ms is not None and event.time_ms <= now_ms]
@@ -101,7 +103,7 @@ class Checkpoint:
         floors = [self.coverage.watermark_ms]
         floors += [stream.start_ms for stream in self.streams if stream.use in (Use.TAIL, Use.LOOKBACK)]
         live = Interval(max(0, min(floors) - margin_ms), _FOR_EVER_MS)
-        read = [(gap.start_ms, gap.end_ms) for gap in self.coverage.gaps if not self._is_read(gap.start_ms)]
+        read = [(gap.start_ms, gap.end_ms) for gap in self.unread_gaps()]
         read += [
             (stream.resume_ms(overlap_ms), stream.end_ms or _FOR_EVER_MS)
             for stream in self.streams
@@ -110,14 +112,30 @@ class Checkpoint:
         zones = [Interval(start - margin_ms, end + margin_ms) for start, end in read]
         return replace(self, seen=self.seen.pruned([live, *zones], now_ms))
 
-    def _is_read(self, time_ms: int) -> bool:
-        return any(stream.start_ms <= time_ms < (stream.end_ms or 0) for stream in self.backfills)
+    def unread_gaps(self) -> Iterator[Gap]:
+        """Yield what of the gaps no backfill reads, those that can be served first, the oldest of them first."""
+        for gap in sorted(self.coverage.gaps, key=lambda each: (each.failures, each.start_ms)):
+            start_ms = gap.start_ms
+            for stream in sorted(self.backfills, key=lambda each: each.start_ms):
+                end_ms = stream.end_ms or gap.end_ms
+                if end_ms <= start_ms or gap.end_ms <= stream.start_ms:
+                    continue
+                if start_ms < stream.start_ms:
+                    yield replace(gap, start_ms=start_ms, end_ms=stream.start_ms)
+                start_ms = max(start_ms, end_ms)
+            if start_ms < gap.end_ms:
+                yield replace(gap, start_ms=start_ms)
+
+
+def oldest_ms(now_ms: int) -> int:
+    """Return the oldest event time that may be asked for: a `dateFrom` of exactly seven days is refused."""
+    return now_ms - RETENTION_MS + SLACK_MS
 
 
 def first_run(now_ms: int, start_ms: int) -> Checkpoint:
     """Return the checkpoint of a tenant that was never read: its history since `start_ms` is to be delivered."""
-    oldest_ms = now_ms - RETENTION_MS + SLACK_MS
-    return Checkpoint(Coverage(max(start_ms, oldest_ms), max(start_ms, oldest_ms)))
+    start_ms = max(start_ms, oldest_ms(now_ms))
+    return Checkpoint(Coverage(start_ms, start_ms))
 
 
 def resume_from(date_ms: int, queried_ms: int | None = None) -> Checkpoint:

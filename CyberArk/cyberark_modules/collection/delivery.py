@@ -8,7 +8,7 @@ from ..audit_api.backoff import Backoff
 from ..audit_api.events import Event
 from ..checkpoint.value import Checkpoint, Held
 from ..errors import CyberArkError
-from ..intake import DeadLetter, DeadLetters, Intake, Outcome
+from ..intake import DeadLetter, DeadLetters, Intake, Isolated, Outcome
 from ..telemetry import metrics
 from ..telemetry.reporter import Reporter
 from .surroundings import Surroundings
@@ -35,7 +35,7 @@ class Delivered:
 
 
 class Delivery:
-    """Pushes events through the intake. `forwarded` is told how many were accepted, were too large, in how long (s)."""
+    """Pushes events through the intake. `forwarded` is told of each push: accepted, too large, and seconds."""
 
     def __init__(
         self,
@@ -67,21 +67,32 @@ class Delivery:
         """
         remaining, failures, started = tuple(events), 0, time.monotonic()
         room = HELD_AT_MOST - len(held)
+        characters = HELD_CHARACTERS_AT_MOST - sum(len(each.text) for each in held)
         while remaining:
             outcome = self._push(remaining)
             self._report(outcome.too_large)
-            holding = outcome.isolated[: max(0, room)]
-            room -= len(holding)
+            holding: list[Isolated] = []
+            for isolated in outcome.isolated:
+                if room > 0 and characters >= len(isolated.event.text):
+                    room, characters = room - 1, characters - len(isolated.event.text)
+                    holding.append(isolated)
             newly_held = tuple(_held(each.event, each.failure, now_ms) for each in holding)
+            # More than can be held, while others are accepted: a refusal of many, which no retry will change.
+            set_aside = [
+                each.event
+                for each in outcome.isolated
+                if each not in holding and self._set_aside(_held(each.event, each.failure, now_ms), now_ms)
+            ]
             for each in newly_held:
                 self._reporter.warning(
                     f"The intake refuses event {each.uuid or 'without uuid'} by itself (HTTP {each.status}); it is "
                     "held and retried, and everything else is delivered"
                 )
-            done = (*outcome.accepted, *outcome.too_large, *(each.event for each in holding))
+            done = (*outcome.accepted, *outcome.too_large, *(each.event for each in holding), *set_aside)
             self._forwarded(len(outcome.accepted), len(outcome.too_large), time.monotonic() - started)
             # In the order of the page, so that two events of one uuid are settled together or not at all.
-            remaining = (*outcome.remaining, *(each.event for each in outcome.isolated[len(holding) :]))
+            over = [each.event for each in outcome.isolated if each not in holding and each.event not in set_aside]
+            remaining = (*outcome.remaining, *over)
             if done:
                 settled(Delivered(done, newly_held))
             if not remaining:
@@ -104,8 +115,8 @@ class Delivery:
         outcome = self._around.finish(lambda: self._intake.push(events))
         if outcome is None:
             self._reporter.error(
-                f"The connector has to stop before the intake has answered: it is not known whether {len(events)} events "
-                "were accepted. They are sent again."
+                f"The connector has to stop before the intake has answered: it is not known whether "
+                f"{len(events)} events were accepted. They are sent again."
             )
             raise Stopping
         return outcome
@@ -134,18 +145,24 @@ class Delivery:
             again.attempts >= HELD_ATTEMPTS
             and now_ms - again.since_ms >= HELD_AT_LEAST_MS
             and self._intake.accepts_others
+            and self._set_aside(again, now_ms)
         ):
-            if self._dead_letters.append(DeadLetter(again.text, again.uuid, again.status or None, now_ms)):
-                metrics.EVENTS.labels(outcome="dead_letter").inc()
-                metrics.DEAD_LETTERS.set(self._dead_letters.count() or 0)
-                self._reporter.error(
-                    f"The intake refused event {again.uuid or 'without uuid'} {again.attempts} times (HTTP "
-                    f"{again.status}) while it accepted others. It is set aside in dead_letters.jsonl, beside the "
-                    "state; the manual says how to send it again."
-                )
-                return replace(checkpoint, held=tuple(others))
-            self._reporter.dead_letters_failed()
+            return replace(checkpoint, held=tuple(others))
         return replace(checkpoint, held=(*others, again))
+
+    def _set_aside(self, held: Held, now_ms: int) -> bool:
+        """Write a dead letter; return whether it is stored."""
+        if not self._dead_letters.append(DeadLetter(held.text, held.uuid, held.status or None, now_ms)):
+            self._reporter.dead_letters_failed()
+            return False
+        metrics.EVENTS.labels(outcome="dead_letter").inc()
+        metrics.DEAD_LETTERS.set(self._dead_letters.count() or 0)
+        self._reporter.error(
+            f"The intake refused event {held.uuid or 'without uuid'} (HTTP {held.status}, attempts: {held.attempts}) "
+            "while it accepted others. It is set aside in dead_letters.jsonl, beside the state; the manual says how "
+            "to send it again."
+        )
+        return True
 
     def held_wait_s(self, checkpoint: Checkpoint) -> float:
         """Return in how many seconds a held event is due; a long time without one."""

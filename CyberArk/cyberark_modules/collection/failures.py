@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..checkpoint.stream import Stream, Use
-from ..checkpoint.value import RETENTION_MS, Checkpoint
+from ..checkpoint.value import Checkpoint, oldest_ms
 from ..errors import ClientError, CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
 from .outcome import RETRY_FIRST_MS, as_read, ended, page_failed
@@ -73,10 +73,8 @@ class Failures:
         if failing.failures < enough:
             return
         if is_alone or stream.use in (Use.TAIL, Use.RECONCILIATION):
-            checkpoint = page_failed(
-                self._state.checkpoint, stream, self._queries.page_size, self._around.now_ms(), self._around.overlap_ms
-            )
-            self._state.commit(checkpoint)
+            now_ms, overlap_ms = self._around.now_ms(), self._around.overlap_ms
+            self._state.commit(page_failed(self._state.checkpoint, stream, now_ms, overlap_ms))
 
     def _is_alone(self, stream: Stream) -> bool:
         """Whether a page is refused again and again while others are served: then it is not for the rate."""
@@ -98,8 +96,8 @@ class Failures:
             return
         if self._queries.page_size != size:
             self._reporter.warning(
-                f"The Audit API refuses pages of {size} events; {self._queries.page_size} are asked for. Set the field "
-                f"Events per page to {self._queries.page_size}."
+                f"The Audit API refuses a query with pages of {size} events (HTTP 400); {self._queries.page_size} are "
+                f"asked for. Set the field Events per page to {self._queries.page_size}."
             )
             return
         checkpoint = self._state.checkpoint
@@ -113,13 +111,13 @@ class Failures:
 
     def expire(self, now_ms: int) -> None:
         """Report what the API shows no more before it was delivered, and go on without it."""
-        oldest_ms = now_ms - RETENTION_MS
-        _, lost = as_read(self._state.checkpoint, self._around.overlap_ms).expired(oldest_ms)
+        oldest = oldest_ms(now_ms)
+        _, lost = as_read(self._state.checkpoint, self._around.overlap_ms).expired(oldest)
         checkpoint = self._state.checkpoint
-        coverage, overtaken = checkpoint.coverage.expired(oldest_ms)
+        coverage, overtaken = checkpoint.coverage.expired(oldest)
         if not overtaken:
             return
-        streams = tuple(each for each in checkpoint.streams if each.end_ms is None or each.end_ms > oldest_ms)
+        streams = tuple(each for each in checkpoint.streams if each.end_ms is None or each.end_ms > oldest)
         self._state.commit(replace(checkpoint, coverage=coverage, streams=streams))
         for interval in lost:
             self._reporter.lost(interval.start_ms, interval.end_ms)

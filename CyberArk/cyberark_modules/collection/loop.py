@@ -4,7 +4,7 @@
 and committed together.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ from ..checkpoint.value import Checkpoint
 from ..errors import CyberArkError
 from .delivery import Delivered, Delivery, Stopping
 from .failures import Failures
-from .outcome import ended
+from .outcome import ended, widened
 from .pages import Pages
 from .queries import Queries, about_to_open
 from .reading import End, Read, after_page, is_at_live_edge, tail_of
@@ -23,6 +23,9 @@ from .scheduler import Turn, plan
 from .state import State
 from .surroundings import LONGEST_WAIT_S, Surroundings
 from .survey import Survey
+
+# Events of one second that a stream may show again and again, in whatever pages.
+SHOWN_AT_MOST = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,28 @@ class Arrival:
     fresh: tuple[Event, ...]
     read: Read
     asked_ms: int
+
+
+class Confirmation:
+    """Which of the pushed events are settled; a key is remembered once all events that share it are."""
+
+    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self._open = {id(event): (event, arrival.stream) for arrival in arrivals for event in arrival.fresh}
+        self._waiting: list[tuple[Event, Stream]] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every event is settled."""
+        return not self._open
+
+    def settled(self, events: Iterable[Event]) -> Iterator[tuple[Stream, list[Event]]]:
+        """Note what is settled; yield the events to remember now, by stream."""
+        self._waiting += [self._open.pop(id(event)) for event in events]
+        open_keys = {event.key for event, _ in self._open.values()}
+        known = [(event, stream) for event, stream in self._waiting if event.key not in open_keys]
+        self._waiting = [(event, stream) for event, stream in self._waiting if event.key in open_keys]
+        for stream in {stream.number: stream for _, stream in known}.values():
+            yield stream, [event for event, other in known if other.number == stream.number]
 
 
 class Loop:
@@ -59,7 +84,8 @@ class Loop:
         # The keys of the page before, for each stream: a stream that only repeats itself is at its end.
         self._previous: dict[int, frozenset[bytes]] = {}
         self._holes = 0
-        self._reconciled_ms = around.now_ms()
+        self._end_is_marked = False
+        self._started_ms = around.now_ms()
         self._pruned_size = 0
 
     def run(self) -> None:
@@ -106,8 +132,6 @@ class Loop:
             self._state.commit(planned.checkpoint, write=planned.checkpoint != self._checkpoint)
             self._queries.nothing_wanted()
             return
-        if planned.query.use is Use.RECONCILIATION:
-            self._reconciled_ms = now_ms
         self._state.commit(about_to_open(planned.checkpoint, self._around.latest_ms()), backup=True)
         self._pages.query_called()
         self._queries.open(planned.query, self._around.opened_ms())
@@ -121,12 +145,9 @@ class Loop:
         fresh = tuple(event for arrival in arrivals for event in arrival.fresh)
         if fresh:
             self._state.check()
-        origin = {id(event): arrival.stream for arrival in arrivals for event in arrival.fresh}
+        confirm = Confirmation(arrivals)
         self._delivery.push(
-            fresh,
-            self._checkpoint.held,
-            now_ms,
-            lambda delivered: self._confirm(delivered, fresh, origin, now_ms),
+            fresh, self._checkpoint.held, now_ms, lambda delivered: self._confirm(confirm, delivered, now_ms)
         )
         checkpoint = self._checkpoint
         for arrival in arrivals:
@@ -140,6 +161,7 @@ class Loop:
     def _arrivals(self) -> Iterable[Arrival]:
         """Fetch: the pages that have arrived, without what was delivered; the next one is asked for meanwhile."""
         taken: set[bytes] = set()
+        likely = self._checkpoint
         for each in self._pages.arrived():
             stream = next((one for one in self._checkpoint.streams if one.number == each.number), None)
             try:
@@ -153,16 +175,19 @@ class Loop:
             self._failures.page_served(stream)
             arrival = self._read(stream, page, taken, each.asked_ms)
             taken.update(event.key for event in arrival.fresh)
-            if arrival.read.end is End.NOT_YET:
-                self._ask_ahead(arrival)
+            likely = self._ask_ahead(likely, arrival)
             yield arrival
 
-    def _ask_ahead(self, arrival: Arrival) -> None:
+    def _ask_ahead(self, likely: Checkpoint, arrival: Arrival) -> Checkpoint:
+        """Ask for what is next once this page is delivered; return the checkpoint as it will be then."""
         stream = arrival.read.stream
+        if arrival.read.end is not End.NOT_YET:
+            return likely.without_stream(stream)
         if stream.use is not Use.TAIL and is_at_live_edge(stream, arrival.page, self._around.now_ms()):
             self._pages.pause(stream)
-        else:
-            self._pages.ask_ahead(stream)
+        likely = likely.with_stream(stream)
+        self._pages.ask(likely)
+        return likely
 
     def _read(self, stream: Stream, page: Page, taken: set[bytes], asked_ms: int) -> Arrival:
         seen = self._checkpoint.seen
@@ -192,21 +217,31 @@ class Loop:
             self._around.now_ms(),
             self._around.overlap_ms,
             self._holes,
+            self._end_is_marked,
+            self._pages.is_slow,
         )
-        if page.events:
-            self._previous[stream.number] = frozenset(event.key for event in page.events)
+        self._note(stream, read.stream, page)
         return Arrival(stream, page, fresh, read, asked_ms)
 
-    def _confirm(self, delivered: Delivered, fresh: tuple[Event, ...], origin: dict[int, Stream], now_ms: int) -> None:
+    def _note(self, stream: Stream, following: Stream, page: Page) -> None:
+        """Remember what a stream has shown since its latest date, and what the end of one looks like."""
+        if not page.events:
+            # Twice the same: one may be an answer that was spoilt on the way.
+            is_marked = page.cursor in (None, stream.cursor) and stream.empty_pages > 0
+            self._end_is_marked = self._end_is_marked or is_marked
+            return
+        keys = frozenset(event.key for event in page.events)
+        shown = self._previous.get(stream.number, frozenset())
+        goes_on = following.latest_ms <= stream.latest_ms and len(shown) < SHOWN_AT_MOST
+        self._previous[stream.number] = shown | keys if goes_on else keys
+
+    def _confirm(self, confirmation: Confirmation, delivered: Delivered, now_ms: int) -> None:
         """Remember what the intake has accepted, at once: a stop before the rest is must not send it again."""
-        settled = {event.text for event in delivered.settled}
-        open_keys = {event.key for event in fresh if event.text not in settled and id(event) in origin}
         checkpoint = self._checkpoint
-        for stream in {origin[id(event)].number: origin[id(event)] for event in delivered.settled}.values():
-            events = [e for e in delivered.settled if origin[id(e)] is stream and e.key not in open_keys]
+        for stream, events in confirmation.settled(delivered.settled):
             checkpoint = checkpoint.delivered(events, stream, self._around.overlap_ms, now_ms)
         checkpoint = replace(checkpoint, held=(*checkpoint.held, *delivered.held))
-        self._state.commit(checkpoint, write=bool(open_keys))
+        self._state.commit(checkpoint, write=not confirmation.is_complete)
 
     def _advanced(self, checkpoint: Checkpoint, arrival: Arrival) -> Checkpoint:
         """Return the checkpoint after a page, all of whose events are delivered."""
@@ -214,15 +249,17 @@ class Loop:
         if stream.use is Use.TAIL:
             if read.end is not End.NOT_YET:
                 self._pages.tail_paused()
-                self._survey.fresh(arrival.asked_ms)
+                self._survey.fresh(read.stream, arrival.asked_ms)
             return checkpoint.with_stream(read.stream)
         if read.end is End.NOT_YET:
-            return checkpoint.with_stream(read.stream)
+            return widened(checkpoint.with_stream(read.stream), read.stream, self._queries.page_size, overlap_ms)
+        if stream.use is Use.RECONCILIATION and read.end is End.PROVEN:
+            checkpoint = replace(checkpoint, reconciled_ms=stream.opened_ms)
         checkpoint = ended(checkpoint, read.stream, overlap_ms, is_proven=read.end is End.PROVEN)
         self._survey.stream_ended(read.stream)
         if stream.use is Use.LOOKBACK:
             if read.end is End.PROVEN:
-                self._survey.fresh(arrival.asked_ms)
+                self._survey.fresh(read.stream, arrival.asked_ms)
             self._pages.tail_paused()
             checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
@@ -248,7 +285,9 @@ class Loop:
             page_size=self._queries.page_size,
             lookback_is_due=self._queries.lookback_is_due,
             filled_last=self._queries.filled_last,
-            reconciled_ms=self._reconciled_ms,
+            live_in_row=self._queries.live_in_row,
+            started_ms=self._started_ms,
+            is_slow=self._pages.is_slow,
         )
 
     @property

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from ..checkpoint.coverage import Coverage, Gap
-from ..checkpoint.stream import DATES_KEPT, Stream, Use
+from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
 
 SMALLER = 8
 SECOND_MS = 1000
-# The event time of small pages, where nothing tells how much of it a page holds.
-NARROWED_MS = 60_000
+WIDENED_AFTER_PAGES = 16
+# Gaps that cannot be served and are retried one by one; more would want more queries than there are.
+FAILING_AT_MOST = 20
 RETRY_FIRST_MS = 60_000
 RETRY_LONGEST_MS = 1_800_000
 
@@ -38,65 +39,93 @@ def as_read(checkpoint: Checkpoint, overlap_ms: int) -> Coverage:
     return checkpoint.coverage
 
 
-def page_failed(checkpoint: Checkpoint, stream: Stream, page_size: int, now_ms: int, overlap_ms: int) -> Checkpoint:
+def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: int) -> Checkpoint:
     """Return the checkpoint without that stream, the next page of which cannot be served.
 
-    The page is asked for again in smaller ones; what not even a page of one event serves is a gap of its own, a second
-    of event time, that is retried at growing intervals. Everything behind it is read on.
+    What is behind the failing page is asked for again in smaller pages, or where nothing tells an order, in halves of
+    event time; what not even a page of one event serves is a gap of its own, a second of event time, that is retried
+    at growing intervals. Everything behind it is read on.
     """
     if stream.use in (Use.TAIL, Use.RECONCILIATION):
         return checkpoint.without_stream(stream)
+    failed_ms = _failing_from_ms(stream)
+    end_ms = stream.end_ms or failed_ms
     if stream.use is Use.LOOKBACK:
-        return _lookback_failed(checkpoint, stream, page_size, now_ms, overlap_ms)
-    end_ms = stream.end_ms or stream.start_ms
-    failed_ms = _failing_from_ms(stream)
+        # The watermark goes on behind the failing page, or to where the lookback would have brought it.
+        end_ms = max(_second(stream.opened_ms - overlap_ms), failed_ms + SECOND_MS)
+        coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, end_ms)).advanced(end_ms)
+        checkpoint = replace(checkpoint, coverage=coverage)
+        stream = stream.used_for(Use.BACKFILL, stream.start_ms, end_ms)
+    failures = _failures_at(checkpoint, stream.start_ms) + 1
+    checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)
+    if stream.disorder_ms > overlap_ms:
+        return _halved(checkpoint, Gap(stream.start_ms, end_ms, None, failures), now_ms)
     if failed_ms >= end_ms:
-        return ended(checkpoint, stream, overlap_ms, is_proven=True)
-    # Another query would read what lies before the failing page, and then fail at it again.
-    coverage = checkpoint.coverage.covered(stream.start_ms, min(failed_ms, stream.opened_ms - overlap_ms))
-    checkpoint = replace(checkpoint.without_stream(stream), coverage=coverage)
-    return _narrowed(checkpoint, stream, Gap(failed_ms, end_ms), page_size, now_ms)
-
-
-def _lookback_failed(
-    checkpoint: Checkpoint, stream: Stream, page_size: int, now_ms: int, overlap_ms: int
-) -> Checkpoint:
-    """The watermark goes on behind the failing page, or to where the lookback would have brought it."""
-    failed_ms = _failing_from_ms(stream)
-    edge_ms = max(_second(stream.opened_ms - overlap_ms), failed_ms + SECOND_MS)
-    coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, edge_ms)).advanced(edge_ms)
-    settled_ms = min(failed_ms, stream.opened_ms - overlap_ms)
-    coverage = coverage.covered(stream.start_ms, settled_ms)
-    checkpoint = replace(checkpoint.without_stream(stream), coverage=coverage)
-    return _narrowed(checkpoint, stream, Gap(failed_ms, edge_ms), page_size, now_ms)
-
-
-def _narrowed(checkpoint: Checkpoint, stream: Stream, gap: Gap, page_size: int, now_ms: int) -> Checkpoint:
-    """Return the checkpoint with the beginning of that gap asked for in smaller pages, or set apart for a while."""
-    known = next((each for each in checkpoint.coverage.gaps if each.start_ms <= gap.start_ms < each.end_ms), None)
-    failures = (known.failures if known else 0) + 1
+        # What is left is the overlap before the end, of which a late event can still be behind the failing page.
+        left = Gap(max(stream.start_ms, stream.resume_ms(overlap_ms)), end_ms, stream.page_size, failures)
+        return _with_gap(checkpoint, replace(left, retry_ms=_retry_ms(now_ms, failures)))
+    checkpoint = _with_gap(checkpoint, Gap(stream.resume_ms(overlap_ms), failed_ms, stream.page_size, failures - 1))
     if stream.page_size > 1:
-        end_ms = min(gap.end_ms, gap.start_ms + _narrow_span_ms(stream))
-        smaller = Gap(gap.start_ms, end_ms, max(1, stream.page_size // SMALLER), failures)
-        return replace(checkpoint, coverage=checkpoint.coverage.with_gap(smaller))
+        return _with_gap(checkpoint, Gap(failed_ms, end_ms, max(1, stream.page_size // SMALLER), failures))
+    return _set_apart(checkpoint, stream, Gap(failed_ms, end_ms, 1, failures), now_ms)
+
+
+def _set_apart(checkpoint: Checkpoint, stream: Stream, gap: Gap, now_ms: int) -> Checkpoint:
+    """Have the first second of that gap wait, or more where the date of what cannot be read is not known."""
+    gaps = checkpoint.coverage.gaps
+    known = next((each for each in gaps if each.is_failing and each.start_ms <= gap.start_ms < each.end_ms), None)
+    if known is not None and not stream.dates:
+        # Retried in vain. Its halves are tried by themselves, if there are not many such already.
+        if known.end_ms - known.start_ms <= SECOND_MS or sum(each.is_failing for each in gaps) >= FAILING_AT_MOST:
+            return _with_gap(
+                checkpoint, replace(known, failures=gap.failures, retry_ms=_retry_ms(now_ms, gap.failures))
+            )
+        return _halved(checkpoint, replace(known, failures=gap.failures), now_ms)
+    before = next((each for each in gaps if each.end_ms == gap.start_ms and each.is_failing), None)
     width_ms = SECOND_MS
-    has_read = len(stream.dates) > 0
-    before = next((each for each in checkpoint.coverage.gaps if each.end_ms == gap.start_ms and each.is_failing), None)
-    if not has_read and before is not None:
-        # The date of what cannot be read is not known: look for its end twice as far each time.
+    if before is not None and not stream.dates:
         width_ms = 2 * (before.end_ms - before.start_ms)
-    retry_ms = now_ms + min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** min(failures, 10))
-    if known is not None and known.is_failing and known.end_ms - known.start_ms > SECOND_MS and not has_read:
-        # Retried in vain: in halves, one of which may be served.
-        middle_ms = _second((known.start_ms + known.end_ms) // 2)
-        halves = (
-            Gap(known.start_ms, middle_ms, 1, failures, retry_ms),
-            Gap(middle_ms, known.end_ms, 1, failures, now_ms),
-        )
-        coverage = checkpoint.coverage.with_gap(halves[0]).with_gap(halves[1])
-        return replace(checkpoint, coverage=coverage)
-    failing = Gap(gap.start_ms, min(gap.end_ms, gap.start_ms + width_ms), 1, failures, retry_ms)
-    return replace(checkpoint, coverage=checkpoint.coverage.with_gap(failing))
+    end_ms = min(gap.end_ms, gap.start_ms + width_ms)
+    checkpoint = _with_gap(checkpoint, replace(gap, start_ms=end_ms))
+    return _with_gap(checkpoint, replace(gap, end_ms=end_ms, retry_ms=_retry_ms(now_ms, gap.failures)))
+
+
+def _halved(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
+    middle_ms = _second((gap.start_ms + gap.end_ms) // 2)
+    if middle_ms <= gap.start_ms:
+        return _with_gap(checkpoint, replace(gap, page_size=1, retry_ms=_retry_ms(now_ms, gap.failures)))
+    # Two gaps, not one of the same kind: the second is tried a moment later.
+    first, second = replace(gap, end_ms=middle_ms, retry_ms=now_ms), replace(
+        gap, start_ms=middle_ms, retry_ms=now_ms + 1
+    )
+    return _with_gap(_with_gap(checkpoint, first), second)
+
+
+def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: int) -> Checkpoint:
+    """Return the checkpoint with larger pages asked for again, once a stream of small ones is past what needed them.
+
+    Each time that this was too early, it reads on twice as long.
+    """
+    failures = _failures_at(checkpoint, stream.start_ms)
+    if stream.use is not Use.BACKFILL or stream.page_size >= page_size:
+        return checkpoint
+    if stream.pages < WIDENED_AFTER_PAGES * 2 ** min(failures, 10) or stream.disorder_ms > overlap_ms:
+        return checkpoint
+    end_ms = stream.end_ms or stream.start_ms
+    checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)
+    return _with_gap(checkpoint, Gap(stream.resume_ms(overlap_ms), end_ms, None, failures))
+
+
+def _with_gap(checkpoint: Checkpoint, gap: Gap) -> Checkpoint:
+    return replace(checkpoint, coverage=checkpoint.coverage.with_gap(gap))
+
+
+def _failures_at(checkpoint: Checkpoint, time_ms: int) -> int:
+    return max((gap.failures for gap in checkpoint.coverage.gaps if gap.start_ms <= time_ms < gap.end_ms), default=0)
+
+
+def _retry_ms(now_ms: int, failures: int) -> int:
+    return now_ms + min(RETRY_LONGEST_MS, RETRY_FIRST_MS << min(failures, 10))
 
 
 def _failing_from_ms(stream: Stream) -> int:
@@ -104,15 +133,6 @@ def _failing_from_ms(stream: Stream) -> int:
     if not stream.dates:
         return _second(stream.start_ms)
     return _second(max(stream.start_ms, stream.dates[-1] if stream.page_size == 1 else min(stream.dates)))
-
-
-def _narrow_span_ms(stream: Stream) -> int:
-    """Return the event time to read in smaller pages: twice what the last page held."""
-    if len(stream.trail) > 1:
-        return max(2 * SECOND_MS, 2 * (stream.trail[-1].date_ms - stream.trail[-2].date_ms))
-    if len(stream.dates) == DATES_KEPT and stream.page_size < DATES_KEPT:
-        return max(2 * SECOND_MS, 2 * (stream.dates[-1] - stream.dates[0]))
-    return NARROWED_MS
 
 
 def _second(time_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""The pages in flight: which stream may ask for its next page, and when. One page of a stream is in flight at a time."""
+"""The pages in flight: which stream may ask for its next page, and when. Each has one page in flight at most."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -85,11 +85,6 @@ class Pages:
                 min(others or ready, key=lambda each: (self._asked_at.get(each.number, 0), _ORDER.index(each.use)))
             )
 
-    def ask_ahead(self, stream: Stream) -> None:
-        """Ask for the next page of a stream before the last one is delivered, if that is its turn anyway."""
-        if len(self._in_flight) < self._limiter.at_once - 1 and not self._limiter.interval_s:
-            self._ask_for(stream)
-
     def wait_s(self, checkpoint: Checkpoint) -> float:
         """Return in how many seconds a page could be asked for next."""
         if len(self._in_flight) >= self._limiter.at_once:
@@ -152,6 +147,11 @@ class Pages:
         if not self._asked_at:
             return True
         return not self._limiter.interval_s or self._asked_since_query >= PAGES_BETWEEN_QUERIES
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether calls have to be kept apart."""
+        return self._limiter.interval_s > 0
 
     @property
     def is_any_failing(self) -> bool:

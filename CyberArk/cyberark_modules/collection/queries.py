@@ -56,6 +56,7 @@ class Queries:
         self.page_size = page_size
         self.opening: Opening | None = None
         self.filled_last = False
+        self.live_in_row = 0
 
     def restarted(self, queried_ms: int | None, now_ms: int) -> None:
         """Keep the distance from the last query of an earlier process. Times are the tenant's epoch milliseconds."""
@@ -79,7 +80,8 @@ class Queries:
         """Open that query. `opened_ms` is the moment up to which it is sure to show what has arrived."""
         now = self._monotonic()
         self._allowed_at = now + QUERY_SPACING_S
-        self.filled_last = query.use is Use.BACKFILL
+        self.filled_last = query.use in (Use.BACKFILL, Use.RECONCILIATION)
+        self.live_in_row = 0 if self.filled_last else self.live_in_row + 1
         # A second more: it is not known whether the second of `dateTo` is in or out.
         until_ms = None if query.end_ms is None else query.end_ms + 1000
         cursor = self._background.submit(

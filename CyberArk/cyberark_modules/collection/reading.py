@@ -15,11 +15,19 @@ TRAIL_KEPT = 8
 # A tail that has shown events this recent is not behind a row of empty pages.
 TAIL_BEHIND_MS = 10_000
 LIVE_EDGE_MS = 90_000
-# A filter may stand behind the API's scan, so an empty page is no proof of the end. Two in a row are, unless a longer
-# row was seen to be followed by events; what is read seldom is followed further, and so finds that out.
+# An empty page with the cursor that was asked for, or without one, is the end once it comes twice in a row.
 EMPTY_PAGES_END = 2
-EMPTY_PAGES_END_OF_SELDOM = 20
+# One with a new cursor is the end as well, or a hole: a filter behind the API's scan. Where the end was seen to have
+# another form, it is a hole. Elsewhere, so many in a row are the end; what is read seldom is followed further.
+EMPTY_PAGES_NEW_CURSOR = 8
+EMPTY_PAGES_NEW_CURSOR_SELDOM = 20
+HOLE_AT_MOST = 5_000
 REPEATED_PAGES_END = 2
+EDGE_PAGES_END = 2
+# So many events tell an order; a shorter stream is read until it comes empty.
+ORDER_KNOWN_EVENTS = 64
+# A page of fewer events is not a full one, although it may be the longest so far.
+SURELY_SHORT = 50
 
 
 class End(Enum):
@@ -46,11 +54,15 @@ def after_page(
     now_ms: int,
     overlap_ms: int,
     holes: int,
+    end_is_marked: bool = False,
+    is_slow: bool = False,
 ) -> Read:
     """Return the stream after that page, read at its cursor.
 
-    `previous` are the keys of the page before it in the same stream, `brought_new` tells whether it holds anything that
-    was not delivered before, and `holes` is the longest row of empty pages that was seen to be followed by events.
+    `previous` are the keys that the stream has shown since its latest date, `brought_new` tells whether the page holds
+    anything that was not delivered before, `holes` is the longest row of empty pages that was seen to be followed by
+    events, `end_is_marked` whether this API was seen to end a stream with an empty page that has no new cursor, and
+    `is_slow` that calls have to be kept apart, so that looking for a hole costs too much.
     """
     dates = [event.time_ms for event in page.events if event.time_ms is not None]
     present = [date for date in dates if date <= now_ms + AHEAD_TOLERANCE_MS]
@@ -61,7 +73,10 @@ def after_page(
         dates=(*stream.dates, *present[-DATES_KEPT:])[-DATES_KEPT:],
         latest_ms=latest_ms,
         disorder_ms=max(stream.disorder_ms, _disorder_ms(stream, present)),
+        pages=stream.pages + 1,
+        events=stream.events + len(present),
         longest_page=max(stream.longest_page, len(page.events)),
+        edge_pages=stream.edge_pages + 1 if _is_short_and_recent(stream, page, present, now_ms) else 0,
         empty_pages=0 if page.events else stream.empty_pages + 1,
         repeated_pages=stream.repeated_pages + 1 if is_repeated else 0,
     )
@@ -72,11 +87,15 @@ def after_page(
     if stream.use is Use.TAIL:
         return _tail_after(stream, following, page, brought_new, now_ms, holes)
     following = replace(following, cursor=page.cursor or stream.cursor)
-    return Read(following, _end(stream, following, page, overlap_ms, holes))
+    return Read(following, _end(stream, following, page, overlap_ms, holes, end_is_marked, is_slow))
+
+
+def _is_short_and_recent(stream: Stream, page: Page, present: list[int], now_ms: int) -> bool:
+    return len(page.events) < stream.longest_page and max(present, default=0) >= now_ms - LIVE_EDGE_MS
 
 
 def _disorder_ms(stream: Stream, present: list[int]) -> int:
-    """How far an event is dated before what was read ahead of it: a few wrong dates do not count, as in `read_to_ms`."""
+    """How far an event is dated before what was read ahead of it; a few wrong dates do not count."""
     disorder, recent = 0, stream.dates
     for start in range(0, len(present), DATES_KEPT):
         some = present[start : start + DATES_KEPT]
@@ -86,17 +105,32 @@ def _disorder_ms(stream: Stream, present: list[int]) -> int:
     return disorder
 
 
-def _end(stream: Stream, following: Stream, page: Page, overlap_ms: int, holes: int) -> End:
+def _end(
+    stream: Stream,
+    following: Stream,
+    page: Page,
+    overlap_ms: int,
+    holes: int,
+    end_is_marked: bool,
+    is_slow: bool,
+) -> End:
     if not page.events:
         enough = EMPTY_PAGES_END
         if page.cursor and page.cursor != stream.cursor:
             seldom = stream.use in (Use.BACKFILL, Use.RECONCILIATION)
-            enough = max(EMPTY_PAGES_END_OF_SELDOM if seldom else EMPTY_PAGES_END, 2 * holes + 2 if holes > 1 else 0)
+            enough = EMPTY_PAGES_NEW_CURSOR_SELDOM if seldom else EMPTY_PAGES_NEW_CURSOR
+            enough = max(EMPTY_PAGES_END if is_slow else enough, 2 * holes + 2 if holes else 0)
+            enough = HOLE_AT_MOST if end_is_marked else enough
         return End.PROVEN if following.empty_pages >= enough else End.NOT_YET
     if following.repeated_pages >= REPEATED_PAGES_END:
         # A full page that comes again may also be a cursor that was lost on the way.
-        return End.PROVEN if len(page.events) < following.longest_page else End.DOUBTFUL
-    return End.PROVEN if is_past(following, overlap_ms) else End.NOT_YET
+        is_short = len(page.events) < max(following.longest_page, min(stream.page_size, SURELY_SHORT))
+        return End.PROVEN if is_short else End.DOUBTFUL
+    if is_past(following, overlap_ms):
+        return End.PROVEN
+    # In no order by event time, only what is shown tells that everything before has been.
+    is_at_edge = following.disorder_ms > overlap_ms and following.edge_pages >= EDGE_PAGES_END
+    return End.PROVEN if is_at_edge else End.NOT_YET
 
 
 def is_past(stream: Stream, overlap_ms: int) -> bool:
@@ -108,7 +142,7 @@ def is_past(stream: Stream, overlap_ms: int) -> bool:
     if stream.end_ms is None or stream.disorder_ms > overlap_ms:
         return False
     margin_ms = 0 if stream.use is Use.LOOKBACK else overlap_ms
-    return len(stream.dates) == DATES_KEPT and stream.read_to_ms >= stream.end_ms + margin_ms
+    return stream.events >= ORDER_KNOWN_EVENTS and stream.read_to_ms >= stream.end_ms + margin_ms
 
 
 def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, now_ms: int, holes: int) -> Read:

@@ -5,12 +5,12 @@ nothing follows it; a gap, or the second half of the largest one, while fewer th
 once an hour, a reconciliation; a lookback. While there are gaps, they and the lookback take turns.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..checkpoint.coverage import Gap
 from ..checkpoint.stream import Stream, Use
-from ..checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint
+from ..checkpoint.value import SLACK_MS, Checkpoint
+from .outcome import ended
 from .reading import is_past
 
 QUERY_SPACING_S = 60.0
@@ -18,6 +18,8 @@ BACKFILLS_AT_ONCE = 4
 # A tail that is opened beside a lookback that takes long begins so far before now.
 TAIL_FROM_MS = 15_000
 # A window is worth another query if reading it would take longer than two queries are apart.
+# Where nothing ever comes to follow the live edge, gaps have a turn after so many queries.
+LIVE_IN_ROW = 3
 WORTH_CUTTING_MS = 60_000
 RECONCILED_MS = 24 * 3_600_000
 RECONCILIATION_INTERVAL_MS = 3_600_000
@@ -38,8 +40,9 @@ class Query:
 class Turn:
     """What the plan needs beside the checkpoint. Times are epoch milliseconds by the tenant's clock.
 
-    `lookback_is_due` goes by the configured frequency; `filled_last` tells whether the last query was for a gap;
-    `reconciled_ms` is when a reconciliation was last opened.
+    `lookback_is_due` goes by the configured frequency; `filled_last` tells whether the last query was for what is old,
+    and `live_in_row` how many in a row were for the live edge. `started_ms` is when this process began,
+    and `is_slow` tells that calls have to be kept apart: one stream is then read at a time, beside the live edge.
     """
 
     now_ms: int
@@ -47,7 +50,9 @@ class Turn:
     page_size: int
     lookback_is_due: bool
     filled_last: bool
-    reconciled_ms: int
+    live_in_row: int
+    started_ms: int
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,14 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
     checkpoint = _with_slow_lookback_as_backfill(checkpoint, turn)
     tail, lookback = checkpoint.stream(Use.TAIL), checkpoint.stream(Use.LOOKBACK)
     start_ms = checkpoint.lookback_from_ms(turn.now_ms)
-    if tail is None:
+    if tail is None and not (turn.live_in_row >= LIVE_IN_ROW and any(checkpoint.unread_gaps())):
         if lookback is None:
             return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
         return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
     lookback_is_due = turn.lookback_is_due and lookback is None
     if not (lookback_is_due and turn.filled_last) and (filled := _fill(checkpoint, turn)):
         return filled
-    if reconciliation := _reconciliation(checkpoint, turn):
+    if not (lookback_is_due and turn.filled_last) and (reconciliation := _reconciliation(checkpoint, turn)):
         return Plan(checkpoint, reconciliation)
     return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size) if lookback_is_due else None)
 
@@ -85,18 +90,23 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
         return checkpoint
     edge_ms = lookback.opened_ms - turn.overlap_ms
     is_behind = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
-    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind:
+    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind or turn.is_slow:
         return checkpoint
     coverage = checkpoint.coverage.with_gap(Gap(lookback.start_ms, edge_ms)).advanced(edge_ms)
     backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)
-    return replace(checkpoint.without_stream(lookback), coverage=coverage).with_stream(backfill)
+    if len(checkpoint.backfills) < BACKFILLS_AT_ONCE:
+        return replace(checkpoint.without_stream(lookback), coverage=coverage).with_stream(backfill)
+    return ended(
+        replace(checkpoint, coverage=coverage).with_stream(backfill), backfill, turn.overlap_ms, is_proven=False
+    )
 
 
 def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
     """Open a gap that nothing reads, or cut the largest window that is being read in two."""
-    if len(checkpoint.backfills) >= BACKFILLS_AT_ONCE:
+    others = len(checkpoint.backfills) + (checkpoint.stream(Use.LOOKBACK) is not None)
+    if len(checkpoint.backfills) >= BACKFILLS_AT_ONCE or (turn.is_slow and others):
         return None
-    for gap in unread_gaps(checkpoint):
+    for gap in checkpoint.unread_gaps():
         if gap.retry_ms <= turn.now_ms and gap.end_ms <= turn.now_ms - turn.overlap_ms:
             size = min(gap.page_size or turn.page_size, turn.page_size)
             return Plan(checkpoint, Query(Use.BACKFILL, gap.start_ms, gap.end_ms, size))
@@ -110,21 +120,6 @@ def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
     return Plan(checkpoint.with_stream(cut), second)
 
 
-def unread_gaps(checkpoint: Checkpoint) -> Iterator[Gap]:
-    """Yield what of the gaps no backfill reads, those that can be served first, the oldest of them first."""
-    for gap in sorted(checkpoint.coverage.gaps, key=lambda each: (each.failures, each.start_ms)):
-        start_ms = gap.start_ms
-        for stream in sorted(checkpoint.backfills, key=lambda each: each.start_ms):
-            end_ms = stream.end_ms or gap.end_ms
-            if end_ms <= start_ms or gap.end_ms <= stream.start_ms:
-                continue
-            if start_ms < stream.start_ms:
-                yield replace(gap, start_ms=start_ms, end_ms=stream.start_ms)
-            start_ms = max(start_ms, end_ms)
-        if start_ms < gap.end_ms:
-            yield replace(gap, start_ms=start_ms)
-
-
 def _left_ms(stream: Stream, turn: Turn) -> int:
     """How long (ms) reading the rest of the window will take, by how long what was read has taken."""
     read_ms, elapsed_ms = stream.read_to_ms - stream.start_ms, turn.now_ms - stream.opened_ms
@@ -136,14 +131,16 @@ def _left_ms(stream: Stream, turn: Turn) -> int:
 
 def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
     """Re-read as far back as the keys are remembered, for what arrived later than the overlap."""
-    oldest_ms = reconciled_from_ms(checkpoint, turn.now_ms, turn.overlap_ms)
+    start_ms = reconciled_from_ms(checkpoint, turn.now_ms, turn.overlap_ms)
     end_ms = checkpoint.coverage.watermark_ms
-    reach_ms = turn.now_ms - oldest_ms
+    reach_ms = turn.now_ms - start_ms
     interval_ms = min(RECONCILIATION_INTERVAL_MS, max(RECONCILIATION_INTERVAL_LEAST_MS, reach_ms // 3))
-    is_due = turn.now_ms - turn.reconciled_ms >= interval_ms
-    if not is_due or checkpoint.stream(Use.RECONCILIATION) or end_ms - oldest_ms < SLACK_MS:
+    if turn.is_slow:
+        interval_ms = RECONCILIATION_INTERVAL_MS
+    is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
+    if not is_due or checkpoint.stream(Use.RECONCILIATION) or end_ms - start_ms < SLACK_MS:
         return None
-    return Query(Use.RECONCILIATION, oldest_ms, end_ms, turn.page_size)
+    return Query(Use.RECONCILIATION, start_ms, end_ms, turn.page_size)
 
 
 def reconciled_from_ms(checkpoint: Checkpoint, now_ms: int, overlap_ms: int) -> int:
@@ -152,4 +149,6 @@ def reconciled_from_ms(checkpoint: Checkpoint, now_ms: int, overlap_ms: int) -> 
     if remembered_ms:
         # Where the date filter goes by arrival, events dated up to an overlap earlier are shown too.
         remembered_ms += overlap_ms + SLACK_MS
-    return max(checkpoint.coverage.origin_ms, remembered_ms, now_ms - min(RECONCILED_MS, RETENTION_MS))
+    # A page that cannot be served would end it.
+    failing_ms = max((gap.end_ms for gap in checkpoint.coverage.gaps if gap.is_failing), default=0)
+    return max(checkpoint.coverage.origin_ms, remembered_ms, failing_ms, now_ms - RECONCILED_MS)

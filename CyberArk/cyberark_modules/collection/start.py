@@ -61,8 +61,9 @@ class Start:
                 f"The account is now of tenant {tenant_id}; the state is of tenant {checkpoint.tenant_id}. This is a "
                 "new collection: the history of the field History at the first run is read."
             )
-            queried_ms = checkpoint.queried_ms
-            checkpoint = replace(first_run(now_ms, now_ms - self._start_time_ms), queried_ms=queried_ms)
+            # What the intake has not accepted yet is still to be delivered.
+            first = first_run(now_ms, now_ms - self._start_time_ms)
+            checkpoint = replace(first, queried_ms=checkpoint.queried_ms, held=checkpoint.held)
         checkpoint = self._with_overlap(self._with_usable_cursors(checkpoint))
         checkpoint = replace(checkpoint, tenant_id=tenant_id or checkpoint.tenant_id)
         self._state.commit(checkpoint, write=False)

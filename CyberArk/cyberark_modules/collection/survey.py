@@ -24,6 +24,7 @@ class Survey:
         self._reporter = reporter
         self._fresh_ms = 0
         self._longest_page = 0
+        self._tail_is_live = False
         self._evicted = 0
         metrics.OVERLAP.set(around.overlap_ms / 1000)
 
@@ -45,9 +46,15 @@ class Survey:
         malformed = sum(event.time_ms is None or event.uuid is None for event in fresh)
         self._reporter.page(len(page.events), len(fresh), malformed, [now_ms - date for date in late], beyond)
 
-    def fresh(self, asked_ms: int) -> None:
-        """Note that what was shown at that moment (epoch ms) has been read."""
-        self._fresh_ms = max(self._fresh_ms, asked_ms)
+    def fresh(self, stream: Stream, asked_ms: int) -> None:
+        """Note that what was shown at that moment (epoch ms) has been read.
+
+        A cursor may have a ceiling at its making: a tail counts once one was seen to show something later.
+        """
+        if stream.use is Use.TAIL and stream.latest_ms > stream.opened_ms:
+            self._tail_is_live = True
+        if stream.use is not Use.TAIL or self._tail_is_live:
+            self._fresh_ms = max(self._fresh_ms, asked_ms)
 
     def stream_ended(self, stream: Stream) -> None:
         """Note that a stream has been read to its end."""

@@ -132,10 +132,11 @@ class Reporter:
     def lost(self, start_ms: int, end_ms: int) -> None:
         """Log event time that was not delivered, and that the API does not show any more."""
         self._has_lost = True
+        self._failing = {gap for gap in self._failing if gap[0] >= end_ms}
         metrics.LOST.inc((end_ms - start_ms) / 1000)
         self.error(
-            f"Lost: the events from {moment(start_ms)} to {moment(end_ms)} were not delivered, and the Audit API shows "
-            "the last 7 days only. See the runbook CyberArkEventsLost."
+            f"Lost: the events from {moment(start_ms)} to {moment(end_ms)} were not delivered, and the Audit API "
+            "shows the last 7 days only. See the runbook CyberArkEventTimeLost."
         )
 
     def stands(self, standing: Standing) -> None:
@@ -148,8 +149,9 @@ class Reporter:
         for start, end in sorted(failing - self._failing):
             if not any(known[0] <= start < known[1] for known in self._failing):
                 self.error(
-                    f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. They are retried at "
-                    "growing intervals, up to 30 min apart, until they are 7 days old; everything else is collected."
+                    f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. They are "
+                    "retried at growing intervals, up to 30 min apart, until they are 7 days old; everything else is "
+                    "collected."
                 )
         for start, end in sorted(self._failing - failing):
             if not any(gap[0] < end and start < gap[1] for gap in standing.gaps):
