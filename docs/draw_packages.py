@@ -24,14 +24,14 @@ _WIRING = {"", "connector_audit_logs", "account_validator"}
 COMMON = {"errors", "clock"}
 # What each package may import besides; "package.module" allows that module only.
 ALLOWED: dict[str, set[str]] = {
-    "collection": {"checkpoint", "audit_api.events", "telemetry"},
+    "collection": {"audit_api.backoff", "audit_api.events", "checkpoint", "intake", "platform", "telemetry"},
     "checkpoint": {"audit_api.events"},
-    "intake": {"audit_api.events", "audit_api.transport"},
-    "audit_api": set(),
+    "intake": {"audit_api.events", "audit_api.transport", "checkpoint.disk", "checkpoint.files"},
+    "audit_api": {"configuration"},
     "configuration": set(),
     "diagnosis": set(),
-    "platform": set(),
-    "telemetry": set(),
+    "platform": {"intake"},
+    "telemetry": {"diagnosis"},
     **{name: set() for name in COMMON},
 }
 MAY_IMPORT_REQUESTS = {"audit_api", "intake"}

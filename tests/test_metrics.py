@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from operations import COMMON, OURS, connector_process, scrape, scrape_when
+from operations_files import COMMON, OURS
 from sandbox.server.server import Sandbox
 from sandbox.simulation import Simulation
 from sandbox.tenant.index import INTAKE_EVENT_LIMIT
+from scraping import connector_process, scrape, scrape_when
 
 MADE = 1200
 

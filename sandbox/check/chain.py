@@ -8,8 +8,6 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from cyberark_modules.background import within
-
 from cyberark_modules.audit_api import build_tokens
 from cyberark_modules.audit_api.client import AuditApi
 from cyberark_modules.audit_api.token import ENDPOINT, Token

@@ -7,7 +7,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from sandbox.environment import Service
 from sandbox.ledger.ledger import RETENTION_SECONDS
@@ -65,7 +65,7 @@ class Judge:
         self._excused_queries = 0
         self._failing_seconds: set[int] = set()
 
-    def __enter__(self) -> "Judge":
+    def __enter__(self) -> Self:
         self.simulation.__enter__()
         return self
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from operations import DOCS, OURS, connector_process, dashboard, expressions, panels, scrape_when
+from operations_files import DOCS, OURS, dashboard, expressions, panels
 from sandbox.server.server import Sandbox, free_port
+from scraping import connector_process, scrape_when
 
 HERE = Path(__file__).resolve().parent
 

@@ -1,14 +1,20 @@
 """The operator's page, the alert rules and the dashboard name the same metrics, alerts and sections."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
+from promtool import NEEDS_PROMTOOL
+
+from cyberark_modules.telemetry import metrics
 from operations_files import (
     COMMON,
     DOCS,
     OURS,
+    compare_with_code,
     documented_lines,
     documented_metrics,
     expressions,
@@ -17,7 +23,7 @@ from operations_files import (
     rules,
     rules_text,
 )
-from promtool import NEEDS_PROMTOOL
+from sandbox import MODULE
 
 # The names that the connector exports: `telemetry/metrics.py` is to have exactly these, and their labels.
 CONTRACT = {
@@ -116,6 +122,30 @@ def test_every_alert_names_its_instance_the_impact_and_a_known_severity() -> Non
         assert set(rule.annotations) == {"summary", "impact", "description", "runbook"}
         assert rule.annotations["summary"].startswith(("{{ $labels.instance }}: ", "No instance: ")), rule.alert
         assert rule.severity in ("page", "ticket")
+
+
+def test_every_metric_of_the_page_is_one_that_the_code_exports_and_the_other_way_round() -> None:
+    assert OURS.removesuffix("_") == metrics.NAMESPACE
+    assert compare_with_code(REGISTRY.collect()) == []
+
+
+def texts_of_the_code() -> list[str]:
+    """Every text of the module's sources, with … for what a format fills in."""
+    found = []
+    for source in (MODULE / "cyberark_modules").rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+                found.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+@pytest.mark.parametrize("line", [line for line, _, _ in documented_lines()])
+def test_every_line_of_the_page_is_one_that_the_code_logs(line: str) -> None:
+    longest = max(line.split("…"), key=len).strip(" :;.,()")
+    assert any(longest in text for text in texts_of_the_code()), longest
 
 
 def test_every_error_line_of_the_page_has_a_runbook() -> None:

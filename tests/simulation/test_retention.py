@@ -1,7 +1,9 @@
 """What is remembered so that nothing comes twice: the whole overlap, whatever its volume, and no more than that."""
 
 import pytest
-from promise import STATE, Watched
+from watched import Watched
+
+from sandbox.simulation.judge import STATE
 
 
 @pytest.mark.parametrize("count", [3_000, 10_000, pytest.param(60_000, marks=pytest.mark.long)])
@@ -18,7 +20,7 @@ def test_every_event_of_the_overlap_is_remembered_and_then_forgotten(count: int)
             simulation.run_for(100, restart=True)
             watched.check()
         assert _kept(watched) == count
-        assert simulation.environment.ledger.snapshot().doubled <= simulation.kills * watched.chunk_size
+        assert simulation.environment.ledger.snapshot().doubled <= watched.duplicates_allowed
 
         tenant.produce(1)
         simulation.run_for(1400)
@@ -59,4 +61,4 @@ def test_nothing_new_costs_no_write() -> None:
 
 def _kept(watched: Watched) -> int:
     checkpoint = watched.simulation.connector.checkpoint
-    return 0 if checkpoint is None else len(checkpoint.delivered)
+    return 0 if checkpoint is None else len(checkpoint.seen)

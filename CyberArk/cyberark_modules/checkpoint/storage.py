@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 
@@ -41,11 +40,3 @@ class StoredFile(Protocol):
 
     def remove_unfinished(self) -> None:
         """Remove what killed processes left half written. Call it under the lock."""
-
-
-def stored_file(path: Path) -> StoredFile:
-    """Return the file at a path of the SDK: a local one, or an S3Path."""
-    from .disk import DiskFile
-    from .s3 import S3Object, is_s3
-
-    return S3Object(path) if is_s3(path) else DiskFile(path)

@@ -12,7 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from ..errors import StateTaken, StateUnreadable, StateUnwritable
-from .storage import Conflict, stored_file
+from .files import stored_file
+from .storage import Conflict
 
 FILE_NAME = "context.json"
 # A second copy: what to go on from if something else has damaged the file.

@@ -95,8 +95,9 @@ def _halved(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     if middle_ms <= gap.start_ms:
         return _with_gap(checkpoint, replace(gap, page_size=1, retry_ms=_retry_ms(now_ms, gap.failures)))
     # Two gaps, not one of the same kind: the second is tried a moment later.
-    first, second = replace(gap, end_ms=middle_ms, retry_ms=now_ms), replace(
-        gap, start_ms=middle_ms, retry_ms=now_ms + 1
+    first, second = (
+        replace(gap, end_ms=middle_ms, retry_ms=now_ms),
+        replace(gap, start_ms=middle_ms, retry_ms=now_ms + 1),
     )
     return _with_gap(_with_gap(checkpoint, first), second)
 

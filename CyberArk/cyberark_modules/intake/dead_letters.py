@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..checkpoint.disk import DiskFile
-from ..checkpoint.storage import stored_file
+from ..checkpoint.files import stored_file
 
 FILE_NAME = "dead_letters.jsonl"
 BYTES_AT_MOST = 10_000_000

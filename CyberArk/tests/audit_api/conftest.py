@@ -47,13 +47,8 @@ class Client:
             SecretStr(changed.get("password", PASSWORD)),
             self.clock.monotonic,
         )
-        self.api = AuditApi(
-            self.transport,
-            self.tokens,
-            changed.get("api_base_url", tenant.url),
-            SecretStr(API_KEY),
-            self.tenant_clock,
-        )
+        base_url = changed.get("api_base_url", tenant.url)
+        self.api = AuditApi(self.transport, self.tokens, base_url, SecretStr(API_KEY))
 
     def open(self) -> str:
         return self.api.open_query(1_000, None, 500, {})

@@ -85,12 +85,13 @@ def test_after_a_day_what_is_not_needed_goes_although_there_is_room() -> None:
 def test_what_is_needed_may_exceed_the_budget_but_not_without_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BUDGET", 10)
     monkeypatch.setattr(module, "NEEDED_AT_MOST", 20)
+    monkeypatch.setattr(module, "NEEDED_KEPT", 15)
     events = [event(number, NOW - number * BUCKET_MS) for number in range(30)]
     seen = of(*events).pruned([Interval(0, NOW)], NOW)
-    assert seen.size == 20
-    assert seen.evicted == 10
-    assert [each in seen for each in events] == [number < 20 for number in range(30)]
-    assert seen.complete_from_ms == NOW - 19 * BUCKET_MS
+    assert seen.size == 15
+    assert seen.evicted == 15
+    assert [each in seen for each in events] == [number < 15 for number in range(30)]
+    assert seen.complete_from_ms == NOW - 14 * BUCKET_MS
 
 
 def test_a_late_event_is_kept_as_long_as_if_it_had_happened_when_it_was_delivered(

@@ -142,8 +142,8 @@ def test_the_last_uuids_are_kept_for_the_published_connector() -> None:
 @pytest.mark.parametrize(
     ("use", "time_ms", "is_late"),
     [
-        (Use.LOOKBACK, NOW - OVERLAP_MS - 1, True),
-        (Use.LOOKBACK, NOW - OVERLAP_MS, False),
+        (Use.LOOKBACK, NOW - SLACK_MS - 1, True),
+        (Use.LOOKBACK, NOW - SLACK_MS, False),
         (Use.BACKFILL, NOW - HOUR_MS, False),
         (Use.BACKFILL, NOW - HOUR_MS - 1, True),
     ],

@@ -18,6 +18,7 @@ from cyberark_modules.collection.delivery import (
     HELD_AT_LEAST_MS,
     HELD_AT_MOST,
     HELD_ATTEMPTS,
+    HELD_CHARACTERS_AT_MOST,
     HELD_RETRY_S,
     Delivered,
     Delivery,
@@ -63,6 +64,7 @@ class Scenery:
             Backoff(),
             clock.monotonic,
             self.forward,
+            lambda: None,
         )
 
     def forward(self, accepted: int, _too_large: int, _seconds: float) -> None:
@@ -176,13 +178,30 @@ def test_an_event_that_is_refused_by_itself_is_held_and_everything_else_delivere
     assert any(str(pushed[20].uuid) in line for level, line in scenery.lines if level == "warning")
 
 
-def test_no_more_events_are_held_than_the_state_can_hold(scenery: Scenery) -> None:
+@pytest.mark.parametrize(
+    "full",
+    [(Held("{}", None, 400, NOW),) * HELD_AT_MOST, (Held("x" * HELD_CHARACTERS_AT_MOST, None, 400, NOW),)],
+    ids=["events", "characters"],
+)
+def test_what_is_refused_beyond_what_the_state_can_hold_is_set_aside(scenery: Scenery, full: tuple[Held, ...]) -> None:
     pushed = events(20)
     refusing(scenery, pushed[3])
+    scenery.push(pushed, full)
+    assert len(scenery.server.accepted) == 19
+    assert pushed[3].text in scenery.texts
+    [delivered] = scenery.settled[-1:]
+    assert delivered.held == ()
+    [letter] = (scenery.folder / FILE_NAME).read_text().splitlines()
+    assert json.loads(letter)["text"] == pushed[3].text
+
+
+def test_what_can_neither_be_held_nor_set_aside_is_pushed_again(scenery: Scenery) -> None:
+    pushed = events(20)
+    refusing(scenery, pushed[3])
+    (scenery.folder / FILE_NAME).mkdir()
     scenery.stop_after(20)
-    full = (Held("{}", None, 400, NOW),) * HELD_AT_MOST
     with pytest.raises(Stopping):
-        scenery.push(pushed, full)
+        scenery.push(pushed, (Held("{}", None, 400, NOW),) * HELD_AT_MOST)
     assert len(scenery.server.accepted) == 19
     assert pushed[3].text not in scenery.texts
 

@@ -276,7 +276,7 @@ def test_pages_larger_than_the_tenant_accepts_are_asked_for_smaller(scene: Scene
     scene.run(130)
     assert scene.intake.accepted == {text: 1}
     assert {query.page_size for query in scene.tenant.queries} == {500}
-    assert any("refuses pages of 1000" in line for line in scene.said("warning"))
+    assert any("pages of 1000 events" in line for line in scene.said("warning"))
 
 
 def test_while_the_intake_is_down_nothing_is_committed_and_nothing_lost(scene: Scene) -> None:

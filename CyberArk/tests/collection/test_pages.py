@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import wait
-from dataclasses import replace
 
 import pytest
 
@@ -12,7 +11,7 @@ from cyberark_modules.audit_api.events import Page
 from cyberark_modules.checkpoint.stream import Stream, Use
 from cyberark_modules.collection.pages import PAGES_BETWEEN_QUERIES, TAIL_INTERVAL_S, Pages
 from cyberark_modules.collection.rate_limiter import RateLimiter
-from cyberark_modules.errors import Failure, FailureKind, Service, TransientError
+from cyberark_modules.errors import Failure, FailureKind, Service, Throttled, TransientError
 from cyberark_modules.platform.background import Background
 from fakes.scene import FakeClock
 
@@ -20,6 +19,10 @@ LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW, opened_ms=1, cursor="lookbac
 TAIL = stream(Use.TAIL, NOW - HOUR_MS, opened_ms=2, cursor="tail")
 BACKFILLS = [stream(Use.BACKFILL, NOW, NOW, opened_ms=3 + n, cursor=f"backfill {n}") for n in range(4)]
 ERROR = TransientError(Failure(Service.AUDIT, FailureKind.STATUS, status=500))
+
+
+def slower(retry_after: float) -> Throttled:
+    return Throttled(Failure(Service.AUDIT, FailureKind.STATUS, status=429), retry_after)
 
 
 class Scenery:
@@ -128,12 +131,12 @@ def test_a_stream_that_was_closed_is_forgotten(scenery: Scenery) -> None:
 
 
 def test_a_refusal_for_the_rate_waits_as_long_as_the_api_asks(scenery: Scenery) -> None:
-    scenery.pages.throttled(40.0)
+    scenery.pages.throttled(LOOKBACK, slower(40.0))
     assert scenery.pages.held_for_s() == 40
     assert scenery.turn(LOOKBACK, TAIL) == []
     scenery.clock.passed += 40
     assert scenery.turn(LOOKBACK, TAIL) != []
-    scenery.pages.throttled(10**6)
+    scenery.pages.throttled(LOOKBACK, slower(10**6))
     assert scenery.pages.held_for_s() <= 900
 
 
@@ -145,27 +148,16 @@ def test_calls_that_are_kept_apart_are_made_one_by_one(scenery: Scenery) -> None
 
 
 def test_where_calls_are_kept_apart_pages_come_between_two_queries(scenery: Scenery) -> None:
-    assert scenery.pages.may_open_query
     scenery.limiter.refused(0)
+    assert scenery.pages.may_open_query
+    scenery.clock.passed += 61
+    assert scenery.turn(LOOKBACK) == ["lookback"]
     scenery.pages.query_called()
     for _ in range(PAGES_BETWEEN_QUERIES):
         assert not scenery.pages.may_open_query
         scenery.clock.passed += 61
         assert scenery.turn(LOOKBACK) == ["lookback"]
     assert scenery.pages.may_open_query
-
-
-def test_the_next_page_is_asked_for_while_the_last_one_is_delivered(scenery: Scenery) -> None:
-    scenery.pages.ask_ahead(replace(LOOKBACK, cursor="second"))
-    wait(scenery.pages.futures, 10)
-    assert scenery.asked == ["second"]
-    scenery.limiter.at_once = 1
-    scenery.pages.ask_ahead(BACKFILLS[0])
-    assert len(scenery.pages.futures) == 1
-    scenery.limiter.at_once = 7
-    scenery.limiter.interval_s = 1
-    scenery.pages.ask_ahead(BACKFILLS[0])
-    assert len(scenery.pages.futures) == 1
 
 
 def test_while_all_pages_are_in_flight_or_nothing_is_read_only_an_arrival_is_waited_for(scenery: Scenery) -> None:

@@ -9,7 +9,10 @@ from cyberark_modules.audit_api.events import Page
 from cyberark_modules.checkpoint.stream import DATES_KEPT, Position, Stream, Use
 from cyberark_modules.collection.reading import (
     AHEAD_TOLERANCE_MS,
-    EMPTY_PAGES_END_OF_SELDOM,
+    EMPTY_PAGES_NEW_CURSOR,
+    EMPTY_PAGES_NEW_CURSOR_SELDOM,
+    ORDER_KNOWN_EVENTS,
+    SURELY_SHORT,
     TRAIL_KEPT,
     End,
     Read,
@@ -69,9 +72,9 @@ def test_events_without_a_timestamp_tell_nothing() -> None:
 @pytest.mark.parametrize(
     ("reading", "enough"),
     [
-        (LOOKBACK, 2),
-        (BACKFILL, EMPTY_PAGES_END_OF_SELDOM),
-        (stream(Use.RECONCILIATION, NOW - HOUR_MS, NOW), EMPTY_PAGES_END_OF_SELDOM),
+        (LOOKBACK, EMPTY_PAGES_NEW_CURSOR),
+        (BACKFILL, EMPTY_PAGES_NEW_CURSOR_SELDOM),
+        (stream(Use.RECONCILIATION, NOW - HOUR_MS, NOW), EMPTY_PAGES_NEW_CURSOR_SELDOM),
     ],
 )
 def test_the_cursor_of_an_empty_page_is_followed_for_a_while(reading: Stream, enough: int) -> None:
@@ -109,7 +112,7 @@ def test_a_short_page_shown_again_and_again_is_the_end() -> None:
 
 def test_a_full_page_shown_again_and_again_proves_nothing() -> None:
     """The cursor may have been lost on the way: what follows was not read."""
-    full = page(NOW - 30, NOW - 20, NOW - 10)
+    full = page(*[NOW - 100 + number for number in range(SURELY_SHORT)])
     assert following(LOOKBACK, full, full, full).end is End.DOUBTFUL
 
 
@@ -127,7 +130,7 @@ def test_a_page_with_something_new_is_no_repetition() -> None:
 def test_a_lookback_ends_when_it_has_read_up_to_its_opening() -> None:
     assert is_past(read_to(LOOKBACK, NOW), OVERLAP_MS)
     assert not is_past(read_to(LOOKBACK, NOW - 1), OVERLAP_MS)
-    assert after(LOOKBACK, page(*[NOW + number for number in range(DATES_KEPT)])).end is End.PROVEN
+    assert after(LOOKBACK, page(*[NOW + number for number in range(ORDER_KNOWN_EVENTS)])).end is End.PROVEN
 
 
 def test_a_backfill_reads_an_overlap_past_its_window() -> None:
@@ -221,7 +224,7 @@ def test_a_tail_that_has_shown_what_is_recent_is_not_behind_empty_pages() -> Non
 
 def test_a_tail_that_has_read_nothing_begins_where_it_is() -> None:
     fresh = stream(Use.TAIL, NOW)
-    assert rewound(fresh) is fresh
+    assert rewound(fresh) == fresh
     near = replace(fresh, trail=(Position("a", NOW - 1000), Position("b", NOW)), latest_ms=NOW)
     assert rewound(near).cursor == "a"
 

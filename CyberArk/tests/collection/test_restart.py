@@ -11,6 +11,7 @@ import pytest
 
 from cyberark_modules.audit_api.events import uuid_key
 from cyberark_modules.checkpoint.store import FILE_NAME
+from cyberark_modules.checkpoint.value import SLACK_MS
 from fakes.intake_server import Answer
 from fakes.scene import HOUR_MS, MINUTE_MS, START_MS, Scene
 
@@ -184,7 +185,8 @@ def test_what_retention_has_overtaken_is_reported_with_its_bounds(scene: Scene) 
     watermark_ms = scene.stored.coverage.watermark_ms
     scene.clock.passed += 8 * DAY_S
     delivered = scene.tenant.add(scene.clock.now_ms() - HOUR_MS)
-    oldest = datetime.fromtimestamp(scene.clock.tenant() - 7 * DAY_S, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    oldest_s = scene.clock.tenant() - 7 * DAY_S + SLACK_MS / 1000
+    oldest = datetime.fromtimestamp(oldest_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
     scene.run(200)
     [line] = [line for line in scene.said("error") if line.startswith("Lost: ")]
     assert datetime.fromtimestamp(watermark_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S") in line

@@ -18,10 +18,9 @@ from cyberark_modules.collection.scheduler import (
     Turn,
     plan,
     reconciled_from_ms,
-    unread_gaps,
 )
 
-TURN = Turn(NOW, OVERLAP_MS, 500, lookback_is_due=True, filled_last=False, reconciled_ms=NOW)
+TURN = Turn(NOW, OVERLAP_MS, 500, lookback_is_due=True, filled_last=False, live_in_row=0, started_ms=NOW)
 TAIL = stream(Use.TAIL, NOW - HOUR_MS, opened_ms=NOW - 1)
 START_MS, END_MS = NOW - 10 * HOUR_MS, NOW - 2 * HOUR_MS
 GAP = Gap(START_MS, END_MS)
@@ -135,7 +134,7 @@ def test_what_of_the_gaps_nothing_reads() -> None:
     inner = stream(Use.BACKFILL, START_MS + HOUR_MS, START_MS + 2 * HOUR_MS, opened_ms=1)
     last = stream(Use.BACKFILL, END_MS - HOUR_MS, END_MS, opened_ms=2)
     failing = Gap(START_MS - 1000, START_MS, 1, 2)
-    assert list(unread_gaps(checkpoint(inner, last, gaps=(failing, GAP)))) == [
+    assert list(checkpoint(inner, last, gaps=(failing, GAP)).unread_gaps()) == [
         Gap(START_MS, START_MS + HOUR_MS),
         Gap(START_MS + 2 * HOUR_MS, END_MS - HOUR_MS),
         failing,
@@ -148,7 +147,7 @@ def test_where_there_is_nothing_to_do_no_query_is_opened() -> None:
 
 
 def reconciliation(state: Checkpoint, since_ms: int = RECONCILIATION_INTERVAL_MS) -> Query | None:
-    return query(state, lookback_is_due=False, reconciled_ms=NOW - since_ms)
+    return query(replace(state, reconciled_ms=NOW - since_ms), lookback_is_due=False, started_ms=0)
 
 
 def test_once_an_hour_the_last_day_is_read_again() -> None:

@@ -7,6 +7,7 @@ from cyberark_modules.audit_api.events import Event, Page
 from cyberark_modules.checkpoint.coverage import Coverage, Gap
 from cyberark_modules.checkpoint.stream import DATES_KEPT, Stream, Use
 from cyberark_modules.checkpoint.value import Checkpoint
+from cyberark_modules.collection.reading import ORDER_KNOWN_EVENTS
 
 NOW = 1_800_000_000_000
 MINUTE_MS = 60_000
@@ -30,8 +31,8 @@ def stream(use: Use, start_ms: int, end_ms: int | None = None, **fields: Any) ->
 
 
 def read_to(reading: Stream, time_ms: int) -> Stream:
-    """The stream when it has read up to that time."""
-    return replace(reading, dates=(time_ms,) * DATES_KEPT, latest_ms=time_ms)
+    """The stream when it has read up to that time, and enough events to tell their order."""
+    return replace(reading, dates=(time_ms,) * DATES_KEPT, latest_ms=time_ms, events=ORDER_KNOWN_EVENTS)
 
 
 def checkpoint(*streams: Stream, watermark_ms: int = NOW - OVERLAP_MS, gaps: tuple[Gap, ...] = ()) -> Checkpoint:

@@ -46,7 +46,8 @@ def test_sentences_are_whole_and_lead_to_fields_and_steps_that_exist(row: Diagno
 def test_whoever_is_needed_is_told_what_to_do_where(row: Diagnosis) -> None:
     if row.resolved_by is ResolvedBy.PERSON and row.name != "trust-store":
         assert str(row.place)
-    if row.resolved_by is ResolvedBy.TIME:
+    # The exception is resolved by time too, but a person can make it rarer.
+    if row.resolved_by is ResolvedBy.TIME and row.name != "query-limit":
         assert not str(row.place)
         assert "nothing is lost" in row.remedy
 

@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from sandbox import TOP
+
+DOCS = TOP / "docs"
 OURS, COMMON = "symphony_module_cyberark_", "symphony_module_common_"
 _NAMES = re.compile(rf"\b(?:{OURS}|{COMMON})[a-z_]+")
 _SERIES = re.compile(r"_(?:bucket|sum|count)$")

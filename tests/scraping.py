@@ -1,8 +1,6 @@
-"""What a scrape of the connector's process shows, and what the operator's pages hold."""
+"""What a scrape of the connector's process shows."""
 
-import json
 import os
-import re
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -12,14 +10,9 @@ from typing import Any
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox import TOP
+from operations_files import COMMON, OURS
 from sandbox.demo.process import ConnectorProcess
 from sandbox.server.server import Sandbox
-
-DOCS = TOP / "docs"
-OURS, COMMON = "symphony_module_cyberark_", "symphony_module_common_"
-_NAMES = re.compile(rf"\b(?:{OURS}|{COMMON})[a-z_]+")
-_SERIES = re.compile(r"_(?:bucket|sum|count)$")
 
 
 @dataclass(frozen=True)
@@ -75,30 +68,3 @@ def connector_process(sandbox: Sandbox, directory: Path, **configuration: Any) -
     """Not started yet."""
     variables = {name: value for name, value in os.environ.items() if name == "COVERAGE_PROCESS_CONFIG"}
     return ConnectorProcess(sandbox, directory / "state", variables=variables, **configuration)
-
-
-def names_in(text: str) -> set[str]:
-    """The metrics that a text speaks of."""
-    return {_SERIES.sub("", name) for name in _NAMES.findall(text)}
-
-
-def page() -> str:
-    return (DOCS / "operations.md").read_text("utf-8")
-
-
-def rules() -> str:
-    return (DOCS / "alerts.yml").read_text("utf-8")
-
-
-def dashboard() -> dict[str, Any]:
-    board: dict[str, Any] = json.loads((DOCS / "dashboard.json").read_text("utf-8"))
-    return board
-
-
-def panels() -> list[dict[str, Any]]:
-    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
-
-
-def expressions() -> list[str]:
-    """The queries of the dashboard."""
-    return [target["expr"] for panel in panels() for target in panel["targets"]]
