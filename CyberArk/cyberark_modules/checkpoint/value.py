@@ -77,8 +77,13 @@ class Checkpoint:
         return replace(self, streams=tuple(other for other in self.streams if other.number != stream.number))
 
     def lookback_from_ms(self, now_ms: int) -> int:
-        """Return where the next lookback starts: at the watermark, as far back as the keys are remembered."""
-        return max(self.coverage.watermark_ms, self.seen.complete_from_ms, oldest_ms(now_ms))
+        """Return where the next lookback starts: at the watermark, as far back as the keys are remembered.
+
+        What lies before those keys is left out only where a tail has read it since the lookback before.
+        """
+        watermark_ms, tail = self.coverage.watermark_ms, self.stream(Use.TAIL)
+        was_read = tail is not None and tail.start_ms <= watermark_ms + SLACK_MS
+        return max(watermark_ms, self.seen.complete_from_ms if was_read else 0, oldest_ms(now_ms))
 
     def delivered(self, events: Iterable[Event], stream: Stream, overlap_ms: int, now_ms: int) -> "Checkpoint":
         """Return the checkpoint once the intake has accepted those events, which that stream had shown."""

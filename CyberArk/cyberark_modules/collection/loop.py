@@ -18,7 +18,7 @@ from .failures import Failures
 from .outcome import ended, widened
 from .pages import Pages
 from .queries import Queries, about_to_open
-from .reading import End, Read, after_page, is_at_live_edge, tail_of
+from .reading import End, Read, after_page, beyond_window, is_at_live_edge, tail_of
 from .scheduler import Turn, plan
 from .state import State
 from .surroundings import LONGEST_WAIT_S, Surroundings
@@ -193,19 +193,10 @@ class Loop:
 
     def _read(self, stream: Stream, page: Page, taken: set[bytes], asked_ms: int) -> Arrival:
         seen = self._checkpoint.seen
-        end_ms = (
-            None if stream.end_ms is None or stream.use is Use.LOOKBACK else stream.end_ms + self._around.overlap_ms
-        )
         # Two contents under one uuid in one page are two events; shown again later, they are one that was delivered.
-        fresh = tuple(
-            {
-                (event.key, event.text): event
-                for event in page.events
-                if event not in seen
-                and event.key not in taken
-                and (end_ms is None or event.time_ms is None or event.time_ms < end_ms)
-            }.values()
-        )
+        unseen = {
+            (event.key, event.text): event for event in page.events if event not in seen and event.key not in taken
+        }
         # At the live edge, an empty page is followed by what has happened since: that is no hole.
         old_ms = stream.opened_ms - self._around.overlap_ms
         is_hole = stream.empty_pages and stream.use is not Use.TAIL
@@ -215,7 +206,7 @@ class Loop:
             stream,
             page,
             self._previous.get(stream.number, frozenset()),
-            bool(fresh),
+            bool(unseen),
             self._around.now_ms(),
             self._around.overlap_ms,
             self._holes,
@@ -223,7 +214,9 @@ class Loop:
             self._pages.is_slow,
         )
         self._note(stream, read.stream, page)
-        return Arrival(stream, page, fresh, read, asked_ms)
+        for event in beyond_window(read.stream, page, self._around.overlap_ms):
+            unseen.pop((event.key, event.text), None)
+        return Arrival(stream, page, tuple(unseen.values()), read, asked_ms)
 
     def _note(self, stream: Stream, following: Stream, page: Page) -> None:
         """Remember what a stream has shown since its latest date, and what the end of one looks like."""

@@ -26,7 +26,8 @@ def ended(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven:
         reach_ms = min(reach_ms, stream.resume_ms(overlap_ms))
     coverage = checkpoint.coverage
     if stream.use is Use.LOOKBACK:
-        coverage = coverage.advanced(reach_ms)
+        # One that had to start behind the watermark, for want of keys, leaves nothing before its start.
+        coverage = coverage.advanced(max(reach_ms, stream.start_ms))
     elif stream.use is Use.BACKFILL:
         coverage = coverage.covered(stream.start_ms, min(reach_ms, stream.end_ms or reach_ms))
     return replace(checkpoint.without_stream(stream), coverage=coverage)
@@ -115,7 +116,8 @@ def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: 
     failures = _failures_at(checkpoint, stream.start_ms)
     if stream.use is not Use.BACKFILL or stream.page_size >= page_size:
         return checkpoint
-    if stream.pages < WIDENED_AFTER_PAGES * 2 ** min(failures, 10) or stream.disorder_ms > overlap_ms:
+    # Each time, a page has failed in three sizes.
+    if stream.pages < WIDENED_AFTER_PAGES * 2 ** min(failures // 3, 10) or stream.disorder_ms > overlap_ms:
         return checkpoint
     end_ms = stream.end_ms or stream.start_ms
     checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)

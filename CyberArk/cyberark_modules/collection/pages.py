@@ -150,8 +150,8 @@ class Pages:
 
     @property
     def is_slow(self) -> bool:
-        """Whether calls have to be kept apart."""
-        return self._limiter.interval_s > 0
+        """Whether calls have to be kept apart, or one page in flight is all that the API accepts."""
+        return self._limiter.interval_s > 0 or self._limiter.at_once == 1
 
     @property
     def is_any_failing(self) -> bool:

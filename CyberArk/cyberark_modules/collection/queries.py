@@ -13,6 +13,7 @@ from .scheduler import QUERY_SPACING_S, Query
 
 # The tenant's clock is known by the second: a restart adds what that may hide.
 SPACING_MARGIN_S = 2.0
+CLOCKS_DIFFER_S = 60.0
 # The largest page that every tenant accepts (`facts.md`: some take 1000).
 SAFE_PAGE_SIZE = 500
 # Where another integration uses the query of the minute, the next one is free at a moment that nobody tells.
@@ -64,7 +65,7 @@ class Queries:
             elapsed_s = (now_ms - queried_ms) / 1000 - SPACING_MARGIN_S
             # A little ahead: it was being opened when the process ended. Further: a clock was wrong, and the full
             # spacing is kept from now.
-            if elapsed_s < -QUERY_MAY_TAKE_MS / 1000 - SPACING_MARGIN_S:
+            if elapsed_s < -QUERY_MAY_TAKE_MS / 1000 - CLOCKS_DIFFER_S:
                 elapsed_s = 0.0
             self._allowed_at = self._monotonic() + max(0.0, QUERY_SPACING_S - elapsed_s)
             self._lookback_due = self._allowed_at

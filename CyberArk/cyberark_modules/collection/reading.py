@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import takewhile
 
-from ..audit_api.events import Page
+from ..audit_api.events import Event, Page
 from ..checkpoint.stream import DATES_KEPT, Position, Stream, Use
 
 # An event dated this much after the tenant's time, which is known by the second, is still no event dated ahead.
@@ -143,6 +144,18 @@ def is_past(stream: Stream, overlap_ms: int) -> bool:
         return False
     margin_ms = 0 if stream.use is Use.LOOKBACK else overlap_ms
     return stream.events >= ORDER_KNOWN_EVENTS and stream.read_to_ms >= stream.end_ms + margin_ms
+
+
+def beyond_window(stream: Stream, page: Page, overlap_ms: int) -> tuple[Event, ...]:
+    """Return the events at the end of a page that the stream has read past its window: others deliver them.
+
+    A single event that is dated later stands among others, and belongs to the window: a clock was ahead.
+    """
+    if stream.end_ms is None or stream.use in (Use.TAIL, Use.LOOKBACK) or not is_past(stream, overlap_ms):
+        return ()
+    end_ms = stream.end_ms + overlap_ms
+    beyond = takewhile(lambda event: event.time_ms is not None and event.time_ms >= end_ms, reversed(page.events))
+    return tuple(beyond)
 
 
 def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, now_ms: int, holes: int) -> Read:

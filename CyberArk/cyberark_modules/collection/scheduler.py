@@ -42,7 +42,7 @@ class Turn:
 
     `lookback_is_due` goes by the configured frequency; `filled_last` tells whether the last query was for what is old,
     and `live_in_row` how many in a row were for the live edge. `started_ms` is when this process began,
-    and `is_slow` tells that calls have to be kept apart: one stream is then read at a time, beside the live edge.
+    and `is_slow` tells that the API accepts one page at a time, or calls far apart: one gap is then read at a time.
     """
 
     now_ms: int
@@ -69,7 +69,7 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
     tail, lookback = checkpoint.stream(Use.TAIL), checkpoint.stream(Use.LOOKBACK)
     start_ms = checkpoint.lookback_from_ms(turn.now_ms)
     if tail is None and not (turn.live_in_row >= LIVE_IN_ROW and any(checkpoint.unread_gaps())):
-        if lookback is None:
+        if lookback is None and not (turn.is_slow and checkpoint.backfills):
             return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
         return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
     lookback_is_due = turn.lookback_is_due and lookback is None
@@ -90,11 +90,14 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
         return checkpoint
     edge_ms = lookback.opened_ms - turn.overlap_ms
     is_behind = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
-    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind or turn.is_slow:
+    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind:
+        return checkpoint
+    room = (1 if turn.is_slow else BACKFILLS_AT_ONCE) - len(checkpoint.backfills)
+    if turn.is_slow and room <= 0:
         return checkpoint
     coverage = checkpoint.coverage.with_gap(Gap(lookback.start_ms, edge_ms)).advanced(edge_ms)
     backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)
-    if len(checkpoint.backfills) < BACKFILLS_AT_ONCE:
+    if room > 0:
         return replace(checkpoint.without_stream(lookback), coverage=coverage).with_stream(backfill)
     return ended(
         replace(checkpoint, coverage=coverage).with_stream(backfill), backfill, turn.overlap_ms, is_proven=False
