@@ -105,7 +105,7 @@ class Loop:
     def _wait(self) -> None:
         checkpoint, opening = self._checkpoint, self._queries.opening
         due = [LONGEST_WAIT_S, self._pages.wait_s(checkpoint), self._delivery.held_wait_s(checkpoint)]
-        if opening is None and self._pages.may_open_query:
+        if opening is None and self._pages.may_open_query(checkpoint):
             due.append(max(self._queries.wait_s, self._pages.held_for_s()))
         futures: list[Future[Any]] = [*self._pages.futures, *([opening.cursor] if opening else [])]
         self._around.wait_for(futures, max(0.0, min(due)))
@@ -126,7 +126,7 @@ class Loop:
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
             self._state.commit(self._pruned(checkpoint, now_ms), backup=True)
             return
-        if self._queries.wait_s or self._pages.held_for_s() or not self._pages.may_open_query:
+        if self._queries.wait_s or self._pages.held_for_s() or not self._pages.may_open_query(self._checkpoint):
             return
         self._failures.expire(now_ms)
         planned = plan(self._checkpoint, self._turn(now_ms))
