@@ -66,7 +66,7 @@ def test_an_hour_of_a_mistake_costs_few_requests_and_one_critical(spoil: Change,
         assert environment.ledger.lost() == []
         assert environment.ledger.snapshot().doubled == 0
         assert len(simulation.said("critical")) == 1
-        assert any("resumed after" in message for message in simulation.said("info"))
+        assert any("recovered after" in message for message in simulation.said("info"))
 
 
 def test_a_mistake_that_comes_back_is_said_again() -> None:

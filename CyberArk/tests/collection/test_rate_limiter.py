@@ -66,9 +66,7 @@ def test_after_enough_accepted_calls_more_is_tried_and_sooner_again(limiter: Rat
         limiter.accepted()
         seen.append((limiter.interval_s, limiter.at_once))
     assert seen[10:12] == [(3.8, 1), (1.9, 1)]
-    assert seen[14] == (0.95, 1)
-    assert seen[17] == (0, 1)
-    assert seen[20] == (0, 2)
+    assert [seen[number] for number in (14, 17, 20)] == [(0.95, 1), (0, 1), (0, 2)]
 
 
 def test_a_refused_probe_is_followed_by_a_long_row_of_accepted_calls(limiter: RateLimiter) -> None:
@@ -86,10 +84,11 @@ def test_a_refused_probe_is_followed_by_a_long_row_of_accepted_calls(limiter: Ra
 
 def test_it_is_over_when_nothing_was_refused_for_a_while(limiter: RateLimiter, time: Time) -> None:
     limiter.refused(6)
-    time.now += NOT_THROTTLED_AFTER_S - 1
-    assert limiter.is_throttled
-    time.now += 1
-    assert not limiter.is_throttled
+    throttled = []
+    for seconds in (NOT_THROTTLED_AFTER_S - 1, 1):
+        time.now += seconds
+        throttled.append(limiter.is_throttled)
+    assert throttled == [True, False]
     limiter.refused(0)
     time.now += NOT_THROTTLED_AFTER_S
     assert limiter.is_throttled  # calls are still kept apart
