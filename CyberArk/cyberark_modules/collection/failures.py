@@ -84,6 +84,7 @@ class Failures:
 
     def query_opened(self, stream: Stream) -> None:
         """Note a query that the API has accepted."""
+        self._limiter.accepted()
         self._held_for = 0
         self._recovered("query")
         self._reporter.clocks()

@@ -4,15 +4,16 @@
 and committed together.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from ..audit_api.events import Event, Page
+from ..audit_api.events import Page
 from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
 from ..errors import CyberArkError
+from .arrival import Arrival, Confirmation
 from .delivery import Delivered, Delivery, Stopping
 from .failures import Failures
 from .outcome import ended, widened
@@ -27,39 +28,6 @@ from .survey import Survey
 # Events of one second that a stream may show again and again, in whatever pages.
 SHOWN_AT_MOST = 5_000
 DOUBTS_END = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A page that has arrived: its stream, those of its events that were never delivered, and what it leads to."""
-
-    stream: Stream
-    page: Page
-    fresh: tuple[Event, ...]
-    read: Read
-    asked_ms: int
-
-
-class Confirmation:
-    """Which of the pushed events are settled; a key is remembered once all events that share it are."""
-
-    def __init__(self, arrivals: Sequence[Arrival]) -> None:
-        self._open = {id(event): (event, arrival.stream) for arrival in arrivals for event in arrival.fresh}
-        self._waiting: list[tuple[Event, Stream]] = []
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every event is settled."""
-        return not self._open
-
-    def settled(self, events: Iterable[Event]) -> Iterator[tuple[Stream, list[Event]]]:
-        """Note what is settled; yield the events to remember now, by stream."""
-        self._waiting += [self._open.pop(id(event)) for event in events]
-        open_keys = {event.key for event, _ in self._open.values()}
-        known = [(event, stream) for event, stream in self._waiting if event.key not in open_keys]
-        self._waiting = [(event, stream) for event, stream in self._waiting if event.key in open_keys]
-        for stream in {stream.number: stream for _, stream in known}.values():
-            yield stream, [event for event, other in known if other.number == stream.number]
 
 
 class Loop:
@@ -105,7 +73,7 @@ class Loop:
     def _wait(self) -> None:
         checkpoint, opening = self._checkpoint, self._queries.opening
         due = [LONGEST_WAIT_S, self._pages.wait_s(checkpoint), self._delivery.held_wait_s(checkpoint)]
-        if opening is None and self._pages.may_open_query:
+        if opening is None and self._pages.may_open_query(checkpoint):
             due.append(max(self._queries.wait_s, self._pages.held_for_s()))
         futures: list[Future[Any]] = [*self._pages.futures, *([opening.cursor] if opening else [])]
         self._around.wait_for(futures, max(0.0, min(due)))
@@ -126,7 +94,7 @@ class Loop:
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
             self._state.commit(self._pruned(checkpoint, now_ms), backup=True)
             return
-        if self._queries.wait_s or self._pages.held_for_s() or not self._pages.may_open_query:
+        if self._queries.wait_s or self._pages.held_for_s() or not self._pages.may_open_query(self._checkpoint):
             return
         self._failures.expire(now_ms)
         planned = plan(self._checkpoint, self._turn(now_ms))

@@ -9,8 +9,6 @@ from ..checkpoint.value import Checkpoint
 SMALLER = 8
 SECOND_MS = 1000
 WIDENED_AFTER_PAGES = 16
-# Gaps that cannot be served and are retried one by one; more would want more queries than there are.
-FAILING_AT_MOST = 20
 RETRY_FIRST_MS = 60_000
 RETRY_LONGEST_MS = 1_800_000
 
@@ -81,8 +79,10 @@ def _set_apart(checkpoint: Checkpoint, stream: Stream, gap: Gap, now_ms: int) ->
     gaps = checkpoint.coverage.gaps
     known = next((each for each in gaps if each.is_failing and each.start_ms <= gap.start_ms < each.end_ms), None)
     if known is not None and not stream.dates:
-        # Retried in vain. Its halves are tried by themselves, if there are not many such already.
-        if known.end_ms - known.start_ms <= SECOND_MS or sum(each.is_failing for each in gaps) >= FAILING_AT_MOST:
+        # Retried in vain. What cannot be read is at the end of a row of such gaps, for a page begins at the start of
+        # each: only the last of a row is worth a closer look, by halves.
+        is_last = not any(each.is_failing and each.start_ms == known.end_ms for each in gaps)
+        if known.end_ms - known.start_ms <= SECOND_MS or not is_last:
             return _with_gap(
                 checkpoint, replace(known, failures=gap.failures, retry_ms=_retry_ms(now_ms, gap.failures))
             )

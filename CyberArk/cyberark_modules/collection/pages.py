@@ -118,7 +118,7 @@ class Pages:
 
     def throttled(self, stream: Stream, error: Throttled) -> None:
         """Note that the API refused a page for its rate (HTTP 429): another stream may be served first."""
-        self._limiter.refused(len(self._in_flight))
+        self._limiter.refused(len(self._in_flight), error.retry_after)
         failing = self.failed(stream, error)
         self._failing[stream.number] = replace(failing, retry_at=self._monotonic())
         if error.retry_after:
@@ -141,12 +141,11 @@ class Pages:
         self._limiter.called()
         self._asked_since_query = 0
 
-    @property
-    def may_open_query(self) -> bool:
-        """Whether a query may take the place of a page: where calls are kept apart, not each time."""
-        if not self._asked_at:
+    def may_open_query(self, checkpoint: Checkpoint) -> bool:
+        """Return whether a query may take the place of a page: where calls are kept apart, not each time."""
+        if not self._limiter.interval_s or not checkpoint.streams:
             return True
-        return not self._limiter.interval_s or self._asked_since_query >= PAGES_BETWEEN_QUERIES
+        return self._asked_since_query >= (PAGES_BETWEEN_QUERIES if checkpoint.stream(Use.TAIL) else 1)
 
     @property
     def is_slow(self) -> bool:

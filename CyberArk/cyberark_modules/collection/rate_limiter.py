@@ -22,7 +22,7 @@ class RateLimiter:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._last_call = self._refused_at = float("-inf")
+        self._last_call = self._refused_at = self._accepted_at = float("-inf")
         self._accepted, self._probe_after = 0, PROBE_AFTER
         self.at_once = AT_ONCE
         self.interval_s = 0.0
@@ -42,6 +42,7 @@ class RateLimiter:
 
     def accepted(self) -> None:
         """Note that a call was accepted."""
+        self._accepted_at = self._monotonic()
         self._accepted += 1
         if self._accepted < self._probe_after:
             return
@@ -51,11 +52,16 @@ class RateLimiter:
         else:
             self.at_once = min(AT_ONCE, self.at_once + 1)
 
-    def refused(self, in_flight: int) -> None:
-        """Note that a call was refused, while so many others were in flight."""
-        self._refused_at, self._accepted, self._probe_after = self._monotonic(), 0, PROBE_AFTER
+    def refused(self, in_flight: int, retry_after: float | None = None) -> None:
+        """Note that a call was refused, while so many others were in flight. `retry_after` is its header (s)."""
+        now = self._monotonic()
+        self._refused_at, self._accepted, self._probe_after = now, 0, PROBE_AFTER
         if self.at_once > 1 and in_flight > 0:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
         else:
             self.at_once = 1
-            self.interval_s = min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, 2 * self.interval_s))
+            # How long after the last accepted call the next one will be: the distance that this API wants.
+            told_s = (
+                now - self._accepted_at + retry_after if retry_after and self._accepted_at > float("-inf") else 0.0
+            )
+            self.interval_s = min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, 2 * self.interval_s, told_s))
