@@ -14,7 +14,7 @@ RECENT_UUIDS = 1000
 # The keys around a window that its stream may show: beside the overlap, what a page reaches beyond.
 SLACK_MS = 120_000
 # The longest that opening a query may take, with a renewed token: until then the API may count it.
-QUERY_MAY_TAKE_MS = 120_000
+QUERY_MAY_TAKE_MS = 60_000
 _FOR_EVER_MS = 1 << 50
 
 

@@ -19,6 +19,7 @@ from .surroundings import Surroundings
 PAGE_FAILS_AFTER = 5
 TAIL_FAILS_AFTER = 3
 ALONE_AFTER = 6
+PAGES_LOST = 32
 
 
 class Failures:
@@ -72,7 +73,7 @@ class Failures:
         enough = TAIL_FAILS_AFTER if stream.use is Use.TAIL else PAGE_FAILS_AFTER
         if failing.failures < enough:
             return
-        if is_alone or stream.use in (Use.TAIL, Use.RECONCILIATION):
+        if is_alone or stream.use is Use.TAIL:
             now_ms, overlap_ms = self._around.now_ms(), self._around.overlap_ms
             self._state.commit(page_failed(self._state.checkpoint, stream, now_ms, overlap_ms))
 
@@ -123,7 +124,18 @@ class Failures:
             self._reporter.lost(interval.start_ms, interval.end_ms)
 
     def _lost(self, stream: Stream, error: CyberArkError) -> None:
-        checkpoint = ended(self._state.checkpoint, stream, self._around.overlap_ms, is_proven=False)
+        overlap_ms = self._around.overlap_ms
+        checkpoint = ended(self._state.checkpoint, stream, overlap_ms, is_proven=False)
+        if (
+            stream.use is Use.BACKFILL
+            and stream.resume_ms(overlap_ms) == stream.start_ms
+            and stream.pages > PAGES_LOST
+        ):
+            # Another query would not come further before its cursor is refused as well: what was read counts, and what
+            # came late in between is left to the reconciliation.
+            read_to_ms = stream.read_to_ms - stream.disorder_ms
+            reached_ms = min(read_to_ms, stream.opened_ms - overlap_ms)
+            checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
         self._state.commit(checkpoint)
         if stream.use is Use.LOOKBACK:
             self._queries.lookback_wanted()

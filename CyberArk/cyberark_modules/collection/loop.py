@@ -26,6 +26,7 @@ from .survey import Survey
 
 # Events of one second that a stream may show again and again, in whatever pages.
 SHOWN_AT_MOST = 5_000
+DOUBTS_END = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Loop:
         self._previous: dict[int, frozenset[bytes]] = {}
         self._holes = 0
         self._end_is_marked = False
+        self._doubts: dict[tuple[Use, int], int] = {}
         self._started_ms = around.now_ms()
         self._pruned_size = 0
 
@@ -255,7 +257,7 @@ class Loop:
             return widened(checkpoint.with_stream(read.stream), read.stream, self._queries.page_size, overlap_ms)
         if stream.use is Use.RECONCILIATION and read.end is End.PROVEN:
             checkpoint = replace(checkpoint, reconciled_ms=stream.opened_ms)
-        checkpoint = ended(checkpoint, read.stream, overlap_ms, is_proven=read.end is End.PROVEN)
+        checkpoint = ended(checkpoint, read.stream, overlap_ms, is_proven=self._is_proven(read))
         self._survey.stream_ended(read.stream)
         if stream.use is Use.LOOKBACK:
             if read.end is End.PROVEN:
@@ -263,6 +265,15 @@ class Loop:
             self._pages.tail_paused()
             checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
+
+    def _is_proven(self, read: Read) -> bool:
+        """Whether that end counts: one that is in doubt does when it is found at the same place again and again."""
+        place = read.stream.use, read.stream.start_ms
+        if read.end is End.PROVEN:
+            self._doubts.pop(place, None)
+            return True
+        self._doubts[place] = self._doubts.get(place, 0) + 1
+        return self._doubts[place] >= DOUBTS_END
 
     def _commit(self, checkpoint: Checkpoint) -> None:
         if checkpoint is not self._checkpoint:

@@ -46,7 +46,7 @@ def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms:
     event time; what not even a page of one event serves is a gap of its own, a second of event time, that is retried
     at growing intervals. Everything behind it is read on.
     """
-    if stream.use in (Use.TAIL, Use.RECONCILIATION):
+    if stream.use is Use.TAIL:
         return checkpoint.without_stream(stream)
     failed_ms = _failing_from_ms(stream)
     end_ms = stream.end_ms or failed_ms
@@ -55,6 +55,11 @@ def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms:
         end_ms = max(_second(stream.opened_ms - overlap_ms), failed_ms + SECOND_MS)
         coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, end_ms)).advanced(end_ms)
         checkpoint = replace(checkpoint, coverage=coverage)
+        stream = stream.used_for(Use.BACKFILL, stream.start_ms, end_ms)
+    if stream.use is Use.RECONCILIATION:
+        # What it has not re-read is a gap like others: something that was never delivered may be in it.
+        coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, end_ms))
+        checkpoint = replace(checkpoint, coverage=coverage, reconciled_ms=stream.opened_ms)
         stream = stream.used_for(Use.BACKFILL, stream.start_ms, end_ms)
     failures = _failures_at(checkpoint, stream.start_ms) + 1
     checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)

@@ -61,8 +61,11 @@ class Queries:
     def restarted(self, queried_ms: int | None, now_ms: int) -> None:
         """Keep the distance from the last query of an earlier process. Times are the tenant's epoch milliseconds."""
         if queried_ms is not None:
-            # A last query in the future: some clock was wrong, and the full spacing is kept from now.
-            elapsed_s = max(0.0, (now_ms - queried_ms) / 1000 - SPACING_MARGIN_S)
+            elapsed_s = (now_ms - queried_ms) / 1000 - SPACING_MARGIN_S
+            # A little ahead: it was being opened when the process ended. Further: a clock was wrong, and the full
+            # spacing is kept from now.
+            if elapsed_s < -QUERY_MAY_TAKE_MS / 1000 - SPACING_MARGIN_S:
+                elapsed_s = 0.0
             self._allowed_at = self._monotonic() + max(0.0, QUERY_SPACING_S - elapsed_s)
             self._lookback_due = self._allowed_at
 
