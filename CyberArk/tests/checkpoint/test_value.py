@@ -117,8 +117,16 @@ def test_a_stream_without_order_resumes_from_its_start() -> None:
     ids=["the watermark", "no further than the keys reach", "no further than the API shows"],
 )
 def test_where_the_next_lookback_starts(watermark_ms: int, complete_from_ms: int, start_ms: int) -> None:
-    checkpoint = Checkpoint(Coverage(watermark_ms, 0), seen=Seen(complete_from_ms=complete_from_ms))
+    tail = stream(Use.TAIL, watermark_ms)
+    checkpoint = Checkpoint(Coverage(watermark_ms, 0), (tail,), seen=Seen(complete_from_ms=complete_from_ms))
     assert checkpoint.lookback_from_ms(NOW) == start_ms
+
+
+def test_what_no_tail_has_read_is_never_left_out_for_want_of_keys() -> None:
+    backlog_ms = NOW - HOUR_MS
+    for streams in ((), (stream(Use.TAIL, NOW - 5000),)):
+        checkpoint = Checkpoint(Coverage(backlog_ms, 0), streams, seen=Seen(complete_from_ms=NOW - 5000))
+        assert checkpoint.lookback_from_ms(NOW) == backlog_ms
 
 
 def test_the_position_is_never_in_the_future() -> None:

@@ -149,15 +149,16 @@ def test_calls_that_are_kept_apart_are_made_one_by_one(scenery: Scenery) -> None
 
 def test_where_calls_are_kept_apart_pages_come_between_two_queries(scenery: Scenery) -> None:
     scenery.limiter.refused(0)
-    assert scenery.pages.may_open_query
+    assert scenery.pages.may_open_query(checkpoint())
+    read = checkpoint(LOOKBACK, TAIL)
     scenery.clock.passed += 61
     assert scenery.turn(LOOKBACK) == ["lookback"]
     scenery.pages.query_called()
-    may_open = [scenery.pages.may_open_query]
+    may_open = [scenery.pages.may_open_query(read)]
     for _ in range(PAGES_BETWEEN_QUERIES):
         scenery.clock.passed += 61
         assert scenery.turn(LOOKBACK) == ["lookback"]
-        may_open.append(scenery.pages.may_open_query)
+        may_open.append(scenery.pages.may_open_query(read))
     assert may_open == [False] * PAGES_BETWEEN_QUERIES + [True]
 
 
