@@ -24,8 +24,10 @@ def ended(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven:
         reach_ms = min(reach_ms, stream.resume_ms(overlap_ms))
     coverage = checkpoint.coverage
     if stream.use is Use.LOOKBACK:
-        # One that had to start behind the watermark, for want of keys, leaves nothing before its start.
-        coverage = coverage.advanced(max(reach_ms, stream.start_ms))
+        coverage = coverage.advanced(reach_ms)
+        if checkpoint.seen.complete_from_ms >= stream.start_ms > 0:
+            # It had to start behind the watermark, for want of keys, and leaves nothing before its start.
+            coverage = coverage.advanced(min(stream.start_ms, stream.opened_ms))
     elif stream.use is Use.BACKFILL:
         coverage = coverage.covered(stream.start_ms, min(reach_ms, stream.end_ms or reach_ms))
     return replace(checkpoint.without_stream(stream), coverage=coverage)
