@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ..audit_api.backoff import Backoff
+from ..checkpoint.stream import Use
 from ..checkpoint.value import Checkpoint, first_run
 from ..errors import CyberArkError
 from ..telemetry.reporter import Reporter, moment
@@ -113,4 +114,7 @@ class Start:
         # Of what the published connector read (an overlap of 0) it is not known where it began.
         origin_ms = watermark_ms if known_ms == 0 else min(coverage.origin_ms, coverage.watermark_ms)
         coverage = replace(coverage, watermark_ms=max(watermark_ms, origin_ms), origin_ms=origin_ms)
-        return replace(checkpoint, coverage=coverage)
+        checkpoint = replace(checkpoint, coverage=coverage)
+        # A lookback that is open began behind what is to be read again; its end would move the watermark past it.
+        lookback = checkpoint.stream(Use.LOOKBACK)
+        return checkpoint.without_stream(lookback) if lookback else checkpoint
