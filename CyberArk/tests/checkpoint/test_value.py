@@ -122,19 +122,11 @@ def test_where_the_next_lookback_starts(watermark_ms: int, complete_from_ms: int
     assert checkpoint.lookback_from_ms(NOW) == start_ms
 
 
-<<<<<<< HEAD
 def test_what_no_tail_has_read_is_never_left_out_for_want_of_keys() -> None:
     backlog_ms = NOW - HOUR_MS
     for streams in ((), (stream(Use.TAIL, NOW - 5000),)):
         checkpoint = Checkpoint(Coverage(backlog_ms, 0), streams, seen=Seen(complete_from_ms=NOW - 5000))
         assert checkpoint.lookback_from_ms(NOW) == backlog_ms
-=======
-def test_what_no_tail_has_read_is_read_however_far_the_keys_reach() -> None:
-    checkpoint = Checkpoint(Coverage(NOW - HOUR_MS, 0), seen=Seen(complete_from_ms=NOW - 5000))
-    assert checkpoint.lookback_from_ms(NOW) == NOW - HOUR_MS
-    late_tail = stream(Use.TAIL, NOW - HOUR_MS + SLACK_MS + 1)
-    assert replace(checkpoint, streams=(late_tail,)).lookback_from_ms(NOW) == NOW - HOUR_MS
->>>>>>> integration
 
 
 def test_the_position_is_never_in_the_future() -> None:

@@ -83,7 +83,6 @@ def test_a_tail_and_a_reconciliation_cover_nothing(use: Use) -> None:
     reading = read_to(stream(use, START_MS, END_MS), NOW)
     before = checkpoint(reading, watermark_ms=NOW - HOUR_MS, gaps=(GAP,))
     assert over(before, reading).coverage == before.coverage
-<<<<<<< HEAD
     if use is Use.TAIL:
         assert failed(before, reading) == replace(before, streams=())
 
@@ -96,23 +95,6 @@ def test_what_a_reconciliation_cannot_read_is_a_gap() -> None:
     assert after.reconciled_ms == NOW
     assert after.coverage.gaps[-1].end_ms == END_MS
     assert after.coverage.gaps[-1].page_size is not None
-=======
-
-
-def test_a_tail_that_fails_is_left() -> None:
-    reading = read_to(stream(Use.TAIL, START_MS), NOW)
-    before = checkpoint(reading, watermark_ms=NOW - HOUR_MS, gaps=(GAP,))
-    assert failed(before, reading) == replace(before, streams=())
->>>>>>> integration
-
-
-def test_what_a_failing_reconciliation_has_not_read_again_is_a_gap() -> None:
-    reading = read_to(stream(Use.RECONCILIATION, START_MS, END_MS), NOW - 9 * HOUR_MS)
-    after = failed(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading)
-    assert after.streams == ()
-    assert after.coverage.first_missing_ms == NOW - 9 * HOUR_MS - OVERLAP_MS
-    assert after.coverage.gaps[-1] == Gap(NOW - 9 * HOUR_MS, END_MS, 62, 1)
-    assert after.reconciled_ms == reading.opened_ms
 
 
 def test_how_far_collection_stands_is_what_a_loss_of_all_streams_would_leave() -> None:

@@ -147,17 +147,9 @@ def test_calls_that_are_kept_apart_are_made_one_by_one(scenery: Scenery) -> None
     assert scenery.pages.wait_s(checkpoint(LOOKBACK, TAIL)) == pytest.approx(0.95)
 
 
-@pytest.mark.parametrize(
-    ("streams", "pages"), [((LOOKBACK, TAIL), PAGES_BETWEEN_QUERIES), ((LOOKBACK,), 1)], ids=["with a tail", "without"]
-)
-def test_where_calls_are_kept_apart_pages_come_between_two_queries(
-    scenery: Scenery, streams: tuple[Stream, ...], pages: int
-) -> None:
-    state = checkpoint(*streams)
-    assert scenery.pages.may_open_query(state)
+def test_where_calls_are_kept_apart_pages_come_between_two_queries(scenery: Scenery) -> None:
     scenery.limiter.refused(0)
     assert scenery.pages.may_open_query(checkpoint())
-<<<<<<< HEAD
     read = checkpoint(LOOKBACK, TAIL)
     scenery.clock.passed += 61
     assert scenery.turn(LOOKBACK) == ["lookback"]
@@ -168,15 +160,6 @@ def test_where_calls_are_kept_apart_pages_come_between_two_queries(
         assert scenery.turn(LOOKBACK) == ["lookback"]
         may_open.append(scenery.pages.may_open_query(read))
     assert may_open == [False] * PAGES_BETWEEN_QUERIES + [True]
-=======
-    scenery.pages.query_called()
-    may_open = [scenery.pages.may_open_query(state)]
-    for _ in range(pages):
-        scenery.clock.passed += 61
-        assert len(scenery.turn(*streams)) == 1
-        may_open.append(scenery.pages.may_open_query(state))
-    assert may_open == [False] * pages + [True]
->>>>>>> integration
 
 
 def test_while_all_pages_are_in_flight_or_nothing_is_read_only_an_arrival_is_waited_for(scenery: Scenery) -> None:
