@@ -115,7 +115,14 @@ def test_lookbacks_keep_the_configured_frequency(
 
 @pytest.mark.parametrize(
     ("elapsed_s", "wait_s"),
-    [(0, 60 + SPACING_MARGIN_S), (10, 60 - 10 + SPACING_MARGIN_S), (60, SPACING_MARGIN_S), (62, 0), (3600, 0), (-3600, 60)],
+    [
+        (0, 60 + SPACING_MARGIN_S),
+        (10, 60 - 10 + SPACING_MARGIN_S),
+        (60, SPACING_MARGIN_S),
+        (62, 0),
+        (3600, 0),
+        (-3600, 60),
+    ],
 )
 def test_a_restart_keeps_the_distance_from_the_last_query(
     make: Callable[..., Queries], elapsed_s: int, wait_s: float
