@@ -11,7 +11,7 @@ AT_ONCE = 7
 LONGEST_INTERVAL_S = 61.0
 SHORTEST_INTERVAL_S = 0.95
 # So many calls are accepted for each that is refused while a limit is being probed.
-PROBE_AFTER = 12
+PROBE_AFTER = 20
 # A probe that was accepted is followed by the next one sooner.
 PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0

@@ -6,6 +6,8 @@ from cyberark_modules.collection.rate_limiter import (
     AT_ONCE,
     LONGEST_INTERVAL_S,
     NOT_THROTTLED_AFTER_S,
+    PROBE_AFTER,
+    PROBE_AGAIN_AFTER,
     SHORTEST_INTERVAL_S,
     RateLimiter,
 )
@@ -62,20 +64,20 @@ def test_after_enough_accepted_calls_more_is_tried_and_sooner_again(limiter: Rat
         limiter.refused(0)
     assert limiter.interval_s == pytest.approx(3.8)
     seen = []
-    for _ in range(12 + 3 + 3 + 3):
+    for _ in range(PROBE_AFTER + 3 * PROBE_AGAIN_AFTER):
         limiter.accepted()
         seen.append((limiter.interval_s, limiter.at_once))
-    assert seen[10:12] == [(3.8, 1), (1.9, 1)]
-    assert [seen[number] for number in (14, 17, 20)] == [(0.95, 1), (0, 1), (0, 2)]
+    assert seen[PROBE_AFTER - 2 : PROBE_AFTER] == [(3.8, 1), (1.9, 1)]
+    assert [seen[number] for number in range(PROBE_AFTER + 2, PROBE_AFTER + 9, PROBE_AGAIN_AFTER)] == [(0.95, 1), (0, 1), (0, 2)]
 
 
 def test_a_refused_probe_is_followed_by_a_long_row_of_accepted_calls(limiter: RateLimiter) -> None:
     limiter.refused(0)
     limiter.refused(0)
-    for _ in range(12):
+    for _ in range(PROBE_AFTER):
         limiter.accepted()
     limiter.refused(0)
-    for _ in range(11):
+    for _ in range(PROBE_AFTER - 1):
         limiter.accepted()
     assert limiter.interval_s == pytest.approx(1.9)
     limiter.accepted()
