@@ -68,7 +68,11 @@ def test_after_enough_accepted_calls_more_is_tried_and_sooner_again(limiter: Rat
         limiter.accepted()
         seen.append((limiter.interval_s, limiter.at_once))
     assert seen[PROBE_AFTER - 2 : PROBE_AFTER] == [(3.8, 1), (1.9, 1)]
-    assert [seen[number] for number in range(PROBE_AFTER + 2, PROBE_AFTER + 9, PROBE_AGAIN_AFTER)] == [(0.95, 1), (0, 1), (0, 2)]
+    assert [seen[number] for number in range(PROBE_AFTER + 2, PROBE_AFTER + 9, PROBE_AGAIN_AFTER)] == [
+        (0.95, 1),
+        (0, 1),
+        (0, 2),
+    ]
 
 
 def test_a_refused_probe_is_followed_by_a_long_row_of_accepted_calls(limiter: RateLimiter) -> None:
