@@ -28,7 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ruff check",
         "ruff format --check",
         "mypy --ignore-missing-imports .",
-        "pytest --cov",
+        # The module's own tests run by themselves in `./dev test` as well.
+        pytest.param("pytest --cov", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
     ],
 )
 def test_the_module_alone_passes(command: str, folder: Path) -> None:
