@@ -78,7 +78,7 @@ def drain(
     event_bytes: int = 0,
     variables: Mapping[str, str] | None = None,
 ) -> Drained:
-    """Deliver a backlog from a first run on, over TLS, and check that nothing is lost or comes twice.
+    """Deliver a backlog from a first run on, over TLS, and check that nothing is lost or duplicated.
 
     The events are realistic ones, of about a kilobyte, or of `event_bytes` each.
     """

@@ -67,7 +67,7 @@ class Authority:
         return file
 
     def host(self, name: str = "localhost", expired: bool = False, then: Handle = silent) -> Handle:
-        """A host whose certificate is made out to that name."""
+        """A host whose certificate is issued for that name."""
         yesterday = datetime.now(UTC) - timedelta(days=1)
         leaf = self._authority.issue_cert(name, not_after=yesterday if expired else None)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

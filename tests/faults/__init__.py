@@ -1,1 +1,1 @@
-"""Each fault of the promise, against the real connector process: what is lost, what comes twice."""
+"""Each fault of the promise, against the real connector process: what is lost, what is duplicated."""

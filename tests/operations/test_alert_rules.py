@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from alert_scenarios import FIRING, SILENT, Scenario
-from operations_files import DOCS, Rule, rules, rules_text, with_expression
 from promtool import NEEDS_PROMTOOL, input_series, run
+
+from operations_files import DOCS, Rule, rules, rules_text, with_expression
 
 pytestmark = NEEDS_PROMTOOL
 

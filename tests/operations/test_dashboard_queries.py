@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from alert_scenarios import BUSY, COMMON, QUIET, THROTTLED, Values, ends_at
-from operations_files import expressions, panels
 from promtool import NEEDS_PROMTOOL, input_series, run
+
+from operations_files import expressions, panels
 
 pytestmark = NEEDS_PROMTOOL
 

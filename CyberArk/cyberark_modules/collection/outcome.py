@@ -30,13 +30,18 @@ def ended(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven:
             coverage = coverage.advanced(min(stream.start_ms, stream.opened_ms))
     elif stream.use is Use.BACKFILL:
         coverage = coverage.covered(stream.start_ms, min(reach_ms, stream.end_ms or reach_ms))
+    elif stream.use is Use.RECONCILIATION and not is_proven and stream.end_ms is not None:
+        # What it has not re-read is a gap like others, so that it is read on from there and not from the start.
+        coverage = coverage.with_gap(Gap(stream.resume_ms(overlap_ms), stream.end_ms))
+        checkpoint = replace(checkpoint, reconciled_ms=stream.opened_ms)
     return replace(checkpoint.without_stream(stream), coverage=coverage)
 
 
 def as_read(checkpoint: Checkpoint, overlap_ms: int) -> Coverage:
     """Return the coverage with what the open streams have read so far, as if all of them were lost now."""
     for stream in checkpoint.streams:
-        checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)
+        if stream.use is not Use.RECONCILIATION:
+            checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)
     return checkpoint.coverage
 
 

@@ -60,7 +60,7 @@ def in_background(call: Callable[[], T]) -> Future[T]:
 def within(seconds: float, call: Callable[[], T], late: Exception) -> T:
     """Return what the call returns, or raise what it raises; raise `late` when it takes longer than that.
 
-    For what no timeout of a connection bounds: a name that is being resolved, an answer that comes in drops.
+    For what no timeout of a connection bounds: a name that is being resolved, an answer that trickles.
     """
     try:
         return in_background(call).result(seconds)

@@ -90,7 +90,7 @@ class PlatformConnector(Connector):
         self.put_forward_events_duration(intake_key, seconds)
 
     def allow_critical_again(self) -> None:
-        """Let the next critical line be critical: what a person had to mend is mended. The SDK allows one only."""
+        """Let the next critical line be critical: what a person had to fix is fixed. The SDK allows one only."""
         self._critical_log_sent = False
 
     def heartbeat(self) -> None:

@@ -206,3 +206,13 @@ def test_gaps_never_overlap_where_a_window_begins_within_a_second() -> None:
     edges = [edge for gap in after.coverage.gaps for edge in (gap.start_ms, gap.end_ms)]
     assert edges == sorted(edges)
     assert after.coverage.backlog_ms == END_MS - START_MS
+
+
+def test_a_lost_reconciliation_is_read_on_as_a_gap() -> None:
+    """A cursor that is refused after a while would otherwise never let it come to its end."""
+    reading = replace(read_to(stream(Use.RECONCILIATION, START_MS, END_MS), START_MS + HOUR_MS), opened_ms=NOW)
+    before = checkpoint(reading, watermark_ms=END_MS)
+    after = over(before, reading, is_proven=False)
+    assert after.coverage.gaps == (Gap(START_MS + HOUR_MS - OVERLAP_MS, END_MS),)
+    assert after.reconciled_ms == NOW
+    assert as_read(before, OVERLAP_MS).gaps == ()
