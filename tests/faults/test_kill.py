@@ -45,7 +45,7 @@ def test_kills_at_random_instants_cost_at_most_a_page_each(scene: Scene, kills: 
 def test_a_kill_between_fetch_and_commit_leaves_the_page_to_be_sent_again(
     scene: Scene, endpoint: str, answer: Response | None, again: int
 ) -> None:
-    """It comes twice only if the intake took it, and was about to say so."""
+    """It is duplicated only if the intake accepted it, and its answer was lost."""
     scene.tenant.add_backlog(5000, 600)
     scene.tenant.settings.page_latency = 0.1
     scene.start()

@@ -10,7 +10,7 @@ OVERLAP_S = 60
 
 
 def test_events_that_arrive_late_within_the_overlap_are_delivered_by_the_next_query(scene: Scene) -> None:
-    """Some two thousand others of the overlap are shown again by then, and none of them comes twice."""
+    """Some two thousand others of the overlap are shown again by then, and none of them is duplicated."""
     now = scene.sandbox.clock()
     scene.tenant.add_backlog(3000, 900)
     for number in range(2000):

@@ -16,8 +16,6 @@ from typing import Any
 import msgspec
 
 KEY_BYTES = 12
-# So many events at the end of a page tell how far it reaches.
-ENDING = 16
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _NIL = "00000000-0000-0000-0000-000000000000"
 # Below this, an epoch number is in seconds: as milliseconds it would be before March 1973.
@@ -61,10 +59,6 @@ class RawPage:
     def read(self) -> Page:
         """Read its events."""
         return Page(tuple(map(_read_text, self.texts)), self.cursor)
-
-    def ending(self) -> Page:
-        """Read its last events only: they tell, at once, how far in time it reaches."""
-        return Page(tuple(map(_read_text, self.texts[-ENDING:])), self.cursor)
 
 
 class _Envelope(msgspec.Struct, gc=False):

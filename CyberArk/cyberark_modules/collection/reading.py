@@ -16,7 +16,7 @@ TRAIL_KEPT = 8
 # A tail that has shown events this recent is not behind a row of empty pages.
 TAIL_BEHIND_MS = 10_000
 LIVE_EDGE_MS = 90_000
-# An empty page with the cursor that was asked for, or without one, is the end once it comes twice in a row.
+# An empty page with the cursor that was asked for, or without one, is the end once there are two in a row.
 EMPTY_PAGES_END = 2
 # One with a new cursor is the end as well, or a hole: a filter behind the API's scan. Where the end was seen to have
 # another form, it is a hole. Elsewhere, so many in a row are the end; what is read seldom is followed further.
