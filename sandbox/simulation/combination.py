@@ -58,13 +58,17 @@ class Combination:
         rate = rng.choice((0.0, 0.2, 1.0, 3.0)) * max(4, min(page_size, 100)) / 60
         if readings.events_per_second and page_size >= 100:
             rate = readings.events_per_second
+        latency, page_latency = rng.choice((0.001, 0.02, 0.7)), rng.choice((0.05, 0.3, 2.0))
+        if "limit-one-page" in readings.names and any(name.startswith("cursor-4") for name in readings.names):
+            # Within the life of a cursor, nobody could read the events of an overlap in pages as slow as that.
+            page_latency = min(page_latency, 0.3)
         return cls(
             seed=seed,
             readings=readings,
             page_size=page_size,
             overlap_minutes=overlap,
-            latency_s=rng.choice((0.001, 0.02, 0.7)),
-            page_latency_s=rng.choice((0.05, 0.3, 2.0)),
+            latency_s=latency,
+            page_latency_s=page_latency,
             push_latency_s=rng.choice((0.0, 0.15)),
             requests_per_page=rng.choice((1, 3)),
             rate=rate,

@@ -19,7 +19,7 @@ from .failures import Failures
 from .outcome import ended, widened
 from .pages import Pages
 from .queries import Queries, about_to_open
-from .reading import End, Read, after_page, beyond_window, is_at_live_edge, tail_of
+from .reading import HOLE_AT_MOST, End, Read, after_page, beyond_window, is_at_live_edge, tail_of
 from .scheduler import Turn, plan
 from .state import State
 from .surroundings import LONGEST_WAIT_S, Surroundings
@@ -191,7 +191,7 @@ class Loop:
         if not page.events:
             # Twice the same: one may be an answer that was spoilt on the way.
             is_marked = page.cursor in (None, stream.cursor) and stream.empty_pages > 0
-            self._end_is_marked = self._end_is_marked or is_marked
+            self._end_is_marked = (self._end_is_marked or is_marked) and following.empty_pages < HOLE_AT_MOST
             return
         keys = frozenset(event.key for event in page.events)
         shown = self._previous.get(stream.number, frozenset())

@@ -2,7 +2,8 @@
 
 Nobody says which limits there are (`facts.md` of the vendor's clients disagree): none, one page at a time, a distance
 between pages, one call of any kind a minute. A refusal (HTTP 429) first takes pages in flight away, down to one; then
-it doubles the interval between calls. After enough calls that were accepted, a little more is tried.
+it doubles the interval between calls. After enough calls that were accepted, a little more is tried. A call that is
+refused although calls as far apart were accepted was not refused for its distance.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,8 @@ PROBE_AFTER = 20
 # A probe that was accepted is followed by the next one sooner.
 PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
+# So many refusals in a row are for the distance, whatever was accepted before: the limit has changed.
+REFUSED_IN_ROW = 3
 
 
 class RateLimiter:
@@ -24,6 +27,8 @@ class RateLimiter:
         self._monotonic = monotonic
         self._last_call = self._refused_at = self._accepted_at = float("-inf")
         self._accepted, self._probe_after = 0, PROBE_AFTER
+        self._accepted_apart_s = float("inf")
+        self._refused_in_row = 0
         self.at_once = AT_ONCE
         self.interval_s = 0.0
 
@@ -40,9 +45,11 @@ class RateLimiter:
         """Note that a call is made now."""
         self._last_call = self._monotonic()
 
-    def accepted(self) -> None:
-        """Note that a call was accepted."""
-        self._accepted_at = self._monotonic()
+    def accepted(self, apart_s: float = float("inf")) -> None:
+        """Note that a call was accepted; `apart_s` is how long (s) after the last accepted page a page was asked for."""
+        self._accepted_at, self._refused_in_row = self._monotonic(), 0
+        if self.at_once == 1:
+            self._accepted_apart_s = min(self._accepted_apart_s, apart_s)
         self._accepted += 1
         if self._accepted < self._probe_after:
             return
@@ -52,10 +59,16 @@ class RateLimiter:
         else:
             self.at_once = min(AT_ONCE, self.at_once + 1)
 
-    def refused(self, in_flight: int, retry_after: float | None = None) -> None:
-        """Note that a call was refused, while so many others were in flight. `retry_after` is its header (s)."""
-        now = self._monotonic()
-        self._refused_at, self._accepted, self._probe_after = now, 0, PROBE_AFTER
+    def refused(self, in_flight: int, retry_after: float | None = None, apart_s: float = 0.0) -> None:
+        """Note that a page was refused, while so many others were in flight. `retry_after` is its header (s)."""
+        now = self._refused_at = self._monotonic()
+        self._refused_in_row += 1
+        if self._refused_in_row >= REFUSED_IN_ROW:
+            self._accepted_apart_s = float("inf")
+        if self.at_once == 1 and self._accepted_apart_s < float("inf") and apart_s >= self._accepted_apart_s:
+            self._probe_after = PROBE_AGAIN_AFTER
+            return
+        self._accepted, self._probe_after = 0, PROBE_AFTER
         if self.at_once > 1 and in_flight > 0:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
         else:

@@ -141,6 +141,9 @@ def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
     if turn.is_slow:
         interval_ms = RECONCILIATION_INTERVAL_MS
     is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
+    # What was never read comes first.
+    if any(not gap.is_failing for gap in checkpoint.coverage.gaps):
+        return None
     if not is_due or checkpoint.stream(Use.RECONCILIATION) or end_ms - start_ms < SLACK_MS:
         return None
     return Query(Use.RECONCILIATION, start_ms, end_ms, turn.page_size)
