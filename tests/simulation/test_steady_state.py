@@ -70,7 +70,6 @@ def test_pages_that_may_only_be_asked_for_now_and_then_lose_nothing(
     assert figures.lag["p95"] < p95, figures
 
 
-
 @pytest.mark.long
 @pytest.mark.parametrize("page_latency", [0.2, 1.5])
 def test_pages_that_are_refused_for_no_reason_are_not_read_more_slowly(page_latency: float) -> None:

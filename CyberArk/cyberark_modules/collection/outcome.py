@@ -90,8 +90,8 @@ def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms:
 def _set_apart(checkpoint: Checkpoint, stream: Stream, gap: Gap, now_ms: int) -> Checkpoint:
     """Have what cannot be read wait: the first second of that gap, or as much as is searched for it.
 
-    Where a query fails at its first page, the date of what cannot be read is not known: it is searched for from there,
-    in ever larger steps and then by halves. Where a step fails at its first page as well, nothing before it can be read.
+    Where a query fails at its first page, the date of what cannot be read is not known: it is searched for in ever
+    larger steps, and then by halves. Where a step fails at its first page as well, nothing before it can be read.
     """
     gaps = checkpoint.coverage.gaps
     known = next((each for each in gaps if each.is_failing and each.start_ms <= gap.start_ms < each.end_ms), None)

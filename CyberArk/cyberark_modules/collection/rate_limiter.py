@@ -17,7 +17,7 @@ PROBE_AFTER = 20
 PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
 # So many refusals in a row are for the distance, whatever was accepted before: the limit has changed.
-REFUSED_IN_ROW = 3
+REFUSED_IN_ROW = 5
 
 
 class RateLimiter:
@@ -46,7 +46,7 @@ class RateLimiter:
         self._last_call = self._monotonic()
 
     def accepted(self, apart_s: float = float("inf")) -> None:
-        """Note that a call was accepted; `apart_s` is how long (s) after the last accepted page a page was asked for."""
+        """Note that a call was accepted. `apart_s` (s): how long after the last accepted page a page was asked for."""
         self._accepted_at, self._refused_in_row = self._monotonic(), 0
         if self.at_once == 1:
             self._accepted_apart_s = min(self._accepted_apart_s, apart_s)
@@ -65,7 +65,7 @@ class RateLimiter:
         self._refused_in_row += 1
         if self._refused_in_row >= REFUSED_IN_ROW:
             self._accepted_apart_s = float("inf")
-        if self.at_once == 1 and self._accepted_apart_s < float("inf") and apart_s >= self._accepted_apart_s:
+        if not in_flight and self._accepted_apart_s < float("inf") and apart_s >= self._accepted_apart_s:
             self._probe_after = PROBE_AGAIN_AFTER
             return
         self._accepted, self._probe_after = 0, PROBE_AFTER
