@@ -59,9 +59,7 @@ class Combination:
         if readings.events_per_second and page_size >= 100:
             rate = readings.events_per_second
         latency, page_latency = rng.choice((0.001, 0.02, 0.7)), rng.choice((0.05, 0.3, 2.0))
-        if (pages := _pages_in_a_life(readings, latency, page_latency)) is not None:
-            shown_at_once = max(2 * 60 * overlap, 720 if "shown-12min" in readings.names else 0)
-            rate = min(rate, pages * _events_a_page(readings, page_size) / 2 / shown_at_once)
+        rate = min(rate, _readable_rate(readings, page_size, overlap, page_latency + 2 * latency))
         return cls(
             seed=seed,
             readings=readings,
@@ -99,20 +97,19 @@ def _possible(rng: random.Random, without: set[str]) -> Readings:
     return Readings(names)
 
 
-def _pages_in_a_life(readings: Readings, latency: float, page_latency: float) -> float | None:
-    """How many pages can be read before a cursor is refused; None where it is not. Streams share what is served."""
-    if not any(name.startswith("cursor-4") for name in readings.names):
-        return None
+def _readable_rate(readings: Readings, page_size: int, overlap_minutes: int, page_s: float) -> float:
+    """How many events a second anybody could read, some of them again, in pages that take so long."""
     names = set(readings.names)
     apart = 60.0 if "limit-call-minute" in names else 15.0 if "limit-pages-15s" in names else 0.0
-    shared = 3 if apart or "limit-one-page" in names else 1
-    return 600 / max(apart, page_latency + 2 * latency) / shared
-
-
-def _events_a_page(readings: Readings, page_size: int) -> float:
-    """About how many events a page holds: nobody could read more than this within a cursor's life."""
-    names = set(readings.names)
-    return 1.0 if "middle-sparse" in names else min(page_size, 5.0 if "middle-empty" in names else 100.0)
+    if apart or not names.isdisjoint(("limit-one-page", "limit-pages-2s")):
+        page_s = 3 * max(apart, page_s, 2.0 if "limit-pages-2s" in names else 0.0)
+    # About how many events a page holds.
+    events = 1.0 if "middle-sparse" in names else min(page_size, 5.0 if "middle-empty" in names else 100.0)
+    rate = events / page_s / 2
+    if any(name.startswith("cursor-4") for name in names):
+        # Within the life of a cursor, what arrives at once has to be read.
+        rate = min(rate, 600 * rate / max(2 * 60 * overlap_minutes, 720 if "shown-12min" in names else 0))
+    return rate
 
 
 def _step(rng: random.Random, left_out: set[str]) -> tuple[str, Step]:
