@@ -14,7 +14,7 @@ from .rate_limiter import RateLimiter
 
 TAIL_INTERVAL_S = 5.0
 # Where one page at a time is served, the tail has a turn so often while other streams wait.
-TAIL_INTERVAL_BESIDE_S = 15.0
+TAIL_INTERVAL_BESIDE_S = 20.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 _FOR_EVER_S = 3600.0
@@ -126,7 +126,11 @@ class Pages:
         self._limiter.refused(len(self._in_flight), error.retry_after, apart_s)
         failing = self.failed(stream, error)
         self._failing[stream.number] = replace(failing, retry_at=self._monotonic())
-        if error.retry_after:
+        if stream.use is Use.TAIL:
+            # It has not had its turn.
+            self._was_tail, self._tail_asked_at = False, float("-inf")
+        # Beside a page in flight, it may be refused for that one alone: the next refusal tells.
+        if error.retry_after and not self._in_flight:
             self.hold(min(error.retry_after, self._backoff.longest_asked))
 
     def hold(self, seconds: float) -> None:

@@ -13,6 +13,9 @@ LONGEST_INTERVAL_S = 61.0
 SHORTEST_INTERVAL_S = 0.95
 # So many calls are accepted for each that is refused while a limit is being probed.
 PROBE_AFTER = 20
+# After a probe that was refused, twice as many are; where calls are far apart, not as many.
+PROBE_AFTER_AT_MOST = 320
+PROBE_AFTER_AT_MOST_APART = 40
 # A probe that was accepted is followed by the next one sooner.
 PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
@@ -26,7 +29,7 @@ class RateLimiter:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._last_call = self._refused_at = self._accepted_at = float("-inf")
-        self._accepted, self._probe_after = 0, PROBE_AFTER
+        self._accepted, self._probe_after, self._patience = 0, PROBE_AFTER, PROBE_AFTER
         self._accepted_apart_s = float("inf")
         self._refused_in_row = 0
         self.at_once = AT_ONCE
@@ -53,6 +56,8 @@ class RateLimiter:
         self._accepted += 1
         if self._accepted < self._probe_after:
             return
+        if self._probe_after == PROBE_AGAIN_AFTER:
+            self._patience = PROBE_AFTER  # the last probe was accepted
         self._accepted, self._probe_after = 0, PROBE_AGAIN_AFTER
         if self.interval_s:
             self.interval_s = self.interval_s / 2 if self.interval_s / 2 >= SHORTEST_INTERVAL_S else 0.0
@@ -68,7 +73,10 @@ class RateLimiter:
         if not in_flight and self._accepted_apart_s < float("inf") and apart_s >= self._accepted_apart_s:
             self._probe_after = PROBE_AGAIN_AFTER
             return
-        self._accepted, self._probe_after = 0, PROBE_AFTER
+        if self._probe_after == PROBE_AGAIN_AFTER:
+            most = PROBE_AFTER_AT_MOST_APART if self.interval_s else PROBE_AFTER_AT_MOST
+            self._patience = min(2 * self._patience, most)
+        self._accepted, self._probe_after = 0, self._patience
         if self.at_once > 1 and in_flight > 0:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
         else:
