@@ -59,6 +59,9 @@ class Combination:
         if readings.events_per_second and page_size >= 100:
             rate = readings.events_per_second
         latency, page_latency = rng.choice((0.001, 0.02, 0.7)), rng.choice((0.05, 0.3, 2.0))
+        if any(name.startswith("cursor-4") for name in readings.names) and page_size == 1:
+            # A burst has to be read within a cursor's life.
+            latency, page_latency = 0.001, 0.05
         rate = min(rate, _readable_rate(readings, page_size, overlap, page_latency + 2 * latency))
         return cls(
             seed=seed,
