@@ -97,9 +97,10 @@ def _set_apart(checkpoint: Checkpoint, stream: Stream, gap: Gap, now_ms: int) ->
     known = next((each for each in gaps if each.is_failing and each.start_ms <= gap.start_ms < each.end_ms), None)
     before = next((each for each in gaps if each.end_ms == gap.start_ms and each.page_size == 1), None)
     retry_ms = _retry_ms(now_ms, gap.failures)
-    if known is not None and not stream.dates:
+    is_last = known is not None and not any(each.is_failing and each.start_ms == known.end_ms for each in gaps)
+    is_searched = not is_last or (known is not None and known.end_ms - known.start_ms <= SECOND_MS)
+    if known is not None and not stream.dates and is_searched:
         # Retried in vain. Of a row of such gaps only the last holds what fails: the others are retried as one.
-        is_last = not any(each.is_failing and each.start_ms == known.end_ms for each in gaps)
         start_ms = known.start_ms if is_last or before is None or not before.is_failing else before.start_ms
         return _with_gap(checkpoint, replace(known, start_ms=start_ms, failures=gap.failures, retry_ms=retry_ms))
     width_ms = before.end_ms - before.start_ms if before is not None else _searched_ms(gap.failures)

@@ -192,6 +192,14 @@ def test_an_event_of_unknown_date_that_cannot_be_read_is_found_to_the_second(
     assert all(gap.is_failing for gap in state.coverage.gaps)
 
 
+def test_a_long_gap_that_fails_again_is_searched() -> None:
+    failing = Gap(START_MS, START_MS + 8000, 1, 3, NOW - 1)
+    reading = stream(Use.BACKFILL, START_MS, START_MS + 8000, page_size=1)
+    first, rest = failed(checkpoint(reading, gaps=(failing,)), reading).coverage.gaps
+    assert (first.end_ms, first.is_failing) == (START_MS + SECOND_MS, True)
+    assert (rest.start_ms, rest.end_ms, rest.retry_ms) == (first.end_ms, failing.end_ms, 0)
+
+
 def test_gaps_in_a_row_that_fail_again_are_retried_as_one() -> None:
     first, second, third = (
         Gap(START_MS + start, START_MS + end, 1, 3, NOW) for start, end in ((0, 1000), (1000, 3000), (3000, 4000))
