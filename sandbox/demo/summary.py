@@ -72,7 +72,8 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
     console.print(table)
     faults = _faults(lost, snapshot.doubled - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
     faults += [
-        f"the fault {name} never happened ({FAULTS[name].counted}: 0); a longer --duration or another intensity helps"
+        f"the fault {name} never happened ({FAULTS[name].counted}: 0); try a longer --duration, "
+        f"or another intensity ({name}=…, in {FAULTS[name].unit})"
         for name, count in verdict.faults.items()
         if not count
     ]
