@@ -52,7 +52,7 @@ class Sekoia:
             return json_response({"message": "not found"}, 404)
         settings = self.settings
         if settings.reset_above is not None and len(request.body) > settings.reset_above:
-            return Response(ending="reset")
+            return self._reset(request)
         if settings.acceptance not in ("ids", "empty-object"):
             return _no_intake(settings.acceptance)
         if len(request.body) > PAYLOAD_LIMIT:
@@ -73,6 +73,13 @@ class Sekoia:
             if refused:
                 return self._refused(refused, settings.refused_status, "an event is refused")
         return self._taken(texts)
+
+    def _reset(self, request: Request) -> Response:
+        """What alone makes a request that is too large for the relay can never be delivered."""
+        texts = read_batch(request.body)["jsons"]
+        if len(texts) == 1:
+            self._ledger.refuse(texts[0])
+        return Response(ending="reset")
 
     def _size(self, text: str) -> int:
         counts_bytes = self.settings.counts_bytes and len(text) > INTAKE_EVENT_LIMIT // 4

@@ -58,13 +58,18 @@ class Combination:
         rate = rng.choice((0.0, 0.2, 1.0, 3.0)) * max(4, min(page_size, 100)) / 60
         if readings.events_per_second and page_size >= 100:
             rate = readings.events_per_second
+        latency, page_latency = rng.choice((0.001, 0.02, 0.7)), rng.choice((0.05, 0.3, 2.0))
+        if any(name.startswith("cursor-4") for name in readings.names) and page_size == 1:
+            # A burst has to be read within a cursor's life.
+            latency, page_latency = 0.001, 0.05
+        rate = min(rate, _readable_rate(readings, page_size, overlap, page_latency + 2 * latency))
         return cls(
             seed=seed,
             readings=readings,
             page_size=page_size,
             overlap_minutes=overlap,
-            latency_s=rng.choice((0.001, 0.02, 0.7)),
-            page_latency_s=rng.choice((0.05, 0.3, 2.0)),
+            latency_s=latency,
+            page_latency_s=page_latency,
             push_latency_s=rng.choice((0.0, 0.15)),
             requests_per_page=rng.choice((1, 3)),
             rate=rate,
@@ -88,10 +93,26 @@ def _possible(rng: random.Random, without: set[str]) -> Readings:
     for readings in ROWS.values():
         left = [reading for reading in readings if reading.name not in without]
         names.append(rng.choices(left, [reading.weight for reading in left])[0].name)
-    if "order-none" in names and "page-500-ever" in names:
-        # Whoever reads in no order meets that page before anything else, in every query of its second.
+    is_ordered, is_cut = "order-event-time" in names, "to-ignored" not in names and "order-none" not in names
+    if "page-500-ever" in names and not is_ordered and not is_cut:
+        # Every query that would show what is ordered behind that page, though it happened before, meets it first.
         names[names.index("page-500-ever")] = "page-500-hour"
     return Readings(names)
+
+
+def _readable_rate(readings: Readings, page_size: int, overlap_minutes: int, page_s: float) -> float:
+    """How many events a second anybody could read, some of them again, in pages that take so long."""
+    names = set(readings.names)
+    apart = 60.0 if "limit-call-minute" in names else 15.0 if "limit-pages-15s" in names else 0.0
+    if apart or not names.isdisjoint(("limit-one-page", "limit-pages-2s")):
+        page_s = 3 * max(apart, page_s, 2.0 if "limit-pages-2s" in names else 0.0)
+    # About how many events a page holds.
+    events = 1.0 if "middle-sparse" in names else min(page_size, 5.0 if "middle-empty" in names else 100.0)
+    rate = events / page_s / 2
+    if any(name.startswith("cursor-4") for name in names):
+        # Within the life of a cursor, what arrives at once has to be read.
+        rate = min(rate, 600 * rate / max(2 * 60 * overlap_minutes, 720 if "shown-12min" in names else 0))
+    return rate
 
 
 def _step(rng: random.Random, left_out: set[str]) -> tuple[str, Step]:

@@ -22,6 +22,8 @@ STREAMS_AT_MOST = 7
 
 _HISTORY_S = 3600.0
 _STORED_AGAIN_WITHIN_S = 62.0
+# A restart that cannot know of the last query asks again and again, within its minute.
+_QUERIES_WITHIN_A_MINUTE = 6
 # Reconciliation reads the last 24 h, about once an hour: what is older at the end may have been out of its reach.
 _RECONCILED_S = 20 * 3600.0
 
@@ -176,7 +178,7 @@ class Judge:
         unstored = self._accepted - self._accepted_when_stored.get(STATE, 0)
         if self._is_unstorable:
             self.duplicates_allowed += unstored
-            self._excused_queries += 1
+            self._excused_queries += _QUERIES_WITHIN_A_MINUTE
         elif was_killed:
             self.duplicates_allowed += min(unstored, STREAMS_AT_MOST * self.page_size)
         self._accepted_when_stored[STATE] = self._accepted

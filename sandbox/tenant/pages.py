@@ -81,7 +81,8 @@ class Pages:
         keys, accepts = self._keys(cursor, now), self._accepts(cursor, now)
         size, horizon, found = self._size(cursor.query), self._horizon(cursor, now), list[int]()
         times_ms = self._index.times_ms
-        for place in range(bisect_right(keys.keys, cursor.position) - 1, -1, -1):
+        first = bisect_right(keys.keys, self.start(cursor.query, now))
+        for place in range(bisect_right(keys.keys, cursor.position) - 1, first - 1, -1):
             sequence = keys.keys[place] & SEQUENCE_MASK
             if self._index.arrivals[sequence] > horizon or (accepts is not None and not accepts(sequence)):
                 continue

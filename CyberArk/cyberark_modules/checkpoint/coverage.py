@@ -25,7 +25,8 @@ class Gap:
 
     def is_like(self, other: "Gap") -> bool:
         """Whether both are to be read in the same way, now."""
-        return self.page_size == other.page_size and not self.retry_ms and not other.retry_ms
+        own, others = (self.page_size, self.failures), (other.page_size, other.failures)
+        return own == others and not self.retry_ms and not other.retry_ms
 
     @property
     def is_failing(self) -> bool:
@@ -100,7 +101,7 @@ def _merged(gaps: list[Gap]) -> Iterator[Gap]:
     last: Gap | None = None
     for gap in gaps:
         if last is not None and last.end_ms == gap.start_ms and last.is_like(gap):
-            last = replace(last, end_ms=gap.end_ms, failures=max(last.failures, gap.failures))
+            last = replace(last, end_ms=gap.end_ms)
             continue
         if last is not None:
             yield last

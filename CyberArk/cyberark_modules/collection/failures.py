@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint, oldest_ms
-from ..errors import ClientError, CursorExpired, CyberArkError, Service, Throttled
+from ..errors import CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
 from .outcome import RETRY_FIRST_MS, as_read, ended, page_failed
 from .pages import Pages
@@ -18,6 +18,7 @@ from .surroundings import Surroundings
 # A page that fails so often in a row, while others are served, is not asked for again as it is.
 PAGE_FAILS_AFTER = 5
 TAIL_FAILS_AFTER = 3
+QUERY_FAILS_AFTER = 4
 ALONE_AFTER = 6
 PAGES_LOST = 32
 
@@ -106,7 +107,9 @@ class Failures:
         if error.failure.status:
             # The API has answered: it counts the query no later than now, should a restart ask.
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
-        if isinstance(error, ClientError) and query.use is Use.BACKFILL and query.page_size < size:
+        # An answer of the API, while it opens other queries.
+        is_alone = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
+        if query.use is Use.BACKFILL and is_alone:
             checkpoint = _retried_later(checkpoint, query, self._around.now_ms())
         self._state.commit(checkpoint)
         self._reporter.failed("query", error)
@@ -154,11 +157,15 @@ class Failures:
 
 
 def _retried_later(checkpoint: Checkpoint, query: Query, now_ms: int) -> Checkpoint:
-    """Pages as small as that are refused as well: the gap waits like one that cannot be served."""
+    """Return the checkpoint with the gap of a query that is refused waiting: others are read meanwhile.
+
+    Refused in small pages, or again and again, it is one that cannot be served.
+    """
     gap = next((each for each in checkpoint.coverage.gaps if each.start_ms <= query.start_ms < each.end_ms), None)
     if gap is None:
         return checkpoint
-    later = replace(
-        gap, page_size=1, failures=gap.failures + 1, retry_ms=now_ms + RETRY_FIRST_MS * 2 ** min(gap.failures, 5)
-    )
+    retry_ms = now_ms + RETRY_FIRST_MS * 2 ** min(gap.failures, 5)
+    later = replace(gap, failures=gap.failures + 1, retry_ms=retry_ms)
+    if gap.page_size or later.failures >= QUERY_FAILS_AFTER:
+        later = replace(later, page_size=1)
     return replace(checkpoint, coverage=checkpoint.coverage.with_gap(later))

@@ -15,19 +15,16 @@ from ..checkpoint.value import Checkpoint
 from ..errors import CyberArkError
 from .arrival import Arrival, Confirmation
 from .delivery import Delivered, Delivery, Stopping
+from .endings import Endings
 from .failures import Failures
 from .outcome import ended, widened
 from .pages import Pages
 from .queries import Queries, about_to_open
-from .reading import End, Read, after_page, beyond_window, is_at_live_edge, tail_of
+from .reading import End, beyond_window, is_at_live_edge, tail_of
 from .scheduler import Turn, plan
 from .state import State
 from .surroundings import LONGEST_WAIT_S, Surroundings
 from .survey import Survey
-
-# Events of one second that a stream may show again and again, in whatever pages.
-SHOWN_AT_MOST = 5_000
-DOUBTS_END = 3
 
 
 class Loop:
@@ -50,11 +47,7 @@ class Loop:
         self._delivery = delivery
         self._failures = failures
         self._survey = survey
-        # The keys of the page before, for each stream: a stream that only repeats itself is at its end.
-        self._previous: dict[int, frozenset[bytes]] = {}
-        self._holes = 0
-        self._end_is_marked = False
-        self._doubts: dict[tuple[Use, int], int] = {}
+        self._endings = Endings(around.overlap_ms)
         self._started_ms = around.now_ms()
         self._pruned_size = 0
 
@@ -165,38 +158,10 @@ class Loop:
         unseen = {
             (event.key, event.text): event for event in page.events if event not in seen and event.key not in taken
         }
-        # At the live edge, an empty page is followed by what has happened since: that is no hole.
-        old_ms = stream.opened_ms - self._around.overlap_ms
-        is_hole = stream.empty_pages and stream.use is not Use.TAIL
-        if is_hole and any(event.time_ms is not None and event.time_ms < old_ms for event in page.events):
-            self._holes = max(self._holes, stream.empty_pages)
-        read = after_page(
-            stream,
-            page,
-            self._previous.get(stream.number, frozenset()),
-            bool(unseen),
-            self._around.now_ms(),
-            self._around.overlap_ms,
-            self._holes,
-            self._end_is_marked,
-            self._pages.is_slow,
-        )
-        self._note(stream, read.stream, page)
+        read = self._endings.read(stream, page, bool(unseen), self._around.now_ms(), self._pages.is_slow)
         for event in beyond_window(read.stream, page, self._around.overlap_ms):
             unseen.pop((event.key, event.text), None)
         return Arrival(stream, page, tuple(unseen.values()), read, asked_ms)
-
-    def _note(self, stream: Stream, following: Stream, page: Page) -> None:
-        """Remember what a stream has shown since its latest date, and what the end of one looks like."""
-        if not page.events:
-            # Twice the same: one may be an answer that was spoilt on the way.
-            is_marked = page.cursor in (None, stream.cursor) and stream.empty_pages > 0
-            self._end_is_marked = self._end_is_marked or is_marked
-            return
-        keys = frozenset(event.key for event in page.events)
-        shown = self._previous.get(stream.number, frozenset())
-        goes_on = following.latest_ms <= stream.latest_ms and len(shown) < SHOWN_AT_MOST
-        self._previous[stream.number] = shown | keys if goes_on else keys
 
     def _confirm(self, confirmation: Confirmation, delivered: Delivered, now_ms: int) -> None:
         """Remember what the intake has accepted, at once: a stop before the rest is must not send it again."""
@@ -216,25 +181,18 @@ class Loop:
             return checkpoint.with_stream(read.stream)
         if read.end is End.NOT_YET:
             return widened(checkpoint.with_stream(read.stream), read.stream, self._queries.page_size, overlap_ms)
-        if stream.use is Use.RECONCILIATION and read.end is End.PROVEN:
+        is_proven = self._endings.is_proven(read)
+        if stream.use is Use.RECONCILIATION and is_proven:
             checkpoint = replace(checkpoint, reconciled_ms=stream.opened_ms)
-        checkpoint = ended(checkpoint, read.stream, overlap_ms, is_proven=self._is_proven(read))
-        self._survey.stream_ended(read.stream)
+        checkpoint = ended(checkpoint, read.stream, overlap_ms, is_proven=is_proven)
+        if is_proven:
+            self._survey.stream_ended(read.stream)
         if stream.use is Use.LOOKBACK:
-            if read.end is End.PROVEN:
+            if is_proven:
                 self._survey.fresh(read.stream, arrival.asked_ms)
             self._pages.tail_paused()
             checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
-
-    def _is_proven(self, read: Read) -> bool:
-        """Whether that end counts: one that is in doubt does when it is found at the same place again and again."""
-        place = read.stream.use, read.stream.start_ms
-        if read.end is End.PROVEN:
-            self._doubts.pop(place, None)
-            return True
-        self._doubts[place] = self._doubts.get(place, 0) + 1
-        return self._doubts[place] >= DOUBTS_END
 
     def _commit(self, checkpoint: Checkpoint) -> None:
         if checkpoint is not self._checkpoint:
@@ -243,11 +201,7 @@ class Loop:
     def _pruned(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
         checkpoint = checkpoint.pruned(self._around.overlap_ms, now_ms)
         self._pruned_size = checkpoint.seen.size
-        self._previous = {
-            stream.number: self._previous[stream.number]
-            for stream in checkpoint.streams
-            if stream.number in self._previous
-        }
+        self._endings.forget_closed(checkpoint.streams)
         return checkpoint
 
     def _turn(self, now_ms: int) -> Turn:

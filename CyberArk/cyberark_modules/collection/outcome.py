@@ -9,6 +9,8 @@ from ..checkpoint.value import Checkpoint
 SMALLER = 8
 SECOND_MS = 1000
 WIDENED_AFTER_PAGES = 16
+# More failures than pages of four sizes account for.
+FAILURES_OF_ONE_PAGE = 8
 RETRY_FIRST_MS = 60_000
 RETRY_LONGEST_MS = 1_800_000
 
@@ -74,7 +76,11 @@ def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms:
     if failed_ms >= end_ms:
         # What is left is the overlap before the end, of which a late event can still be behind the failing page.
         left = Gap(max(stream.start_ms, stream.resume_ms(overlap_ms)), end_ms, stream.page_size, failures)
-        return _with_gap(checkpoint, replace(left, retry_ms=_retry_ms(now_ms, failures)))
+        if stream.page_size > 1:
+            return _with_gap(checkpoint, replace(left, page_size=max(1, stream.page_size // SMALLER)))
+        if left.start_ms > stream.start_ms:
+            return _with_gap(checkpoint, left)
+        return _set_apart(checkpoint, replace(stream, dates=()), left, now_ms)
     checkpoint = _with_gap(checkpoint, Gap(stream.resume_ms(overlap_ms), failed_ms, stream.page_size, failures - 1))
     if stream.page_size > 1:
         return _with_gap(checkpoint, Gap(failed_ms, end_ms, max(1, stream.page_size // SMALLER), failures))
@@ -82,25 +88,42 @@ def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms:
 
 
 def _set_apart(checkpoint: Checkpoint, stream: Stream, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have the first second of that gap wait, or more where the date of what cannot be read is not known."""
+    """Have what cannot be read wait: the first second of that gap, or as much as is searched for it.
+
+    Where a query fails at its first page, the date of what cannot be read is not known: it is searched for in ever
+    larger steps, and then by halves. Where a step fails at its first page as well, nothing before it can be read.
+    """
     gaps = checkpoint.coverage.gaps
     known = next((each for each in gaps if each.is_failing and each.start_ms <= gap.start_ms < each.end_ms), None)
-    if known is not None and not stream.dates:
-        # Retried in vain. What cannot be read is at the end of a row of such gaps, for a page begins at the start of
-        # each: only the last of a row is worth a closer look, by halves.
-        is_last = not any(each.is_failing and each.start_ms == known.end_ms for each in gaps)
-        if known.end_ms - known.start_ms <= SECOND_MS or not is_last:
-            return _with_gap(
-                checkpoint, replace(known, failures=gap.failures, retry_ms=_retry_ms(now_ms, gap.failures))
-            )
-        return _halved(checkpoint, replace(known, failures=gap.failures), now_ms)
-    before = next((each for each in gaps if each.end_ms == gap.start_ms and each.is_failing), None)
-    width_ms = SECOND_MS
-    if before is not None and not stream.dates:
-        width_ms = 2 * (before.end_ms - before.start_ms)
-    end_ms = min(gap.end_ms, gap.start_ms + width_ms)
-    checkpoint = _with_gap(checkpoint, replace(gap, start_ms=end_ms))
-    return _with_gap(checkpoint, replace(gap, end_ms=end_ms, retry_ms=_retry_ms(now_ms, gap.failures)))
+    before = next((each for each in gaps if each.end_ms == gap.start_ms and each.page_size == 1), None)
+    retry_ms = _retry_ms(now_ms, gap.failures)
+    is_last = known is not None and not any(each.is_failing and each.start_ms == known.end_ms for each in gaps)
+    is_searched = not is_last or (known is not None and known.end_ms - known.start_ms <= SECOND_MS)
+    if known is not None and not stream.dates and is_searched:
+        # Retried in vain. Of a row of such gaps only the last holds what fails: the others are retried as one.
+        start_ms = known.start_ms if is_last or before is None or not before.is_failing else before.start_ms
+        return _with_gap(checkpoint, replace(known, start_ms=start_ms, failures=gap.failures, retry_ms=retry_ms))
+    width_ms = before.end_ms - before.start_ms if before is not None else _searched_ms(gap.failures)
+    if stream.dates or not width_ms:
+        end_ms = min(gap.end_ms, gap.start_ms + SECOND_MS)
+        checkpoint = _with_gap(checkpoint, replace(gap, start_ms=end_ms))
+        return _with_gap(checkpoint, replace(gap, end_ms=end_ms, retry_ms=retry_ms))
+    if before is not None and not before.is_failing:
+        first = next((each for each in gaps if each.end_ms == before.start_ms and each.is_failing), before)
+        checkpoint = _with_gap(
+            checkpoint, replace(before, start_ms=first.start_ms, failures=gap.failures, retry_ms=retry_ms)
+        )
+    middle_ms = _second(min(gap.start_ms + 2 * width_ms, (gap.start_ms + gap.end_ms) // 2))
+    if middle_ms <= gap.start_ms:
+        return _with_gap(checkpoint, replace(gap, retry_ms=retry_ms))
+    # What has failed less often is read first.
+    checkpoint = _with_gap(checkpoint, replace(gap, end_ms=middle_ms, failures=gap.failures + 1))
+    return _with_gap(checkpoint, replace(gap, start_ms=middle_ms))
+
+
+def _searched_ms(failures: int) -> int:
+    """Return how far was searched for what fails, where retention has passed the gaps that told it."""
+    return SECOND_MS << min(20, failures - FAILURES_OF_ONE_PAGE) if failures > FAILURES_OF_ONE_PAGE else 0
 
 
 def _halved(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:

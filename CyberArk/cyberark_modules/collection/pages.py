@@ -13,6 +13,8 @@ from ..platform.background import Background
 from .rate_limiter import RateLimiter
 
 TAIL_INTERVAL_S = 5.0
+# Where one page at a time is served, the tail has a turn so often while other streams wait.
+TAIL_INTERVAL_BESIDE_S = 20.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 _FOR_EVER_S = 3600.0
@@ -64,7 +66,8 @@ class Pages:
         self._paused: dict[int, float] = {}
         self._tail_due = self._tail_began = monotonic()
         self._was_tail = False
-        self.not_before = self.succeeded_at = float("-inf")
+        self._tail_asked_at = float("-inf")
+        self.not_before = self.succeeded_at = self._accepted_asked_at = float("-inf")
         self._asked_since_query = 0
 
     @property
@@ -79,8 +82,7 @@ class Pages:
             ready = [stream for stream in checkpoint.streams if self._ready_in(stream) <= 0]
             if not ready:
                 return
-            # The tail is nearly always due: another stream has every second turn.
-            others = [stream for stream in ready if stream.use is not Use.TAIL] if self._was_tail else []
+            others = [stream for stream in ready if stream.use is not Use.TAIL] if self._tail_had_its_turn else []
             self._ask_for(
                 min(others or ready, key=lambda each: (self._asked_at.get(each.number, 0), _ORDER.index(each.use)))
             )
@@ -102,7 +104,9 @@ class Pages:
         """Note that a page of that stream was served."""
         self._failing.pop(stream.number, None)
         self.succeeded_at = self._monotonic()
-        self._limiter.accepted()
+        asked_at = self._asked_at.get(stream.number, self.succeeded_at)
+        self._limiter.accepted(asked_at - self._accepted_asked_at)
+        self._accepted_asked_at = asked_at
 
     def failed(self, stream: Stream, error: CyberArkError) -> Failing:
         """Note that a page failed; return how its stream stands. It is asked for again after a pause."""
@@ -118,10 +122,15 @@ class Pages:
 
     def throttled(self, stream: Stream, error: Throttled) -> None:
         """Note that the API refused a page for its rate (HTTP 429): another stream may be served first."""
-        self._limiter.refused(len(self._in_flight), error.retry_after)
+        apart_s = self._asked_at.get(stream.number, float("-inf")) - self._accepted_asked_at
+        self._limiter.refused(len(self._in_flight), error.retry_after, apart_s)
         failing = self.failed(stream, error)
         self._failing[stream.number] = replace(failing, retry_at=self._monotonic())
-        if error.retry_after:
+        if stream.use is Use.TAIL:
+            # It has not had its turn.
+            self._was_tail, self._tail_asked_at = False, float("-inf")
+        # Beside a page in flight, it may be refused for that one alone: the next refusal tells.
+        if error.retry_after and not self._in_flight:
             self.hold(min(error.retry_after, self._backoff.longest_asked))
 
     def hold(self, seconds: float) -> None:
@@ -175,9 +184,16 @@ class Pages:
         self._asked_since_query += 1
         self._asked_at[stream.number] = now
         self._was_tail = stream.use is Use.TAIL
+        if self._was_tail:
+            self._tail_asked_at = now
         cursor = stream.cursor
         page = self._background.submit(lambda: self._fetch(cursor))
         self._in_flight[stream.number] = InFlight(stream.number, cursor, page, now, self._now_ms())
+
+    @property
+    def _tail_had_its_turn(self) -> bool:
+        """The tail is nearly always due: other streams have every second turn at least."""
+        return self._was_tail or self._monotonic() < self._tail_asked_at + TAIL_INTERVAL_BESIDE_S
 
     def _ready_in(self, stream: Stream) -> float:
         if stream.number in self._in_flight:

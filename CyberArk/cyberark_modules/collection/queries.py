@@ -53,7 +53,7 @@ class Queries:
         self._backoff = backoff
         self._monotonic = monotonic
         self._allowed_at = self._lookback_due = monotonic()
-        self._failures = 0
+        self.failures = 0
         self.page_size = page_size
         self.opening: Opening | None = None
         self.filled_last = False
@@ -101,7 +101,7 @@ class Queries:
         # Nobody knows when in between the API has counted it.
         self._allowed_at = max(self._allowed_at, now + QUERY_SPACING_S)
         query, cursor = opening.query, opening.cursor.result(0)
-        self._failures = 0
+        self.failures = 0
         if query.use is Use.LOOKBACK:
             self._lookback_due = now + self._frequency_s
         end_ms = opening.opened_ms if query.use is Use.LOOKBACK else query.end_ms
@@ -109,12 +109,12 @@ class Queries:
 
     def failed(self, error: CyberArkError) -> None:
         """Note that no query was opened: try again after a pause. A failure may have been counted as well."""
-        self._failures += 1
+        self.failures += 1
         if isinstance(error, ClientError) and error.status == 400 and self.page_size > SAFE_PAGE_SIZE:
             self.page_size = SAFE_PAGE_SIZE
         # A refused query was not counted; one that failed in another way may have been.
         least = THROTTLED_S if isinstance(error, Throttled) else QUERY_SPACING_S
-        self._allowed_at = self._monotonic() + max(least, self._backoff.pause(error, self._failures))
+        self._allowed_at = self._monotonic() + max(least, self._backoff.pause(error, self.failures))
 
     def nothing_wanted(self) -> None:
         """Note that there is nothing to open a query for now: ask again in a while."""

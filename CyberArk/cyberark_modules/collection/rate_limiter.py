@@ -2,7 +2,8 @@
 
 Nobody says which limits there are (`facts.md` of the vendor's clients disagree): none, one page at a time, a distance
 between pages, one call of any kind a minute. A refusal (HTTP 429) first takes pages in flight away, down to one; then
-it doubles the interval between calls. After enough calls that were accepted, a little more is tried.
+it doubles the interval between calls. After enough calls that were accepted, a little more is tried. A call that is
+refused although calls as far apart were accepted was not refused for its distance.
 """
 
 from collections.abc import Callable
@@ -12,9 +13,14 @@ LONGEST_INTERVAL_S = 61.0
 SHORTEST_INTERVAL_S = 0.95
 # So many calls are accepted for each that is refused while a limit is being probed.
 PROBE_AFTER = 20
+# After a probe that was refused, twice as many are; where calls are far apart, not as many.
+PROBE_AFTER_AT_MOST = 320
+PROBE_AFTER_AT_MOST_APART = 40
 # A probe that was accepted is followed by the next one sooner.
 PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
+# So many refusals in a row are for the distance, whatever was accepted before: the limit has changed.
+REFUSED_IN_ROW = 5
 
 
 class RateLimiter:
@@ -23,7 +29,9 @@ class RateLimiter:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._last_call = self._refused_at = self._accepted_at = float("-inf")
-        self._accepted, self._probe_after = 0, PROBE_AFTER
+        self._accepted, self._probe_after, self._patience = 0, PROBE_AFTER, PROBE_AFTER
+        self._accepted_apart_s = float("inf")
+        self._refused_in_row = 0
         self.at_once = AT_ONCE
         self.interval_s = 0.0
 
@@ -40,22 +48,35 @@ class RateLimiter:
         """Note that a call is made now."""
         self._last_call = self._monotonic()
 
-    def accepted(self) -> None:
-        """Note that a call was accepted."""
-        self._accepted_at = self._monotonic()
+    def accepted(self, apart_s: float = float("inf")) -> None:
+        """Note that a call was accepted. `apart_s` (s): how long after the last accepted page a page was asked for."""
+        self._accepted_at, self._refused_in_row = self._monotonic(), 0
+        if self.at_once == 1:
+            self._accepted_apart_s = min(self._accepted_apart_s, apart_s)
         self._accepted += 1
         if self._accepted < self._probe_after:
             return
+        if self._probe_after == PROBE_AGAIN_AFTER:
+            self._patience = PROBE_AFTER  # the last probe was accepted
         self._accepted, self._probe_after = 0, PROBE_AGAIN_AFTER
         if self.interval_s:
             self.interval_s = self.interval_s / 2 if self.interval_s / 2 >= SHORTEST_INTERVAL_S else 0.0
         else:
             self.at_once = min(AT_ONCE, self.at_once + 1)
 
-    def refused(self, in_flight: int, retry_after: float | None = None) -> None:
-        """Note that a call was refused, while so many others were in flight. `retry_after` is its header (s)."""
-        now = self._monotonic()
-        self._refused_at, self._accepted, self._probe_after = now, 0, PROBE_AFTER
+    def refused(self, in_flight: int, retry_after: float | None = None, apart_s: float = 0.0) -> None:
+        """Note that a page was refused, while so many others were in flight. `retry_after` is its header (s)."""
+        now = self._refused_at = self._monotonic()
+        self._refused_in_row += 1
+        if self._refused_in_row >= REFUSED_IN_ROW:
+            self._accepted_apart_s = float("inf")
+        if not in_flight and self._accepted_apart_s < float("inf") and apart_s >= self._accepted_apart_s:
+            self._probe_after = PROBE_AGAIN_AFTER
+            return
+        if self._probe_after == PROBE_AGAIN_AFTER:
+            most = PROBE_AFTER_AT_MOST_APART if self.interval_s else PROBE_AFTER_AT_MOST
+            self._patience = min(2 * self._patience, most)
+        self._accepted, self._probe_after = 0, self._patience
         if self.at_once > 1 and in_flight > 0:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
         else:

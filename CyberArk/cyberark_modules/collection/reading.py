@@ -15,6 +15,7 @@ TAIL_OVERLAP_MS = 3_000
 TRAIL_KEPT = 8
 # A tail that has shown events this recent is not behind a row of empty pages.
 TAIL_BEHIND_MS = 10_000
+TAIL_QUIET_MS = 30_000
 LIVE_EDGE_MS = 90_000
 # An empty page with the cursor that was asked for, or without one, is the end once there are two in a row.
 EMPTY_PAGES_END = 2
@@ -22,7 +23,7 @@ EMPTY_PAGES_END = 2
 # another form, it is a hole. Elsewhere, so many in a row are the end; what is read seldom is followed further.
 EMPTY_PAGES_NEW_CURSOR = 8
 EMPTY_PAGES_NEW_CURSOR_SELDOM = 20
-HOLE_AT_MOST = 5_000
+HOLE_AT_MOST = 500
 REPEATED_PAGES_END = 2
 EDGE_PAGES_END = 2
 # So many events tell an order; a shorter stream is read until it comes empty.
@@ -171,10 +172,14 @@ def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool
         return Read(replace(following, cursor=page.cursor), End.NOT_YET)
     if not brought_new and not at_frontier:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
-    is_behind = following.latest_ms < now_ms - TAIL_BEHIND_MS and following.empty_pages <= holes
+    is_behind = following.latest_ms < now_ms - TAIL_BEHIND_MS and 0 < following.empty_pages <= holes
     if holes and is_behind and page.cursor and page.cursor != stream.cursor:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
-    return Read(rewound(following), End.PROVEN)
+    paused = rewound(following)
+    if not brought_new and following.latest_ms < now_ms - TAIL_QUIET_MS:
+        # Nothing has been shown for a while, or the cursor has a ceiling: one page tells as much as two.
+        paused = replace(paused, cursor=frontier)
+    return Read(paused, End.PROVEN)
 
 
 def is_at_live_edge(stream: Stream, page: Page, now_ms: int) -> bool:

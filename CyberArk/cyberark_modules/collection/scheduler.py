@@ -7,7 +7,7 @@ once an hour, a reconciliation; a lookback. While there are gaps, they and the l
 
 from dataclasses import dataclass, replace
 
-from ..checkpoint.coverage import Gap
+from ..checkpoint.coverage import Gap, Interval
 from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import SLACK_MS, Checkpoint
 from .outcome import ended
@@ -134,24 +134,37 @@ def _left_ms(stream: Stream, turn: Turn) -> int:
 
 def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
     """Re-read as far back as the keys are remembered, for what arrived later than the overlap."""
-    start_ms = reconciled_from_ms(checkpoint, turn.now_ms, turn.overlap_ms)
-    end_ms = checkpoint.coverage.watermark_ms
-    reach_ms = turn.now_ms - start_ms
+    window = reconciled_window(checkpoint, turn.now_ms, turn.overlap_ms)
+    reach_ms = turn.now_ms - window.start_ms
     interval_ms = min(RECONCILIATION_INTERVAL_MS, max(RECONCILIATION_INTERVAL_LEAST_MS, reach_ms // 3))
     if turn.is_slow:
         interval_ms = RECONCILIATION_INTERVAL_MS
     is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
-    if not is_due or checkpoint.stream(Use.RECONCILIATION) or end_ms - start_ms < SLACK_MS:
+    # What was never read comes first; what cannot be served waits for its own retries.
+    is_behind = any(not gap.retry_ms for gap in checkpoint.coverage.gaps)
+    if not is_due or is_behind or checkpoint.stream(Use.RECONCILIATION):
         return None
-    return Query(Use.RECONCILIATION, start_ms, end_ms, turn.page_size)
+    if window.end_ms - window.start_ms < SLACK_MS:
+        return None
+    return Query(Use.RECONCILIATION, window.start_ms, window.end_ms, turn.page_size)
 
 
-def reconciled_from_ms(checkpoint: Checkpoint, now_ms: int, overlap_ms: int) -> int:
-    """Return how far back a reconciliation can read without delivering anything twice."""
+def reconciled_window(checkpoint: Checkpoint, now_ms: int, overlap_ms: int) -> Interval:
+    """Return what a reconciliation can read without delivering anything twice, or a part of it.
+
+    A page that cannot be served would end it: the parts between such pages take turns, each for an hour.
+    """
     remembered_ms = checkpoint.seen.complete_from_ms
     if remembered_ms:
         # Where the date filter goes by arrival, events dated up to an overlap earlier are shown too.
         remembered_ms += overlap_ms + SLACK_MS
-    # A page that cannot be served would end it.
-    failing_ms = max((gap.end_ms for gap in checkpoint.coverage.gaps if gap.is_failing), default=0)
-    return max(checkpoint.coverage.origin_ms, remembered_ms, failing_ms, now_ms - RECONCILED_MS)
+    start_ms = max(checkpoint.coverage.origin_ms, remembered_ms, now_ms - RECONCILED_MS)
+    parts = []
+    for gap in checkpoint.coverage.gaps:
+        if gap.is_failing and gap.end_ms > start_ms:
+            # A reconciliation reads an overlap past its window.
+            parts.append(Interval(start_ms, gap.start_ms - overlap_ms))
+            start_ms = gap.end_ms
+    parts.append(Interval(start_ms, checkpoint.coverage.watermark_ms))
+    worth = [part for part in parts if part.end_ms - part.start_ms >= SLACK_MS] or parts[-1:]
+    return worth[-1 - now_ms // RECONCILIATION_INTERVAL_MS % len(worth)]

@@ -167,22 +167,50 @@ def test_a_single_event_that_fails_is_a_gap_of_a_second_that_is_retried_later_an
     assert state.coverage.backlog_ms == END_MS - START_MS
 
 
-def test_the_end_of_what_cannot_be_read_is_looked_for_twice_as_far_each_time() -> None:
-    failing = Gap(START_MS, START_MS + SECOND_MS, 1, 1, NOW + MINUTE_MS)
-    reading = stream(Use.BACKFILL, START_MS + SECOND_MS, END_MS, page_size=1)
-    after = failed(checkpoint(reading, gaps=(failing, Gap(START_MS + SECOND_MS, END_MS))), reading)
-    assert after.coverage.gaps[1].start_ms == START_MS + SECOND_MS
-    assert after.coverage.gaps[1].end_ms == START_MS + 3 * SECOND_MS
-    assert after.coverage.gaps[1].is_failing
+@pytest.mark.parametrize("after_s", [0, 1, 5, 700, 80_000])
+@pytest.mark.parametrize("to_is_ignored", [True, False])
+def test_an_event_of_unknown_date_that_cannot_be_read_is_found_to_the_second(
+    after_s: int, to_is_ignored: bool
+) -> None:
+    """Every query that begins before it fails at its first page; what is behind it is read on."""
+    start_ms = NOW - 30 * HOUR_MS
+    failing_ms = start_ms + after_s * SECOND_MS + 300
+    state, queries = checkpoint(gaps=(Gap(start_ms, start_ms + 24 * HOUR_MS, 1, 3),)), 0
+    while queries < 100 and (gap := next((gap for gap in state.unread_gaps() if not gap.retry_ms), None)):
+        queries += 1
+        reading = stream(Use.BACKFILL, gap.start_ms, gap.end_ms, page_size=1)
+        state = replace(state, streams=(reading,))
+        if gap.start_ms <= failing_ms and (to_is_ignored or failing_ms < gap.end_ms):
+            state = failed(state, reading)
+        else:
+            state = over(state, reading, is_proven=True)
+    assert queries <= 40
+    last = state.coverage.gaps[-1]
+    assert (last.start_ms, last.end_ms) == (failing_ms - 300, failing_ms + 700)
+    # What lies before it is empty, which no query can show: it is retried as one gap.
+    assert len(state.coverage.gaps) <= 2
+    assert all(gap.is_failing for gap in state.coverage.gaps)
 
 
-def test_a_long_gap_that_fails_again_is_halved() -> None:
+def test_a_long_gap_that_fails_again_is_searched() -> None:
     failing = Gap(START_MS, START_MS + 8000, 1, 3, NOW - 1)
     reading = stream(Use.BACKFILL, START_MS, START_MS + 8000, page_size=1)
-    after = failed(checkpoint(reading, gaps=(failing,)), reading)
-    first, second = after.coverage.gaps
-    assert (first.start_ms, first.end_ms, second.end_ms) == (START_MS, START_MS + 4000, START_MS + 8000)
-    assert (first.retry_ms, second.retry_ms) == (NOW, NOW + 1)
+    first, rest = failed(checkpoint(reading, gaps=(failing,)), reading).coverage.gaps
+    assert (first.end_ms, first.is_failing) == (START_MS + SECOND_MS, True)
+    assert (rest.start_ms, rest.end_ms, rest.retry_ms) == (first.end_ms, failing.end_ms, 0)
+
+
+def test_gaps_in_a_row_that_fail_again_are_retried_as_one() -> None:
+    first, second, third = (
+        Gap(START_MS + start, START_MS + end, 1, 3, NOW) for start, end in ((0, 1000), (1000, 3000), (3000, 4000))
+    )
+    reading = stream(Use.BACKFILL, second.start_ms, second.end_ms, page_size=1)
+    after = failed(checkpoint(reading, gaps=(first, second, third)), reading)
+    assert [(gap.start_ms, gap.end_ms) for gap in after.coverage.gaps] == [
+        (first.start_ms, second.end_ms),
+        (third.start_ms, third.end_ms),
+    ]
+    assert after.coverage.gaps[0].retry_ms > NOW
 
 
 def test_what_lies_an_overlap_before_the_page_that_fails_is_delivered() -> None:
@@ -195,9 +223,15 @@ def test_what_lies_an_overlap_before_the_page_that_fails_is_delivered() -> None:
 def test_a_page_behind_the_window_that_fails_leaves_the_overlap_before_its_end() -> None:
     reading = read_to(BACKFILL, END_MS + 1000)
     [left] = failed(checkpoint(reading, gaps=(GAP,)), reading).coverage.gaps
-    assert (left.start_ms, left.end_ms, left.failures) == (END_MS + 1000 - OVERLAP_MS, END_MS, 1)
-    assert left.retry_ms > NOW
-    assert not left.is_failing
+    assert left == Gap(END_MS + 1000 - OVERLAP_MS, END_MS, 62, 1)
+
+
+def test_what_is_behind_such_a_page_is_searched_for_once_pages_hold_one_event() -> None:
+    start_ms = END_MS - 60_000
+    reading = replace(read_to(replace(BACKFILL, start_ms=start_ms), END_MS + 1000), page_size=1)
+    waits, rest = failed(checkpoint(reading, gaps=(Gap(start_ms, END_MS, 1, 3),)), reading).coverage.gaps
+    assert (waits.end_ms, waits.is_failing) == (start_ms + SECOND_MS, True)
+    assert (rest.start_ms, rest.end_ms, rest.retry_ms) == (start_ms + SECOND_MS, END_MS, 0)
 
 
 def test_gaps_never_overlap_where_a_window_begins_within_a_second() -> None:

@@ -8,6 +8,7 @@ from cyberark_modules.collection.rate_limiter import (
     NOT_THROTTLED_AFTER_S,
     PROBE_AFTER,
     PROBE_AGAIN_AFTER,
+    REFUSED_IN_ROW,
     SHORTEST_INTERVAL_S,
     RateLimiter,
 )
@@ -81,7 +82,8 @@ def test_a_refused_probe_is_followed_by_a_long_row_of_accepted_calls(limiter: Ra
     for _ in range(PROBE_AFTER):
         limiter.accepted()
     limiter.refused(0)
-    for _ in range(PROBE_AFTER - 1):
+    # Twice as many after each probe that is refused, so that probes cost less and less.
+    for _ in range(2 * PROBE_AFTER - 1):
         limiter.accepted()
     assert limiter.interval_s == pytest.approx(1.9)
     limiter.accepted()
@@ -127,3 +129,23 @@ def test_a_limit_that_has_ended_is_found_out(limiter: RateLimiter, time: Time) -
         limiter.called()
         limiter.accepted()
     assert time.now - started < 3600
+
+
+def test_refusals_at_a_distance_at_which_calls_were_accepted_change_nothing(limiter: RateLimiter) -> None:
+    limiter.refused(0)
+    limiter.accepted(3.0)
+    limiter.accepted(0.5)
+    interval_s = limiter.interval_s
+    for _ in range(REFUSED_IN_ROW - 1):
+        limiter.refused(0, apart_s=0.6)
+    assert limiter.interval_s == interval_s
+    # So many in a row are no accident: the limit has changed.
+    limiter.refused(0, apart_s=9.0)
+    assert limiter.interval_s > interval_s
+
+
+def test_a_refusal_sooner_than_any_call_was_accepted_spaces_calls(limiter: RateLimiter) -> None:
+    limiter.refused(0)
+    limiter.accepted(60.0)
+    limiter.refused(0, apart_s=30.0)
+    assert limiter.interval_s == 2 * SHORTEST_INTERVAL_S

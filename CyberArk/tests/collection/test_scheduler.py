@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, checkpoint, read_to, stream
-from cyberark_modules.checkpoint.coverage import Coverage, Gap
+from cyberark_modules.checkpoint.coverage import Coverage, Gap, Interval
 from cyberark_modules.checkpoint.seen import Seen
 from cyberark_modules.checkpoint.stream import Use
 from cyberark_modules.checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint
@@ -17,7 +17,7 @@ from cyberark_modules.collection.scheduler import (
     Query,
     Turn,
     plan,
-    reconciled_from_ms,
+    reconciled_window,
 )
 
 TURN = Turn(NOW, OVERLAP_MS, 500, lookback_is_due=True, filled_last=False, live_in_row=0, started_ms=NOW)
@@ -178,5 +178,28 @@ def test_where_the_keys_reach_less_far_it_is_read_again_sooner() -> None:
 )
 def test_how_far_back_it_reads(origin_ms: int, complete_from_ms: int, expected: int) -> None:
     state = Checkpoint(Coverage(NOW, origin_ms), seen=Seen(complete_from_ms=complete_from_ms))
-    assert reconciled_from_ms(state, NOW, OVERLAP_MS) == expected
+    assert reconciled_window(state, NOW, OVERLAP_MS) == Interval(expected, NOW)
     assert RECONCILED_MS < RETENTION_MS
+
+
+def test_what_was_never_read_comes_before_a_reconciliation() -> None:
+    turns = [
+        query(replace(checkpoint(TAIL, gaps=(GAP,)), reconciled_ms=0), started_ms=0, filled_last=filled)
+        for filled in (False, True)
+    ]
+    assert [turn.use for turn in turns if turn] == [Use.BACKFILL, Use.LOOKBACK]
+    reading = stream(Use.BACKFILL, START_MS, END_MS, opened_ms=1)
+    assert reconciliation(checkpoint(TAIL, reading, gaps=(GAP,))) is None
+    assert reconciliation(checkpoint(TAIL, gaps=(replace(GAP, retry_ms=NOW + 1),))) is not None
+
+
+def test_around_pages_that_cannot_be_served_each_part_has_its_turn() -> None:
+    failing = (Gap(NOW - 5 * HOUR_MS, NOW - 5 * HOUR_MS + 1000, 1, 9, NOW + 1), Gap(NOW - 60_000, NOW, 1, 9, NOW + 1))
+    state = Checkpoint(Coverage(NOW, 0, failing))
+    windows = {reconciled_window(state, NOW + hour * HOUR_MS, OVERLAP_MS) for hour in range(4)}
+    assert {window.end_ms for window in windows} == {
+        NOW - 5 * HOUR_MS - OVERLAP_MS,
+        NOW - 60_000 - OVERLAP_MS,
+    }
+    # Each begins behind the page before it.
+    assert NOW - 5 * HOUR_MS + 1000 in {window.start_ms for window in windows}
