@@ -7,9 +7,14 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from sandbox.check.chain import Outcome
+from sandbox.check.outcome import Outcome
 
-_MARKS = {"good": ("✓", "bold green"), "odd": ("!", "bold yellow"), "bad": ("✗", "bold red"), "untried": ("–", "dim")}
+_MARKS = {
+    "right": ("✓", "bold green", "tried and right"),
+    "odd": ("!", "bold yellow", "tried, and odd"),
+    "wrong": ("✗", "bold red", "tried and wrong"),
+    "untried": ("–", "dim", "not tried"),
+}
 
 
 class Screen:
@@ -26,10 +31,10 @@ class Screen:
         return self._console.status(f"{title} …") if self._console.is_interactive else nullcontext()
 
     def show(self, outcome: Outcome) -> None:
-        mark, style = _MARKS[outcome.state]
-        untried = ": not tried, because of what is wrong above" if outcome.state == "untried" else ""
-        dim = "dim" if untried else ""
-        self._line(Text.assemble((mark, style), " ", (outcome.title, dim or "bold"), (untried, dim)), 0)
+        mark, style, words = _MARKS[outcome.state]
+        said = f": {words}{f', since {outcome.reason}' if outcome.reason else ''}"
+        title = (outcome.title, "dim" if outcome.state == "untried" else "bold")
+        self._line(Text.assemble((mark, style), " ", title, (said, "dim")), 0)
         for figure in outcome.figures:
             self._line(Text(figure), 4)
         for line, emphasis in zip(outcome.trouble, (style, "", "dim"), strict=False):

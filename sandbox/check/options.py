@@ -1,0 +1,80 @@
+"""The command line of `./dev check`."""
+
+import argparse
+import math
+from pathlib import Path
+
+from sandbox.check.rehearsal import BREAKS
+from sandbox.check.values import VARIABLES, title_of
+from sandbox.demo.options import Parser
+
+_WATCH_S = 15.0
+_EXITS = """\
+exit status:
+  0   everything was tried and is right, or is only marked !
+  1   something is wrong
+  2   the command line or a value cannot be used
+  3   what was tried is right, but not everything was tried"""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Exits with 2 and one sentence when the arguments cannot be used."""
+    width = max(map(len, (*VARIABLES.values(), *BREAKS)))
+    variables = "\n".join(f"  {variable:<{width}}  {title_of(name)}" for name, variable in VARIABLES.items())
+    breaks = "\n".join(f"  {name:<{width}}  {kind.summary}" for name, kind in BREAKS.items())
+    parser = Parser(
+        prog="dev check",
+        description="Try the credentials of a tenant, link by link, before anything is created in Sekoia.",
+        epilog="\n\n".join(
+            (f"What is not in these variables is asked for:\n{variables}", _EXITS, f"mistakes for --break:\n{breaks}")
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--send", action="store_true", help="send one test event to the intake, after asking")
+    parser.add_argument("--yes", action="store_true", help="with --send, do not ask")
+    parser.add_argument(
+        "--watch",
+        type=_seconds,
+        default=_WATCH_S,
+        metavar="SECONDS",
+        help="how long to watch for events that come in (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--state",
+        type=_file,
+        metavar="FILE",
+        help="the context.json of a connector that reads this tenant now, to tell its queries from those of others",
+    )
+    parser.add_argument("--sandbox", action="store_true", help="try a tenant that is played on this machine")
+    parser.add_argument(
+        "--break", dest="mistake", type=_mistake, metavar="NAME", help="with --sandbox, make this mistake: see below"
+    )
+    options = parser.parse_args(arguments)
+    if options.mistake and not options.sandbox:
+        parser.error("--break goes with --sandbox")
+    if options.yes and not options.send:
+        parser.error("--yes goes with --send")
+    return options
+
+
+def _mistake(text: str) -> str:
+    if text not in BREAKS:
+        raise argparse.ArgumentTypeError(f"no mistake is called {text}")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is no number of seconds")
+    return seconds
+
+
+def _file(text: str) -> Path:
+    file = Path(text)
+    if not file.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file")
+    return file
