@@ -1,0 +1,94 @@
+"""A profile of a tenant of the sandbox, in virtual time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cyberark_modules.audit_api import build_tokens
+from cyberark_modules.audit_api.transport import Transport
+from cyberark_modules.clock import TenantClock
+from cyberark_modules.configuration import CyberArkModuleConfiguration
+from pydantic import SecretStr
+
+from sandbox.check.profile.findings import find
+from sandbox.check.profile.line import Line
+from sandbox.check.profile.plan import TEN_MINUTES_S, Plan
+from sandbox.check.profile.record import Finding, Record
+from sandbox.environment import Environment
+from sandbox.simulation.network import Latency, Network
+from sandbox.simulation.tasks import Tasks
+from sandbox.simulation.timeline import Group, ProcessClock, Timeline
+from sandbox.tenant.readings import Readings
+
+START = 1_800_000_000.0
+HOURS_BEFORE = 6.5
+BEFORE_PER_SECOND = 0.1
+LIVE_PER_SECOND = 1.0
+# An answer takes some time: otherwise no two pages would be in flight together.
+PAGE_LATENCY_S = 0.3
+
+
+@dataclass
+class Profile:
+    """What a profile has found, by row, and what the tenant was asked."""
+
+    environment: Environment
+    record: Record
+    findings: dict[str, Finding]
+    told: list[tuple[str, float]]
+
+    def reading(self, row: str) -> str | None:
+        return self.findings[row].reading
+
+
+def profile(
+    *names: str,
+    seconds: float = TEN_MINUTES_S,
+    live: float = LIVE_PER_SECOND,
+    change: Callable[[Environment], None] = lambda _: None,
+) -> Profile:
+    """Profile a tenant with those readings that has events of some hours; `change` is made to it before."""
+    timeline = Timeline(START)
+    environment = Environment(timeline, 7)
+    tenant, readings = environment.tenant, Readings(names)
+    tenant.settings.page_latency = PAGE_LATENCY_S
+    readings.set(environment)
+    change(environment)
+    tenant.produce(BEFORE_PER_SECOND)
+    timeline.run_to(START + HOURS_BEFORE * 3600)
+    tenant.catch_up()
+    tenant.produce(readings.events_per_second or live)
+    readings.begin(environment)
+
+    group = Group()
+    clock = ProcessClock(timeline, lambda: 0.0)
+    told: list[tuple[str, float]] = []
+    done: list[Record] = []
+
+    def run() -> None:
+        plan = Plan(_line(environment, timeline, group, clock), clock, tenant_clock, seconds, lambda *at: told.append(at))
+        plan.run()
+        done.append(plan.record)
+
+    tenant_clock = TenantClock(clock)
+
+    def _line(environment: Environment, timeline: Timeline, group: Group, clock: ProcessClock) -> Line:
+        transport = Transport(tenant_clock, "0")
+        network = Network(timeline, environment, Latency(), lambda *_: None)
+        transport.session.mount("https://", network)
+        identity = tenant.identity_settings
+        account = CyberArkModuleConfiguration(
+            auth_base_url="https://identity.simulation",
+            login_name=identity.login_name,
+            password=identity.password,
+            application_id=identity.application_id,
+        )
+        tokens = build_tokens(transport, account, clock.monotonic)
+        key = SecretStr(tenant.settings.api_key)
+        return Line(transport, tokens, "https://audit.simulation", key, clock, Tasks(timeline, group))
+
+    timeline.start(group, run)
+    timeline.run_to(timeline.now + seconds + 300)
+    timeline.end(group)
+    timeline.close()
+    record = done[0]
+    return Profile(environment, record, {finding.row: finding for finding in find(record)}, told)
