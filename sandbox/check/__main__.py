@@ -14,6 +14,8 @@ from sandbox import MODULE
 from sandbox.check.chain import Chain
 from sandbox.check.minute import Minute
 from sandbox.check.options import parse
+from sandbox.check.profile.command import profile
+from sandbox.check.profile.plan import TEN_MINUTES_S
 from sandbox.check.rehearsal import rehearse
 from sandbox.check.screen import Screen
 from sandbox.check.values import Refused, Values, ask_in_terminal, gather
@@ -32,7 +34,7 @@ def main(arguments: list[str], console: Console) -> int:
     screen = Screen(console)
     try:
         with _values(options, screen) as values:
-            return _check(values, options, screen)
+            return (_profile if options.profile else _check)(values, options, screen)
     except Refused as refused:
         screen.say(f"{refused}. See --help.", "red")
         return 2
@@ -69,6 +71,25 @@ def _check(values: Values, options: argparse.Namespace, screen: Screen) -> int:
     return 3 if "untried" in states else 0
 
 
+def _profile(values: Values, options: argparse.Namespace, screen: Screen) -> int:
+    seconds = options.minutes * 60 if options.minutes else TEN_MINUTES_S
+    screen.say(
+        f"The profile asks CyberArk Audit for about {seconds / 60:g} minutes, without sending anything to Sekoia. It takes the\n"
+        "query of each minute: a connector that reads this tenant meanwhile collects later. An interrupt ends it early.\n"
+    )
+    version = json.loads(_MANIFEST.read_text())["version"]
+    minute = Minute(values.connector.api_base_url)
+    chain = Chain(values, version, minute, send=False, watch_s=0)
+    outcomes = []
+    for outcome in chain.walk(chain.access(), screen.working):
+        outcomes.append(outcome)
+        screen.show(outcome)
+    if any(outcome.state == "wrong" for outcome in outcomes):
+        screen.say("\nFix what is marked ✗, then try again. The manual is docs/manual.md.")
+        return 1
+    return profile(values, chain, minute, version, seconds, screen)
+
+
 def _may_send(options: argparse.Namespace) -> bool:
     if options.yes:
         return True
@@ -81,7 +102,7 @@ def _may_send(options: argparse.Namespace) -> bool:
 @contextmanager
 def _values(options: argparse.Namespace, screen: Screen) -> Iterator[Values]:
     if options.sandbox:
-        with rehearse(options.mistake) as values:
+        with rehearse(options.mistake, options.readings) as values:
             yield values
     else:
         yield gather(ask_in_terminal if sys.stdin.isatty() else None, screen.say)

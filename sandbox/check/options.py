@@ -7,6 +7,7 @@ from pathlib import Path
 from sandbox.check.rehearsal import BREAKS
 from sandbox.check.values import VARIABLES, title_of
 from sandbox.demo.options import Parser
+from sandbox.tenant.readings import READINGS, Readings
 
 _WATCH_S = 15.0
 _EXITS = """\
@@ -45,15 +46,46 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         metavar="FILE",
         help="the context.json of a connector that reads this tenant now, to tell its queries from those of others",
     )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="find out how the tenant's Audit API behaves where its documentation leaves it open, in ten minutes",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        metavar="MINUTES",
+        help="with --profile, how long: less than the default of 10 leaves rows of the table open",
+    )
     parser.add_argument("--sandbox", action="store_true", help="try a tenant that is played on this machine")
     parser.add_argument(
         "--break", dest="mistake", type=_mistake, metavar="NAME", help="with --sandbox, make this mistake: see below"
     )
+    parser.add_argument(
+        "--reading",
+        dest="readings",
+        action="append",
+        default=[],
+        type=_reading,
+        metavar="NAME",
+        help="with --sandbox, a reading of the documentation that the tenant follows, several allowed: "
+        "./dev demo --list-readings names them",
+    )
     options = parser.parse_args(arguments)
     if options.mistake and not options.sandbox:
         parser.error("--break goes with --sandbox")
+    if options.readings and not options.sandbox:
+        parser.error("--reading goes with --sandbox")
     if options.yes and not options.send:
         parser.error("--yes goes with --send")
+    if options.minutes and not options.profile:
+        parser.error("--minutes goes with --profile")
+    if options.profile and options.send:
+        parser.error("--profile sends nothing, so it does not go with --send")
+    try:
+        Readings(options.readings)
+    except ValueError as twice:
+        parser.error(str(twice))
     return options
 
 
@@ -63,13 +95,26 @@ def _mistake(text: str) -> str:
     return text
 
 
+def _reading(text: str) -> str:
+    if text not in READINGS:
+        raise argparse.ArgumentTypeError(f"no reading is called {text}")
+    return text
+
+
+def _minutes(text: str) -> float:
+    minutes = _seconds(text)
+    if not 0 < minutes <= 60:
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes up to 60")
+    return minutes
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is no number")
     return seconds
 
 

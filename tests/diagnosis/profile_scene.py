@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from cyberark_modules.audit_api import build_tokens
 from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.clock import TenantClock
 from cyberark_modules.configuration import CyberArkModuleConfiguration
-from pydantic import SecretStr
-
 from sandbox.check.profile.findings import find
 from sandbox.check.profile.line import Line
 from sandbox.check.profile.plan import TEN_MINUTES_S, Plan
@@ -21,7 +21,7 @@ from sandbox.tenant.readings import Readings
 
 START = 1_800_000_000.0
 HOURS_BEFORE = 6.5
-BEFORE_PER_SECOND = 0.1
+BEFORE_PER_SECOND = 0.1037
 LIVE_PER_SECOND = 1.0
 # An answer takes some time: otherwise no two pages would be in flight together.
 PAGE_LATENCY_S = 0.3
@@ -65,7 +65,9 @@ def profile(
     done: list[Record] = []
 
     def run() -> None:
-        plan = Plan(_line(environment, timeline, group, clock), clock, tenant_clock, seconds, lambda *at: told.append(at))
+        plan = Plan(
+            _line(environment, timeline, group, clock), clock, tenant_clock, seconds, lambda *at: told.append(at)
+        )
         plan.run()
         done.append(plan.record)
 

@@ -111,10 +111,17 @@ def test_an_interrupt_and_a_second_one_end_it_without_a_traceback(interrupts: in
     ("arguments", "said"),
     [
         (["--foo"], "dev check: Unrecognized arguments: --foo. See dev check --help.\n"),
-        (["--watch", "-3"], "dev check: Argument --watch: -3 is no number of seconds. See dev check --help.\n"),
+        (["--watch", "-3"], "dev check: Argument --watch: -3 is no number. See dev check --help.\n"),
         (["--state", "/no/file"], "dev check: Argument --state: /no/file is no file. See dev check --help.\n"),
         (["--break", "password"], "dev check: --break goes with --sandbox. See dev check --help.\n"),
         (["--break", "x"], "dev check: Argument --break: no mistake is called x. See dev check --help.\n"),
+        (["--minutes", "5"], "dev check: --minutes goes with --profile. See dev check --help.\n"),
+        (["--reading", "to-in"], "dev check: --reading goes with --sandbox. See dev check --help.\n"),
+        (["--reading", "x"], "dev check: Argument --reading: no reading is called x. See dev check --help.\n"),
+        (
+            ["--sandbox", "--reading", "to-in", "--reading", "to-out"],
+            "dev check: One reading only of each of these: dateTo. See dev check --help.\n",
+        ),
         (["--yes"], "dev check: --yes goes with --send. See dev check --help.\n"),
     ],
 )

@@ -1,6 +1,8 @@
 """What a cursor shows: the end of a query, its middle, what comes in later, and how long it is accepted."""
 
 from collections import Counter
+from itertools import pairwise
+from statistics import median
 
 from sandbox.check.profile.record import ARRIVALS, LATER, SIZES, TAIL, WEEK, Call, Finding, Page, Record, Seen
 
@@ -8,12 +10,13 @@ _OLD_MS = 120_000
 _SECOND_MS = 1000
 _TOLERANCE_MS = 2000
 _AGE_S = 30.0
+_CLOSE_S = 1.0
 
 
 def ending(record: Record) -> Finding:
     """What a drained cursor answers."""
     row = "a drained cursor answers"
-    pages = record.pages(TAIL)
+    pages = _onward(record.pages(TAIL))
     ends, seen = [], dict[bytes, Seen]()
     for place, (call, page) in enumerate(pages):
         fresh = [event for event in page.events if event.key not in seen]
@@ -23,6 +26,11 @@ def ending(record: Record) -> Finding:
     if ends:
         shape, times = Counter(ends).most_common(1)[0]
         return Finding(row, shape, {"times": times, "of": len(ends)})
+    if not pages:
+        return Finding(row, None, reason="no page was read")
+    gaps = [after.at_s - before.at_s for (before, _), (after, _) in pairwise(pages)]
+    if gaps and median(gaps) > _CLOSE_S:
+        return Finding(row, None, reason="pages had to be asked for with pauses, and each brought new events")
     if len(pages) >= 10:
         return Finding(row, "always new events: this tenant is busy", {"pages": len(pages)})
     return Finding(row, None, reason="the end of a query was not reached")
@@ -43,12 +51,11 @@ def middle(record: Record) -> Finding:
             runs.append(run)
         elif fresh:
             run = 0
-            known = seen | fresh
-            if any(event.key not in known for _, later in rest for event in later.events):
+            if _is_followed_by_old(record, call, rest, seen | fresh):
                 sizes.append(len(page.events))
         seen |= fresh
     if not sizes or query is None:
-        return Finding(row, None, reason="the events fitted in one page")
+        return Finding(row, None, reason="too few pages of the past were read" if pages else "no page was read")
     figures: dict[str, float] = {"pages": len(sizes), "largest": max(sizes), "empty": sum(map(bool, runs))}
     if longest := max(runs):
         figures["empty_in_a_row"] = longest
@@ -66,10 +73,13 @@ def page_size(record: Record) -> Finding:
     largest = max((len(page.events) for _, page in record.pages(SIZES)), default=0)
     if largest >= 1000:
         return Finding(row, "is taken", {"largest": largest})
+    if not record.pages(SIZES):
+        return Finding(row, None, reason="no such query was opened")
+    if "empty_in_a_row" in middle(record).figures:
+        return Finding(row, None, reason="pages are short for another reason: some are empty")
     if sum(bool(page.events) for _, page in record.first_reading(SIZES)) > 1:
         return Finding(row, "is cut", {"largest": largest})
-    reason = "fewer than 1000 events are there" if record.pages(SIZES) else "no such query was opened"
-    return Finding(row, None, reason=reason)
+    return Finding(row, None, reason="fewer than 1000 events are there")
 
 
 def old_date(record: Record) -> Finding:
@@ -119,6 +129,15 @@ def old_cursor(record: Record) -> Finding:
     if good_s >= _AGE_S:
         return Finding(row, "is accepted as long as the profile lasts", {"accepted_after_s": round(good_s)})
     return Finding(row, None, reason="no cursor was older than half a minute")
+
+
+def _onward(pages: list[tuple[Call, Page]]) -> list[tuple[Call, Page]]:
+    """Without those that were asked for by an earlier cursor once more."""
+    found: list[tuple[Call, Page]] = []
+    for call, page in pages:
+        if not found or call.position >= found[-1][0].position:
+            found.append((call, page))
+    return found
 
 
 def _is_followed_by_old(record: Record, call: Call, later: list[tuple[Call, Page]], seen: dict[bytes, Seen]) -> bool:

@@ -70,17 +70,21 @@ def date_to(record: Record) -> Finding:
         return Finding(row, None, reason="no query with such a window was opened")
     is_by_arrival = date_from(record).reading == "arrival time"
     last_s = query.until_ms // _SECOND_MS
-    shown = _seconds(record.events(WINDOW).values(), is_by_arrival)
-    if any(second > last_s for second in shown):
-        return Finding(row, "is ignored", {"events_after_it": sum(second > last_s for second in shown)})
-    if last_s in shown:
-        return Finding(row, "is in", {"events_in_it": shown.count(last_s)})
-    known = _seconds(record.events(TAIL, ARRIVALS).values(), is_by_arrival)
-    if last_s not in known:
+    known = record.events(ARRIVALS) | record.events(TAIL) if not is_by_arrival else record.events(ARRIVALS)
+    shown = [known.get(key, event) for key, event in record.events(WINDOW).items()]
+    seconds = _seconds(shown, is_by_arrival)
+    # Whatever happened after it arrived after it.
+    after = sum((event.time_ms or 0) // _SECOND_MS > last_s for event in shown)
+    if after := max(after, sum(second > last_s for second in seconds)):
+        return Finding(row, "is ignored", {"events_after_it": after})
+    if last_s in seconds:
+        return Finding(row, "is in", {"events_in_it": seconds.count(last_s)})
+    missing = _seconds(known.values(), is_by_arrival).count(last_s)
+    if not missing:
         return Finding(row, None, reason="no event of such a second is known")
     if not query.is_read_to_end:
         return Finding(row, None, reason="the query could not be read to its end")
-    return Finding(row, "is out", {"events_in_it": known.count(last_s)})
+    return Finding(row, "is out", {"events_in_it": missing})
 
 
 def lateness(record: Record) -> Finding:
@@ -118,7 +122,8 @@ def _watched_lateness(row: str, record: Record) -> Finding:
             late += [(at_ms - event.time_ms) / 1000 for event in fresh if event.time_ms is not None]
         is_at_end, before_s = is_at_end or not fresh, call.at_s
     if len(late) < 5:
-        reason = "arrival_timestamp is not served, and fewer than five events came in while the profile watched"
+        why = "does not serve arrival_timestamp" if record.pages(ARRIVALS) else "was not asked for arrival_timestamp"
+        reason = f"the tenant {why}, and fewer than five events came in while the profile watched"
         return Finding(row, None, reason=reason)
     return _described(row, late, resolution_s=5.0)
 

@@ -73,7 +73,9 @@ def side_by_side(record: Record) -> Finding:
 def retry_after(record: Record) -> Finding:
     """How a 429 says when to come again."""
     row = "Retry-After of a 429"
-    forms = Counter(call.retry_after for call in record.calls if call.retry_after)
+    served = _served(record)
+    calls = [call for call in record.calls if call.asked == "query" or (call.query, call.position) in served]
+    forms = Counter(call.retry_after for call in calls if call.retry_after)
     if not forms:
         return Finding(row, None, reason="no call was refused with 429")
     form, times = forms.most_common(1)[0]
@@ -84,9 +86,10 @@ def answers(record: Record) -> Finding:
     """What an answer with status 200 holds."""
     row = "an answer with status 200 is"
     odd = Counter(_ODD[call.outcome] for call in record.calls if call.outcome in _ODD)
-    figures: dict[str, float] = {"calls": len(record.calls), "odd": odd.total()}
-    if not record.calls:
-        return Finding(row, None, reason="there was no answer")
+    good = sum(call.outcome == "good" for call in record.calls)
+    figures: dict[str, float] = {"good": good, "odd": odd.total()}
+    if not good and not odd:
+        return Finding(row, None, reason="there was no such answer")
     if not odd:
         return Finding(row, "what was asked for", figures)
     return Finding(row, "now and then " + ", ".join(reading for reading, _ in odd.most_common()), figures)
@@ -122,9 +125,14 @@ def _is_call_a_minute(record: Record) -> bool:
     return accepted_s is not None and accepted_s - query.opened_s >= _CALL_MINUTE_S
 
 
+def _served(record: Record) -> set[tuple[str, int]]:
+    """The cursors by which a page was had at last."""
+    return {cursor for cursor, calls in record.by_position() if any(call.page is not None for call in calls)}
+
+
 def _distances(record: Record) -> tuple[list[float], list[float]]:
     """How long after the page before a page was refused, and accepted at last, each the largest of its page."""
-    served = {cursor for cursor, calls in record.by_position() if any(call.page is not None for call in calls)}
+    served = _served(record)
     refused_s, accepted_s = list[float](), list[float]()
     before_s: float | None = None
     refused: Call | None = None

@@ -35,6 +35,17 @@ _READ_AT_MOST = {
 # A cursor that lives for ten minutes is over then.
 _LAST_CALL_S = 2.0
 
+# What a person is told.
+_STEPS = {
+    TAIL: "a query of the last ten minutes",
+    ARRIVALS: "a query with the arrival of each event",
+    WINDOW: "a query between two dates",
+    SIZES: "a query with large pages",
+    WEEK: "a query of more than seven days",
+    LATER: "a query of what came in since",
+}
+_WATCHING, _WAITING = "watching for events that come in", "waiting for the minute of the next query"
+
 Progress = Callable[[str, float], None]
 
 
@@ -80,16 +91,16 @@ class Plan:
             if self._steps and now_s >= self._next_query_s:
                 self._step(self._steps[0])
             elif self._tail is not None and now_s >= self._next_poll_s:
-                self._say("watching for events that come in")
+                self._say(_WATCHING)
                 self._poll(self._tail)
             else:
-                self._say("waiting for the minute of the next query" if self._tail is None else "watching")
+                self._say(_WATCHING if self._tail is not None else _WAITING)
                 due_s = [self._next_query_s] if self._steps else []
                 due_s += [] if self._tail is None else [self._next_poll_s]
                 self._wait(min(max(0.05, min(due_s, default=now_s + left_s) - now_s), left_s, _POLL_S))
         self._wait(self._seconds + _LAST_CALL_S - self._line.now_s())
         if self._tail is not None:
-            self._say("asking by the first cursor once more")
+            self._say("the first cursor once more")
             self._ask(_Cursor(TAIL, self._tail.first, self._tail.first))
         self.finish()
 
@@ -100,7 +111,7 @@ class Plan:
 
     def _step(self, name: str) -> None:
         query, body = self._query(name)
-        self._say({TAIL: "opening a query", WEEK: "asking for older events"}.get(name, f"query for {name}"))
+        self._say(_STEPS[name])
         self.record.queries.setdefault(name, query)
         reply = self._line.open(name, body)
         self.record.calls.append(reply.call)

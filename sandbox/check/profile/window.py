@@ -31,10 +31,11 @@ def choose_window(record: Record, now_ms: int) -> tuple[int, int]:
         if event.time_ms is not None
         and (event.arrival_ms is None or event.arrival_ms // _SECOND_MS == event.time_ms // _SECOND_MS)
     )
-    seconds = sorted(within) or sorted({time // _SECOND_MS for time in times})
     begins = straddling or [times[0] // _SECOND_MS]
-    for begin in begins:
-        end = next((second for second in seconds if begin < second <= begin + _LONGEST_MS // _SECOND_MS), None)
-        if end is not None and times[-1] // _SECOND_MS > end:
-            return begin * _SECOND_MS, end * _SECOND_MS
+    # At best an event arrived in the second in which it happened: then it does not matter what dates are compared with.
+    for seconds in (sorted(within), sorted({time // _SECOND_MS for time in times})):
+        for begin in begins:
+            end = next((second for second in seconds if begin < second <= begin + _LONGEST_MS // _SECOND_MS), None)
+            if end is not None and times[-1] // _SECOND_MS > end:
+                return begin * _SECOND_MS, end * _SECOND_MS
     return begins[0] * _SECOND_MS, begins[0] * _SECOND_MS + _LONGEST_MS
