@@ -74,8 +74,8 @@ def _check(values: Values, options: argparse.Namespace, screen: Screen) -> int:
 def _profile(values: Values, options: argparse.Namespace, screen: Screen) -> int:
     seconds = options.minutes * 60 if options.minutes else TEN_MINUTES_S
     screen.say(
-        f"The profile asks CyberArk Audit for about {seconds / 60:g} minutes, without sending anything to Sekoia. It takes the\n"
-        "query of each minute: a connector that reads this tenant meanwhile collects later. An interrupt ends it early.\n"
+        f"The profile asks CyberArk Audit for about {seconds / 60:g} minutes and sends nothing to Sekoia. It uses\n"
+        "the query of each minute: a connector on this tenant collects later meanwhile. Interrupt to end it early.\n"
     )
     version = json.loads(_MANIFEST.read_text())["version"]
     minute = Minute(values.connector.api_base_url)

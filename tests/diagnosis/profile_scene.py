@@ -18,6 +18,7 @@ from sandbox.simulation.network import Latency, Network
 from sandbox.simulation.tasks import Tasks
 from sandbox.simulation.timeline import Group, ProcessClock, Timeline
 from sandbox.tenant.readings import Readings
+from sandbox.tenant.settings import IdentitySettings
 
 START = 1_800_000_000.0
 HOURS_BEFORE = 6.5
@@ -61,36 +62,25 @@ def profile(
 
     group = Group()
     clock = ProcessClock(timeline, lambda: 0.0)
-    told: list[tuple[str, float]] = []
-    done: list[Record] = []
-
-    def run() -> None:
-        plan = Plan(
-            _line(environment, timeline, group, clock), clock, tenant_clock, seconds, lambda *at: told.append(at)
-        )
-        plan.run()
-        done.append(plan.record)
-
-    tenant_clock = TenantClock(clock)
-
-    def _line(environment: Environment, timeline: Timeline, group: Group, clock: ProcessClock) -> Line:
-        transport = Transport(tenant_clock, "0")
-        network = Network(timeline, environment, Latency(), lambda *_: None)
-        transport.session.mount("https://", network)
-        identity = tenant.identity_settings
-        account = CyberArkModuleConfiguration(
-            auth_base_url="https://identity.simulation",
-            login_name=identity.login_name,
-            password=identity.password,
-            application_id=identity.application_id,
-        )
-        tokens = build_tokens(transport, account, clock.monotonic)
-        key = SecretStr(tenant.settings.api_key)
-        return Line(transport, tokens, "https://audit.simulation", key, clock, Tasks(timeline, group))
-
-    timeline.start(group, run)
+    tenant_clock, told = TenantClock(clock), list[tuple[str, float]]()
+    transport = Transport(tenant_clock, "0")
+    transport.session.mount("https://", Network(timeline, environment, Latency(), lambda *_: None))
+    tokens = build_tokens(transport, _account(tenant.identity_settings), clock.monotonic)
+    key = SecretStr(tenant.settings.api_key)
+    line = Line(transport, tokens, "https://audit.simulation", key, clock, Tasks(timeline, group))
+    plan = Plan(line, clock, tenant_clock, seconds, lambda what, left_s: told.append((what, left_s)))
+    done = Tasks(timeline, group).submit(plan.run)
     timeline.run_to(timeline.now + seconds + 300)
     timeline.end(group)
     timeline.close()
-    record = done[0]
-    return Profile(environment, record, {finding.row: finding for finding in find(record)}, told)
+    done.result(0)
+    return Profile(environment, plan.record, {finding.row: finding for finding in find(plan.record)}, told)
+
+
+def _account(identity: IdentitySettings) -> CyberArkModuleConfiguration:
+    return CyberArkModuleConfiguration(
+        auth_base_url="https://identity.simulation",
+        login_name=identity.login_name,
+        password=identity.password,
+        application_id=identity.application_id,
+    )

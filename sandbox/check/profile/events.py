@@ -23,7 +23,9 @@ def order(record: Record) -> Finding:
         return Finding(row, None, reason=f"fewer than {_FEWEST} events were seen")
     times = [event.time_ms or 0 for event in found]
     worst_ms, misplaced, span_ms = _worst(times), _misplaced(times), max(times) - min(times)
-    figures = {"events": len(found), "wrong_by_at_most_s": worst_ms / 1000}
+    # Events further apart than an order is wrong by say nothing about it.
+    apart_ms = median(after - before for before, after in pairwise(sorted(times)))
+    figures = {"events": len(found), "wrong_by_at_most_s": worst_ms / 1000, "apart_s": round(apart_ms / 1000, 1)}
     arrivals = [event.arrival_ms for event in found if event.arrival_ms is not None]
     is_arrival_known = len(arrivals) == len(found)
     if not worst_ms:

@@ -141,9 +141,10 @@ def _distances(record: Record) -> tuple[list[float], list[float]]:
             continue
         if call.outcome == "throttled":
             refused = call
-        elif call.page is not None:
-            if refused is not None and before_s is not None:
-                refused_s.append(refused.at_s - before_s)
-                accepted_s.append(call.at_s - before_s)
-            before_s, refused = call.at_s, None
+            continue
+        if call.page is not None and refused is not None and before_s is not None:
+            refused_s.append(refused.at_s - before_s)
+            accepted_s.append(call.at_s - before_s)
+        # An answer without a page may have been counted too.
+        before_s, refused = call.at_s, None
     return refused_s, accepted_s

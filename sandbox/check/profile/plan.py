@@ -216,9 +216,12 @@ class Plan:
                 return reply
             if call.outcome == "refused" or not tries_left or call.at_s > self._seconds:
                 break
-            is_throttled = call.outcome == "throttled"
-            self._wait(max(reply.pause_s or 0.0, pause_s if is_throttled else _FIRST_PAUSE_S))
-            pause_s *= 2
+            if call.outcome == "throttled":
+                self._wait(max(reply.pause_s or 0.0, pause_s))
+                pause_s *= 2
+            else:
+                self._accepted_s, pause_s = call.at_s, _FIRST_PAUSE_S  # the tenant may have counted it
+                self._wait(_FIRST_PAUSE_S)
         cursor.is_stuck = True
         return None
 

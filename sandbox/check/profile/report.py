@@ -12,27 +12,27 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """A short table."""
     width = max(len(finding.row) for finding in findings)
     for finding in findings:
-        figures = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in finding.figures.items())
+        figures = ", ".join(_figure(name, value) for name, value in finding.figures.items())
         said = f"not observed: {finding.reason}" if finding.reading is None else finding.reading
         yield f"{finding.row:<{width}}  {said}{f' ({figures})' if figures else ''}"
 
 
 def as_json(findings: Sequence[Finding], record: Record, version: str) -> str:
     """Phrases of this program, and numbers."""
-    rows = [
-        {
-            "row": finding.row,
-            "reading": finding.reading,
-            **({"figures": dict(finding.figures)} if finding.figures else {}),
-            **({"not_observed": finding.reason} if finding.reading is None else {}),
-        }
-        for finding in findings
-    ]
-    content = {
-        "profile": FORMAT,
-        "version": version,
-        "seconds": round(record.seconds),
-        "calls": len(record.calls),
-        "rows": rows,
-    }
-    return json.dumps(content, indent=1)
+    rows = [json.dumps(_row(finding)) for finding in findings]
+    head = {"profile": FORMAT, "version": version, "seconds": round(record.seconds), "calls": len(record.calls)}
+    return json.dumps(head)[:-1] + ', "rows": [\n' + ",\n".join(rows) + "\n]}"
+
+
+def _row(finding: Finding) -> dict[str, object]:
+    row: dict[str, object] = {"row": finding.row, "reading": finding.reading}
+    if finding.figures:
+        row["figures"] = dict(finding.figures)
+    if finding.reading is None:
+        row["not_observed"] = finding.reason
+    return row
+
+
+def _figure(name: str, value: float) -> str:
+    words = name.removesuffix("_s").replace("_", " ")
+    return f"{words} {value:g} s" if name.endswith("_s") else f"{words} {value:g}"

@@ -32,7 +32,7 @@ def choose_window(record: Record, now_ms: int) -> tuple[int, int]:
         and (event.arrival_ms is None or event.arrival_ms // _SECOND_MS == event.time_ms // _SECOND_MS)
     )
     begins = straddling or [times[0] // _SECOND_MS]
-    # At best an event arrived in the second in which it happened: then it does not matter what dates are compared with.
+    # Best is an event that arrived in its own second: then it does not matter what dates are compared with.
     for seconds in (sorted(within), sorted({time // _SECOND_MS for time in times})):
         for begin in begins:
             end = next((second for second in seconds if begin < second <= begin + _LONGEST_MS // _SECOND_MS), None)
