@@ -36,11 +36,11 @@ class WithoutArrivals(Fault):
     [
         ("shown-at-once", "within seconds"),
         ("shown-60s", "a varying time after the fact"),
-        ("shown-12min", None),
+        ("shown-12min", "in batches"),
     ],
 )
 def test_without_arrivals_late_events_are_measured_by_watching(
-    name: str, shown: str | None, refuses: bool, unmeasured: None
+    name: str, shown: str, refuses: bool, unmeasured: None
 ) -> None:
     seen = profile(name, change=lambda environment: environment.faults.hold(WithoutArrivals(refuses)))
     assert seen.reading(SHOWN) == shown

@@ -9,7 +9,7 @@ from sandbox.check.profile.record import ARRIVALS, TAIL, WINDOW, Finding, Record
 _FEWEST = 20
 _SECOND_MS = 1000
 _AHEAD_MS = 60_000
-_SOON_S, _LONG_S = 2.0, 600.0
+_SOON_S, _LONG_S, _BATCH_S, _POLL_S, _READ_S = 2.0, 600.0, 60.0, 5.0, 60.0
 
 BY_EVENT_TIME, BY_ARRIVAL = "by event time", "by arrival"
 EITHER_ORDER = "by event time or by arrival: these events do not tell them apart"
@@ -106,28 +106,33 @@ def lateness(record: Record) -> Finding:
         return Finding(row, "late, for one source among others", figures)
     batches = sorted({event.arrival_ms // _SECOND_MS for event in events if event.arrival_ms})
     gaps = [after - before for before, after in pairwise(batches)]
-    if gaps and median(gaps) >= 60 and len(events) >= 5 * len(batches):
+    if gaps and median(gaps) >= _BATCH_S and len(events) >= 5 * len(batches):
         return Finding(row, "in batches", {"every_s": median(gaps)})
     return _described(row, [_late_s(event) for event in events], resolution_s=0.0)
 
 
 def _watched_lateness(row: str, record: Record) -> Finding:
     """Without the arrival of each event: from the moments at which the cursor of the first query showed it."""
-    late: list[float] = []
+    late, spans_s = list[float](), list[float]()
     seen: set[bytes] = set()
     is_at_end, before_s = False, 0.0
     for call, page in record.pages(TAIL):
-        fresh = [event for event in page.events if event.key not in seen]
-        seen.update(event.key for event in fresh)
-        if is_at_end:
-            at_ms = record.at_ms((call.at_s + max(before_s, call.at_s - 5)) / 2)
-            late += [(at_ms - event.time_ms) / 1000 for event in fresh if event.time_ms is not None]
-        is_at_end, before_s = is_at_end or not fresh, call.at_s
+        times = [event.time_ms for event in page.events if event.key not in seen and event.time_ms is not None]
+        # At first, what comes after an empty page may be old: a filter behind the scan.
+        if is_at_end and times and call.at_s > _READ_S:
+            # It arrived between two calls; those in a row count as one.
+            at_ms = record.at_ms((call.at_s + max(before_s, call.at_s - _POLL_S)) / 2)
+            late += [(at_ms - time) / 1000 for time in times]
+            spans_s.append((max(times) - min(times)) / 1000)
+        is_at_end, before_s = is_at_end or not times, call.at_s
+        seen.update(event.key for event in page.events)
     if len(late) < 5:
         why = "does not serve arrival_timestamp" if record.pages(ARRIVALS) else "was not asked for arrival_timestamp"
         reason = f"the tenant {why}, and fewer than five events came in while the profile watched"
         return Finding(row, None, reason=reason)
-    return _described(row, late, resolution_s=5.0)
+    if median(spans_s) >= _BATCH_S:
+        return Finding(row, "in batches", {"seen": len(spans_s)})
+    return _described(row, late, resolution_s=_POLL_S)
 
 
 def _described(row: str, late: list[float], resolution_s: float) -> Finding:
