@@ -1,13 +1,12 @@
 """What is asked of a tenant, and when: some queries, a minute apart, and the cursor of the first one in between."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event
 from typing import Any
 
 from cyberark_modules.clock import Clock, TenantClock
 from sandbox.check.profile.line import Line, Reply
+from sandbox.check.profile.reader import FIRST_PAUSE_S, Cursor, Reader
 from sandbox.check.profile.record import ARRIVALS, LATER, SIZES, TAIL, WEEK, WINDOW, Query, Record
 from sandbox.check.profile.window import choose_window
 
@@ -17,9 +16,8 @@ _SECOND_MS, _MINUTE_MS, _HOUR_MS, _DAY_MS = 1000, 60_000, 3_600_000, 86_400_000
 _SELECTED = ("uuid", "timestamp", "application_code", "arrival_timestamp")
 _MINUTE_S = 61.0
 _POLL_S = 5.0
-# For a 429 without a Retry-After: the first pause, doubled from call to call.
-_FIRST_PAUSE_S = 1.0
-_TRIES = 7
+_MANY = 100
+_FOLLOWED_AT_MOST = 6
 _SLOW_S = 30.0
 _PAGES_OF_END = 8
 _BESIDE_TRIES = 3
@@ -49,20 +47,6 @@ _WATCHING, _WAITING = "watching for events that come in", "waiting for the minut
 Progress = Callable[[str, float], None]
 
 
-@dataclass
-class _Cursor:
-    """Where the reading of a query is."""
-
-    name: str
-    first: str
-    reference: str
-    position: int = 0
-    without_new: int = 0
-    ends_seen: int = 0
-    is_stuck: bool = False
-    keys: set[bytes] = field(default_factory=set)
-
-
 class Plan:
     """Asks for `seconds`, and fills the record; whoever interrupts it finds there what was seen until then."""
 
@@ -71,18 +55,16 @@ class Plan:
     ) -> None:
         self.record = Record(tenant_clock.now_ms())
         self._line = line
-        self._clock = clock
         self._tenant_clock = tenant_clock
         self._seconds = seconds
         self._progress = progress
-        self._never = Event()
-        self._pause_s = 0.0
-        self._accepted_s: float | None = None
-        self._tail: _Cursor | None = None
+        self._reader = Reader(line, clock, self.record, seconds + _MINUTE_S)
+        self._tail: Cursor | None = None
         self._next_poll_s = 0.0
+        self._followed = 0
         self._steps = [TAIL, ARRIVALS, WINDOW, SIZES, WEEK]
         self._next_query_s = 0.0
-        self._refused_queries = 0
+        self._failed_queries = 0
 
     def run(self) -> None:
         """Ask for all that there is time for."""
@@ -97,11 +79,11 @@ class Plan:
                 self._say(_WATCHING if self._tail is not None else _WAITING)
                 due_s = [self._next_query_s] if self._steps else []
                 due_s += [] if self._tail is None else [self._next_poll_s]
-                self._wait(min(max(0.05, min(due_s, default=now_s + left_s) - now_s), left_s, _POLL_S))
-        self._wait(self._seconds + _LAST_CALL_S - self._line.now_s())
+                self._reader.wait(min(max(0.05, min(due_s, default=now_s + left_s) - now_s), left_s, _POLL_S))
+        self._reader.wait(self._seconds + _LAST_CALL_S - self._line.now_s())
         if self._tail is not None:
             self._say("the first cursor once more")
-            self._ask(_Cursor(TAIL, self._tail.first, self._tail.first))
+            self._reader.ask_again(self._tail)
         self.finish()
 
     def finish(self) -> None:
@@ -115,32 +97,30 @@ class Plan:
         self.record.queries.setdefault(name, query)
         reply = self._line.open(name, body)
         self.record.calls.append(reply.call)
-        if reply.call.outcome == "throttled":
+        if reply.cursor is None and reply.call.outcome != "refused":
             self._wait_for_query(reply)
             return
-        self._refused_queries = 0
-        if reply.cursor is None and reply.call.outcome != "refused":
-            self._next_query_s = self._line.now_s() + _FIRST_PAUSE_S
-            return
+        self._failed_queries = 0
         self._steps.remove(name)
         if reply.cursor is None:
             if name == TAIL:
                 raise self._line.refusal(reply.call)
             return
         self.record.queries[name] = query
-        query.opened_s = self._accepted_s = reply.call.end_s
+        query.opened_s = reply.call.end_s
+        self._reader.opened(query.opened_s)
         self._next_query_s = self._line.now_s() + _MINUTE_S
         if name == TAIL:
             # At once, to see whether there is a limit.
             self._step(ARRIVALS)
-        self._read(query, _Cursor(name, reply.cursor, reply.cursor))
+        self._read(query, Cursor(name, reply.cursor, reply.cursor))
 
     def _wait_for_query(self, reply: Reply) -> None:
         opened_s = [query.opened_s for query in self.record.queries.values() if query.opened_s is not None]
-        self._refused_queries += 1
-        pause_s = reply.pause_s or min(_FIRST_PAUSE_S * 2**self._refused_queries, _SLOW_S)
-        minute_s = max(opened_s, default=-_MINUTE_S) + _MINUTE_S
-        self._next_query_s = max(self._line.now_s() + pause_s, min(minute_s, self._line.now_s() + _MINUTE_S))
+        pause_s = reply.pause_s or min(FIRST_PAUSE_S * 2**self._failed_queries, _SLOW_S)
+        self._failed_queries += 1
+        minute_s = max(opened_s) + _MINUTE_S if opened_s and reply.call.outcome == "throttled" else 0.0
+        self._next_query_s = max(self._line.now_s() + pause_s, minute_s)
 
     def _query(self, name: str) -> tuple[Query, dict[str, Any]]:
         now_ms, selected = self._tenant_clock.now_ms(), None
@@ -157,31 +137,35 @@ class Plan:
             query.since_ms = self.record.at_ms(self.record.queries[TAIL].opened_s or 0.0)
         return query, _body(query, selected)
 
-    def _read(self, query: Query, cursor: _Cursor) -> None:
+    def _read(self, query: Query, cursor: Cursor) -> None:
         pages, seconds = _READ_AT_MOST[query.name]
         ends_s = self._line.now_s() + seconds
         while pages and self._line.now_s() < ends_s and cursor.ends_seen < _PAGES_OF_END and not cursor.is_stuck:
-            self._ask(cursor)
+            self._reader.ask(cursor)
             pages -= 1
-            if self._pause_s >= _SLOW_S:
+            if self._reader.pause_s >= _SLOW_S:
                 break
         query.is_read_to_end = cursor.without_new >= 2
         if cursor.is_stuck:
             # Whether its cursor or the tenant is to blame is seen by another one.
-            pause_s = self._pause_s
-            self._ask(_Cursor(query.name, cursor.first, cursor.first))
-            self._pause_s = pause_s
-        elif query.name == ARRIVALS and not self._pause_s:
+            self._reader.ask_again(cursor)
+        elif query.name == ARRIVALS and not self._reader.pause_s:
             for _ in range(_BESIDE_TRIES):
                 asked = [(0, cursor.first), (cursor.position, cursor.reference)]
                 self.record.calls += [reply.call for reply in self._line.read_beside(query.name, asked)]
         if query.name == TAIL and not cursor.is_stuck:
             self._tail = cursor
 
-    def _poll(self, tail: _Cursor) -> None:
-        reply = self._ask(tail)
-        behind = reply is not None and reply.call.page is not None and tail.without_new == 0
-        self._next_poll_s = self._line.now_s() + (0.0 if behind else max(_POLL_S, 4 * self._pause_s))
+    def _poll(self, tail: Cursor) -> None:
+        page = self._reader.ask(tail)
+        # What came in is followed until nothing more does, within bounds where something always does.
+        self._followed = self._followed + 1 if page is not None and tail.without_new == 0 else 0
+        is_behind = page is not None and len(page.events) >= _MANY
+        if self._followed and (is_behind or self._followed < _FOLLOWED_AT_MOST):
+            self._next_poll_s = self._line.now_s()
+        else:
+            self._followed = 0
+            self._next_poll_s = self._line.now_s() + max(_POLL_S, 4 * self._reader.pause_s)
         if tail.is_stuck:
             self._tail = None
         elif self._is_time_for_later():
@@ -195,47 +179,6 @@ class Plan:
             return False
         opened_ms = self.record.at_ms(query.opened_s)
         return all((event.time_ms or 0) <= opened_ms for event in self.record.events(TAIL).values())
-
-    def _ask(self, cursor: _Cursor) -> Reply | None:
-        """Ask for the page at the cursor until it is there, and move on; None when it cannot be had."""
-        pause_s = _FIRST_PAUSE_S
-        for tries_left in reversed(range(_TRIES)):
-            if self._accepted_s is not None:
-                self._wait(self._accepted_s + self._pause_s - self._line.now_s())
-            reply = self._line.read(cursor.name, cursor.position, cursor.reference)
-            call, page = reply.call, reply.call.page
-            self.record.calls.append(call)
-            if page is not None:
-                self._note_pause(call.at_s)
-                fresh = {event.key for event in page.events} - cursor.keys
-                cursor.keys |= fresh
-                cursor.without_new = 0 if fresh else cursor.without_new + 1
-                cursor.ends_seen += not fresh
-                if reply.cursor is not None and reply.cursor != cursor.reference:
-                    cursor.reference, cursor.position = reply.cursor, cursor.position + 1
-                return reply
-            if call.outcome == "refused" or not tries_left or call.at_s > self._seconds:
-                break
-            if call.outcome == "throttled":
-                self._wait(max(reply.pause_s or 0.0, pause_s))
-                pause_s *= 2
-            else:
-                self._accepted_s, pause_s = call.at_s, _FIRST_PAUSE_S  # the tenant may have counted it
-                self._wait(_FIRST_PAUSE_S)
-        cursor.is_stuck = True
-        return None
-
-    def _note_pause(self, at_s: float) -> None:
-        """After a 429, keep the distance at which a page was accepted again."""
-        calls = self.record.calls
-        before = calls[-2] if len(calls) > 1 else None
-        if self._accepted_s is not None and before and (before.asked, before.outcome) == ("page", "throttled"):
-            self._pause_s = max(self._pause_s, at_s - self._accepted_s)
-        self._accepted_s = at_s
-
-    def _wait(self, seconds: float) -> None:
-        if seconds > 0:
-            self._clock.wait(self._never, seconds)
 
     def _say(self, what: str) -> None:
         self._progress(what, max(0.0, self._seconds + _LAST_CALL_S - self._line.now_s()))
