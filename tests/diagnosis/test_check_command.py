@@ -117,10 +117,13 @@ def test_an_interrupt_and_a_second_one_end_it_without_a_traceback(interrupts: in
         (["--break", "x"], "dev check: Argument --break: no mistake is called x. See dev check --help.\n"),
         (["--minutes", "5"], "dev check: --minutes goes with --profile. See dev check --help.\n"),
         (["--reading", "to-in"], "dev check: --reading goes with --sandbox. See dev check --help.\n"),
-        (["--reading", "x"], "dev check: Argument --reading: no reading is called x. See dev check --help.\n"),
+        (
+            ["--reading", "x"],
+            "dev check: No reading is called x; ./dev demo --list-readings names them. See dev check --help.\n",
+        ),
         (
             ["--sandbox", "--reading", "to-in", "--reading", "to-out"],
-            "dev check: One reading only of each of these: dateTo. See dev check --help.\n",
+            "dev check: Choose only one reading of dateTo. See dev check --help.\n",
         ),
         (["--yes"], "dev check: --yes goes with --send. See dev check --help.\n"),
     ],
