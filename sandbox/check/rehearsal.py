@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sandbox.check.mistakes import MISTAKES, Mistake
@@ -36,7 +37,7 @@ def rehearse(name: str | None, readings: Iterable[str] = ()) -> Iterator[Values]
         given = {**right_values(sandbox), **mistake.fields}
         trust = {"REQUESTS_CA_BUNDLE": str(sandbox.ca_file), "CURL_CA_BUNDLE": ""}
         with _variables({**_NO_PROXY, **trust, **mistake.variables}):
-            yield Values.of(given)
+            yield replace(Values.of(given), is_played=True)
 
 
 def right_values(sandbox: Sandbox) -> dict[str, Any]:

@@ -41,11 +41,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Values:
-    """Both forms as they would be filled in; `has_intake` tells whether an intake key was given."""
+    """Both forms as they would be filled in.
+
+    `has_intake` tells whether an intake key was given, `is_played` that the sandbox stands in Sekoia's place.
+    """
 
     account: CyberArkModuleConfiguration
     connector: CyberArkAuditLogsConfiguration
     has_intake: bool
+    is_played: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> "Values":
@@ -67,7 +71,7 @@ class Values:
         if not self.has_intake:
             for name in _OPTIONAL:
                 del connector[title_of(name)]
-        elif _is_sekoias(self.connector.intake_server or ""):
+        elif self.is_played or _is_sekoias(self.connector.intake_server or ""):
             connector[title_of("intake_server")] = "(leave it empty)"
         return {"Account": account, "Connector": connector}
 

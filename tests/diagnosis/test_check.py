@@ -66,6 +66,7 @@ def test_a_set_up_without_a_mistake_shows_its_figures_and_the_values_to_paste() 
         "one test event was accepted",
         "Application ID +sekoia-siem",
         r"Password of the service user +\*{10}\n",
+        r"Intake server +\(leave it empty\)\n",
     ):
         assert re.search(figure, printed), figure
 
