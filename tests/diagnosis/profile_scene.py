@@ -17,12 +17,14 @@ from sandbox.environment import Environment
 from sandbox.simulation.network import Latency, Network
 from sandbox.simulation.tasks import Tasks
 from sandbox.simulation.timeline import Group, ProcessClock, Timeline
-from sandbox.tenant.readings import Readings
+from sandbox.tenant.readings import HOUR, Readings
 from sandbox.tenant.settings import IdentitySettings
 
 START = 1_800_000_000.0
 HOURS_BEFORE = 6.5
 BEFORE_PER_SECOND = 0.1037
+# Events that are close together tell an order from one that is a little wrong.
+BUSY_PER_SECOND, BUSY_S = 2.03, 200.0
 LIVE_PER_SECOND = 1.0
 # An answer takes some time: otherwise no two pages would be in flight together.
 PAGE_LATENCY_S = 0.3
@@ -54,8 +56,11 @@ def profile(
     tenant.settings.page_latency = PAGE_LATENCY_S
     readings.set(environment)
     change(environment)
+    for rate, until_s in ((BEFORE_PER_SECOND, HOUR), (BUSY_PER_SECOND, HOUR + BUSY_S)):
+        tenant.produce(rate)
+        timeline.run_to(START + until_s)
     tenant.produce(BEFORE_PER_SECOND)
-    timeline.run_to(START + HOURS_BEFORE * 3600)
+    timeline.run_to(START + HOURS_BEFORE * HOUR)
     tenant.catch_up()
     tenant.produce(readings.events_per_second or live)
     readings.begin(environment)

@@ -11,21 +11,22 @@ _SECOND_MS = 1000
 _TOLERANCE_MS = 2000
 _AGE_S = 30.0
 _CLOSE_S = 1.0
+_FEW, _MANY = 10, 20
+_HOLE = "an empty page with a new cursor"
 
 
 def ending(record: Record) -> Finding:
     """What a drained cursor answers."""
     row = "a drained cursor answers"
     pages = _onward(record.pages(TAIL))
-    ends, seen = [], dict[bytes, Seen]()
-    for place, (call, page) in enumerate(pages):
-        fresh = [event for event in page.events if event.key not in seen]
-        if not fresh and not _is_followed_by_old(record, call, pages[place + 1 :], seen):
-            ends.append(_shape(page, len({(event.time_ms or 0) // _SECOND_MS for event in seen.values()})))
-        seen.update((event.key, event) for event in fresh)
+    ends = _ends(record, pages)
     if ends:
         shape, times = Counter(ends).most_common(1)[0]
-        return Finding(row, shape, {"times": times, "of": len(ends)})
+        # An empty page may also stand in the middle, where a filter is behind the scan.
+        is_sure = shape != _HOLE or times >= (3 if middle(record).reading == "full pages" else _MANY)
+        if is_sure:
+            return Finding(row, shape, {"times": times, "of": len(ends)})
+        return Finding(row, None, reason="the end of a query was seen too seldom")
     if not pages:
         return Finding(row, None, reason="no page was read")
     gaps = [after.at_s - before.at_s for (before, _), (after, _) in pairwise(pages)]
@@ -59,6 +60,8 @@ def middle(record: Record) -> Finding:
     figures: dict[str, float] = {"pages": len(sizes), "largest": max(sizes), "empty": sum(map(bool, runs))}
     if longest := max(runs):
         figures["empty_in_a_row"] = longest
+        if longest == 1 and len(sizes) < _FEW:
+            return Finding(row, None, figures, "too few pages of the past were read")
         return Finding(row, "an empty page now and then" if longest == 1 else "several empty pages in a row", figures)
     if max(sizes) >= query.size:
         return Finding(row, "full pages", figures)
@@ -102,6 +105,8 @@ def later_events(record: Record) -> Finding:
     shown = [event for event in record.events(TAIL).values() if (event.time_ms or 0) > after_ms]
     if shown:
         return Finding(row, "shows what arrives later", {"events": len(shown)})
+    if not ends_reached(record):
+        return Finding(row, None, reason="the end of the query was not reached")
     last_poll_s = max((call.at_s for call, _ in record.pages(TAIL)), default=0.0)
     missed = {
         event.key
@@ -129,6 +134,24 @@ def old_cursor(record: Record) -> Finding:
     if good_s >= _AGE_S:
         return Finding(row, "is accepted as long as the profile lasts", {"accepted_after_s": round(good_s)})
     return Finding(row, None, reason="no cursor was older than half a minute")
+
+
+def ends_reached(record: Record) -> bool:
+    """Whether the first query was read to its end, and the last page of it brought nothing new."""
+    pages = _onward(record.pages(TAIL))
+    before = {event.key for _, page in pages[:-1] for event in page.events}
+    return ending(record).reading is not None and all(event.key in before for event in pages[-1][1].events)
+
+
+def _ends(record: Record, pages: list[tuple[Call, Page]]) -> list[str]:
+    """What each page without a new event looked like, unless old events came behind it."""
+    ends, seen = list[str](), dict[bytes, Seen]()
+    for place, (call, page) in enumerate(pages):
+        fresh = [event for event in page.events if event.key not in seen]
+        if not fresh and not _is_followed_by_old(record, call, pages[place + 1 :], seen):
+            ends.append(_shape(page, len({(event.time_ms or 0) // _SECOND_MS for event in seen.values()})))
+        seen.update((event.key, event) for event in fresh)
+    return ends
 
 
 def _onward(pages: list[tuple[Call, Page]]) -> list[tuple[Call, Page]]:

@@ -6,7 +6,8 @@ from statistics import median, quantiles
 
 from sandbox.check.profile.record import ARRIVALS, TAIL, WINDOW, Finding, Record, Seen
 
-_FEWEST = 20
+_FEWEST, _FEW = 20, 3
+_CLOSE_MS, _HOUR_MS = 1000, 3_600_000
 _SECOND_MS = 1000
 _AHEAD_MS = 60_000
 _SOON_S, _LONG_S, _BATCH_S, _POLL_S, _READ_S = 2.0, 600.0, 60.0, 5.0, 60.0
@@ -23,17 +24,22 @@ def order(record: Record) -> Finding:
         return Finding(row, None, reason=f"fewer than {_FEWEST} events were seen")
     times = [event.time_ms or 0 for event in found]
     worst_ms, misplaced, span_ms = _worst(times), _misplaced(times), max(times) - min(times)
-    # Events further apart than an order is wrong by say nothing about it.
-    apart_ms = median(after - before for before, after in pairwise(sorted(times)))
-    figures = {"events": len(found), "wrong_by_at_most_s": worst_ms / 1000, "apart_s": round(apart_ms / 1000, 1)}
+    figures = {"events": len(found), "wrong_by_at_most_s": worst_ms / 1000}
     arrivals = [event.arrival_ms for event in found if event.arrival_ms is not None]
     is_arrival_known = len(arrivals) == len(found)
+    close = sum(after - before <= _CLOSE_MS for before, after in pairwise(times))
+    if not worst_ms and close < _FEWEST:
+        return Finding(row, None, figures, "too few events are of the same second to tell")
     if not worst_ms:
         is_told = is_arrival_known and _worst(arrivals) > 0
         return Finding(row, BY_EVENT_TIME if is_told else EITHER_ORDER, figures)
-    if is_arrival_known and not _worst(arrivals):
+    pairs = zip(pairwise(times), pairwise(arrivals), strict=False)
+    # Events that arrived together say nothing about an order by arrival.
+    telling = sum(earlier > later and arrived < next_arrived for (earlier, later), (arrived, next_arrived) in pairs)
+    if is_arrival_known and not _worst(arrivals) and telling >= _FEW:
         return Finding(row, BY_ARRIVAL, figures)
-    if worst_ms > span_ms / 2 and misplaced > len(found) / 2:
+    is_arrival_known = is_arrival_known and _worst(arrivals) > 0
+    if worst_ms > span_ms / 2 and misplaced > len(found) / 2 and span_ms >= _HOUR_MS:
         return Finding(row, "none", figures)
     if worst_ms > span_ms / 4:
         return Finding(row, None, figures, "the events are too few, or of too short a time, to tell")
@@ -113,6 +119,9 @@ def lateness(record: Record) -> Finding:
 
 def _watched_lateness(row: str, record: Record) -> Finding:
     """Without the arrival of each event: from the moments at which the cursor of the first query showed it."""
+    moments_s = [call.at_s for call, _ in record.pages(TAIL)]
+    if len(moments_s) > 1 and median(after - before for before, after in pairwise(moments_s)) > _POLL_S + 1:
+        return Finding(row, None, reason="pages had to be asked for with pauses")
     late, spans_s = list[float](), list[float]()
     seen: set[bytes] = set()
     is_at_end, before_s = False, 0.0
@@ -151,6 +160,8 @@ def _in_order(record: Record, query: str) -> list[Seen]:
     found: dict[bytes, Seen] = {}
     for call, page in record.first_reading(query):
         latest_ms = record.at_ms(call.end_s) + _AHEAD_MS
+        if any(event.key in found for event in page.events):
+            continue  # the end, where it shows again what was shown before
         for event in page.events:
             if event.time_ms is not None and event.time_ms <= latest_ms:
                 found.setdefault(event.key, event)

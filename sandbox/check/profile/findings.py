@@ -8,6 +8,7 @@ from sandbox.check.profile.limits import answers, failing_page, pages, queries, 
 from sandbox.check.profile.record import Finding, Record
 
 _CLOCKS_AGREE_S = 5.0
+_FEW_EVENTS = 100
 
 
 def find(record: Record) -> list[Finding]:
@@ -44,15 +45,17 @@ def content(record: Record) -> Finding:
     """Whether events are what the documentation says."""
     row = "events are"
     every = record.events().values()
-    if not every:
-        return Finding(row, None, reason="no event was seen")
     odd = sum(not event.is_documented for event in every)
     breaks = sum(event.has_breaks for event in every)
     loose = sum(not page.is_strict_json for _, page in record.pages())
     figures: dict[str, float] = {"events": len(every), "odd": odd, "of_more_lines": breaks, "odd_pages": loose}
     if odd or (loose and not breaks):
         return Finding(row, "not always well-formed", figures)
-    return Finding(row, "of more than one line, some of them" if breaks else "as documented", figures)
+    if breaks:
+        return Finding(row, "of more than one line, some of them", figures)
+    if len(every) < _FEW_EVENTS:
+        return Finding(row, None, reason=f"fewer than {_FEW_EVENTS} events were seen")
+    return Finding(row, "as documented", figures)
 
 
 def clocks(record: Record) -> Finding:

@@ -8,6 +8,7 @@ from sandbox.check.profile.record import TAIL, Call, Finding, Record
 _MINUTE_S = 59.0
 _CALL_MINUTE_S = 55.0
 _AT_ONCE_S = 0.5
+_FEW_ANSWERS = 20
 _ODD = {"error-body": "with an error in the body", "html": "with HTML", "cut": "cut"}
 
 
@@ -24,7 +25,8 @@ def queries(record: Record) -> Finding:
         since_s = float("inf") if opened_s is None else call.at_s - opened_s
         if call.outcome == "throttled":
             early, late = early + (since_s < _MINUTE_S), late + (since_s >= _MINUTE_S + 1)
-        elif call.status == 200:
+        elif call.outcome != "refused":
+            # Whatever came back, the tenant may have counted it.
             opened_s, closest_s = call.at_s, min(closest_s, since_s)
     figures: dict[str, float] = {"accepted": sum(call.outcome == "good" for call in calls), "refused": early + late}
     if late:
@@ -43,13 +45,15 @@ def pages(record: Record) -> Finding:
     if _is_call_a_minute(record):
         return Finding(row, "one call of any kind a minute")
     refused_s, accepted_s = _distances(record)
-    if accepted_s:
+    good = [call for call in record.calls if call.asked == "page" and call.page is not None and not call.is_beside]
+    gaps_s = [after.at_s - before.at_s for before, after in pairwise(good)]
+    # A single page that was refused for another reason is no distance where others came sooner.
+    if accepted_s and min(gaps_s, default=0.0) >= max(refused_s):
         return Finding(
             row,
             "only with a distance between them",
             {"refused_after_s": round(max(refused_s), 1), "accepted_after_s": round(max(accepted_s), 1)},
         )
-    good = [call for call in record.calls if call.asked == "page" and call.page is not None and not call.is_beside]
     close = sum(after.at_s - before.end_s < _AT_ONCE_S for before, after in pairwise(good))
     if close >= 3:
         return Finding(row, "without pause", {"pages": close})
@@ -91,6 +95,8 @@ def answers(record: Record) -> Finding:
     if not good and not odd:
         return Finding(row, None, reason="there was no such answer")
     if not odd:
+        if good < _FEW_ANSWERS:
+            return Finding(row, None, reason=f"fewer than {_FEW_ANSWERS} answers were seen")
         return Finding(row, "what was asked for", figures)
     return Finding(row, "now and then " + ", ".join(reading for reading, _ in odd.most_common()), figures)
 

@@ -198,8 +198,10 @@ def _seen(text: str) -> Seen:
     fields = fields if isinstance(fields, dict) else {}
     arrival = next((fields[name] for name in ARRIVAL_FIELDS if name in fields), None)
     source = next((fields[name] for name in SOURCE_FIELDS if name in fields), None)
+    # Without a uuid an event is known by its content, which may not differ by a field that was asked for.
+    plain = {name: value for name, value in fields.items() if name not in ARRIVAL_FIELDS}
     return Seen(
-        event.key,
+        event.key if event.uuid is not None or not fields else _hash(json.dumps(plain, sort_keys=True)),
         _hash(text),
         _hash(str(source)),
         event.time_ms,
