@@ -21,8 +21,9 @@ def ending(record: Record) -> Finding:
     pages = _onward(record.pages(TAIL))
     ends = _ends(record, pages)
     if ends:
-        shape, times = Counter(ends).most_common(1)[0]
-        # An empty page may also stand in the middle, where a filter is behind the scan.
+        # An empty page may also stand in the middle, where a filter is behind the scan: any other end is surer.
+        others = [end for end in ends if end != _HOLE]
+        shape, times = Counter(others if len(others) > 1 else ends).most_common(1)[0]
         is_sure = shape != _HOLE or times >= (3 if middle(record).reading == "full pages" else _MANY)
         if is_sure:
             return Finding(row, shape, {"times": times, "of": len(ends)})
@@ -102,7 +103,13 @@ def later_events(record: Record) -> Finding:
     if query is None or query.opened_s is None:
         return Finding(row, None, reason="no query was opened")
     after_ms = record.at_ms(query.opened_s) + _TOLERANCE_MS
-    shown = [event for event in record.events(TAIL).values() if (event.time_ms or 0) > after_ms]
+    shown = {
+        event.key
+        for call, page in record.pages(TAIL)
+        for event in page.events
+        # Not what is dated ahead.
+        if after_ms < (event.time_ms or 0) <= record.at_ms(call.end_s) + _TOLERANCE_MS
+    }
     if shown:
         return Finding(row, "shows what arrives later", {"events": len(shown)})
     if not ends_reached(record):
@@ -145,12 +152,13 @@ def ends_reached(record: Record) -> bool:
 
 def _ends(record: Record, pages: list[tuple[Call, Page]]) -> list[str]:
     """What each page without a new event looked like, unless old events came behind it."""
-    ends, seen = list[str](), dict[bytes, Seen]()
+    ends, seen, contents = list[str](), dict[bytes, Seen](), set[bytes]()
     for place, (call, page) in enumerate(pages):
-        fresh = [event for event in page.events if event.key not in seen]
-        if not fresh and not _is_followed_by_old(record, call, pages[place + 1 :], seen):
+        is_new = any(event.content not in contents for event in page.events)
+        if not is_new and not _is_followed_by_old(record, call, pages[place + 1 :], seen):
             ends.append(_shape(page, len({(event.time_ms or 0) // _SECOND_MS for event in seen.values()})))
-        seen.update((event.key, event) for event in fresh)
+        contents.update(event.content for event in page.events)
+        seen.update((event.key, event) for event in page.events)
     return ends
 
 

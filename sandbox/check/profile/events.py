@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from statistics import median, quantiles
 
+from sandbox.check.profile.cursors import middle
 from sandbox.check.profile.record import ARRIVALS, TAIL, WINDOW, Finding, Record, Seen
 
 _FEWEST, _FEW = 20, 3
@@ -85,13 +86,13 @@ def date_to(record: Record) -> Finding:
     after = sum((event.time_ms or 0) // _SECOND_MS > last_s for event in shown)
     if after := max(after, sum(second > last_s for second in seconds)):
         return Finding(row, "is ignored", {"events_after_it": after})
+    if not query.is_read_to_end:
+        return Finding(row, None, reason="the query could not be read to its end")
     if last_s in seconds:
         return Finding(row, "is in", {"events_in_it": seconds.count(last_s)})
     missing = _seconds(known.values(), is_by_arrival).count(last_s)
     if not missing:
         return Finding(row, None, reason="no event of such a second is known")
-    if not query.is_read_to_end:
-        return Finding(row, None, reason="the query could not be read to its end")
     return Finding(row, "is out", {"events_in_it": missing})
 
 
@@ -119,6 +120,8 @@ def lateness(record: Record) -> Finding:
 
 def _watched_lateness(row: str, record: Record) -> Finding:
     """Without the arrival of each event: from the moments at which the cursor of the first query showed it."""
+    if "empty_in_a_row" in middle(record).figures:
+        return Finding(row, None, reason="pages in the middle are empty, so that the end is not known from them")
     moments_s = [call.at_s for call, _ in record.pages(TAIL)]
     if len(moments_s) > 1 and median(after - before for before, after in pairwise(moments_s)) > _POLL_S + 1:
         return Finding(row, None, reason="pages had to be asked for with pauses")

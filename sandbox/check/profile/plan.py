@@ -19,13 +19,13 @@ _POLL_S = 5.0
 _MANY = 100
 _FOLLOWED_AT_MOST = 6
 _SLOW_S = 30.0
-_PAGES_OF_END = 8
+_PAGES_OF_END, _WITHOUT_NEW = 8, 6
 _BESIDE_TRIES = 3
 # Pages and seconds.
 _READ_AT_MOST = {
     TAIL: (100, 60.0),
     ARRIVALS: (30, 40.0),
-    WINDOW: (12, 40.0),
+    WINDOW: (20, 40.0),
     SIZES: (2, 30.0),
     WEEK: (1, 30.0),
     LATER: (20, 30.0),
@@ -145,7 +145,7 @@ class Plan:
             pages -= 1
             if self._reader.pause_s >= _SLOW_S:
                 break
-        query.is_read_to_end = cursor.without_new >= 2
+        query.is_read_to_end = cursor.without_new >= _WITHOUT_NEW
         if cursor.is_stuck:
             # Whether its cursor or the tenant is to blame is seen by another one.
             self._reader.ask_again(cursor)
