@@ -141,6 +141,8 @@ def test_the_demo_replays_a_file_as_it_is(tmp_path: Path, capsys: pytest.Capture
         ["--fault", "kill=often"],
         ["--fault", "kill=-1"],
         ["--fault", "kill="],
+        ["--reading", "unknown"],
+        ["--reading", "to-in", "--reading", "to-out"],
         ["--unknown"],
         ["more"],
     ],
@@ -155,7 +157,7 @@ def test_a_mistake_in_the_command_line_is_told_in_one_sentence(
     said = capsys.readouterr().err
     assert said.startswith("dev demo: ")
     assert said.count("\n") == 1
-    assert arguments[-1].rpartition("=")[2] in said
+    assert arguments[-1].rpartition("=")[2] in said or "Choose only one reading of dateTo" in said
 
 
 def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
