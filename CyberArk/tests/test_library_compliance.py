@@ -108,6 +108,8 @@ def test_changelog_is_in_the_form_of_keep_a_changelog() -> None:
     assert changelog.endswith("## 2026-01-07 - 1.0.0\n\n### Changed\n\n- Release of the module\n")  # as published
     kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     assert set(re.findall(r"^### (.*)$", changelog, re.MULTILINE)) <= kinds
+    bodies = re.split(r"^## .*$", changelog, flags=re.MULTILINE)[1:]
+    assert all(not body.strip() or body.strip().startswith("### ") for body in bodies)  # no text outside a section
 
 
 def test_one_version_everywhere(manifest: dict[str, Any]) -> None:

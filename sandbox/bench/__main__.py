@@ -15,6 +15,7 @@ from sandbox import TOP
 from sandbox.bench import backfill, cost, life, memory, state, steady
 from sandbox.bench.figures import Section
 from sandbox.bench.page import verdicts, write
+from sandbox.demo.options import Parser
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dev bench", description=__doc__)
+    parser = Parser(prog="dev bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller numbers, in less than two minutes")
     parser.add_argument(
         "--output",

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,23 +12,29 @@ from rich.console import Console
 
 from sandbox import MODULE
 from sandbox.check.chain import Chain
-from sandbox.check.rehearsal import BREAKS, rehearse
+from sandbox.check.minute import Minute
+from sandbox.check.options import parse
+from sandbox.check.profile.command import profile
+from sandbox.check.profile.plan import TEN_MINUTES_S
+from sandbox.check.rehearsal import rehearse
 from sandbox.check.screen import Screen
-from sandbox.check.values import VARIABLES, Refused, Values, ask_in_terminal, gather, title_of
+from sandbox.check.values import Refused, Values, ask_in_terminal, gather
 
 _MANIFEST = MODULE / "manifest.json"
-_WATCH_S = 15.0
 
 
 def main(arguments: list[str], console: Console) -> int:
-    """Return 0 when every link holds, 1 when one does not, 2 when a value is missing or cannot be used."""
-    options = _options(arguments)
+    """Return 0 when everything was tried and holds, 1 when something is wrong, 3 when something was not tried.
+
+    2 is for a value that is missing or cannot be used.
+    """
+    options = parse(arguments)
     # What the libraries log is not for this screen.
     logging.getLogger().addHandler(logging.NullHandler())
     screen = Screen(console)
     try:
         with _values(options, screen) as values:
-            return _check(values, options, screen)
+            return (_profile if options.profile else _check)(values, options, screen)
     except Refused as refused:
         screen.say(f"{refused}. See --help.", "red")
         return 2
@@ -37,59 +44,76 @@ def main(arguments: list[str], console: Console) -> int:
 
 
 def _check(values: Values, options: argparse.Namespace, screen: Screen) -> int:
+    send = values.has_intake and (options.sandbox or (options.send and _may_send(options)))
     screen.say(
-        "Each link is tried as the connector will use it. One query is opened: the tenant takes one a minute.\n"
+        "Each link is tried as the connector will use it. One query is opened: the tenant accepts one a minute.\n"
     )
     version = json.loads(_MANIFEST.read_text())["version"]
-    send = options.send or options.sandbox
+    minute = Minute(values.connector.api_base_url, options.state)
+    chain = Chain(values, version, minute, send=send, watch_s=options.watch)
     outcomes = []
-    for outcome in Chain(values, version, send=send, watch_s=options.watch).walk(screen.working):
+    for outcome in chain.walk(chain.links(), screen.working):
         screen.show(outcome)
         outcomes.append(outcome)
-    if any(outcome.state == "bad" for outcome in outcomes):
-        screen.say("\nMend what is marked ✗ and check again. The manual is docs/manual.md.")
+    states = {outcome.state for outcome in outcomes}
+    if "wrong" in states:
+        screen.say("\nFix what is marked ✗, then check again. The manual is docs/manual.md.")
         return 1
-    screen.say("\nEverything holds. Paste these values in the forms of Sekoia:")
+    if "untried" in states:
+        untried = ", ".join(outcome.title for outcome in outcomes if outcome.state == "untried")
+        screen.say(f"\nWhat was tried is right. Not tried: {untried}; how to try it is said above.")
+        screen.say("These are the values for the forms of Sekoia:")
+    elif "odd" in states:
+        screen.say("\nEverything was tried. Look at what is marked !, then paste these values in the forms of Sekoia:")
+    else:
+        screen.say("\nEverything holds. Paste these values in the forms of Sekoia:")
     screen.form(values.form())
-    return 0
+    return 3 if "untried" in states else 0
+
+
+def _profile(values: Values, options: argparse.Namespace, screen: Screen) -> int:
+    seconds = options.minutes * 60 if options.minutes else TEN_MINUTES_S
+    screen.say(
+        f"The profile asks CyberArk Audit for about {seconds / 60:g} minutes and sends nothing to Sekoia. It uses\n"
+        "the query of each minute: a connector on this tenant collects later meanwhile. Interrupt to end it early.\n"
+    )
+    version = json.loads(_MANIFEST.read_text())["version"]
+    minute = Minute(values.connector.api_base_url)
+    chain = Chain(values, version, minute, send=False, watch_s=0)
+    outcomes = []
+    for outcome in chain.walk(chain.access(), screen.working):
+        outcomes.append(outcome)
+        screen.show(outcome)
+    if any(outcome.state == "wrong" for outcome in outcomes):
+        screen.say("\nFix what is marked ✗, then try again. The manual is docs/manual.md.")
+        return 1
+    return profile(values, chain, minute, version, seconds, screen)
+
+
+def _may_send(options: argparse.Namespace) -> bool:
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise Refused("--send asks before it sends, and nobody is here to answer: add --yes")
+    answer = ask_in_terminal("Send one test event, marked as such, to the intake? [y/N] ", False)
+    return answer.strip().lower() in ("y", "yes")
 
 
 @contextmanager
 def _values(options: argparse.Namespace, screen: Screen) -> Iterator[Values]:
     if options.sandbox:
-        with rehearse(options.mistake) as values:
+        with rehearse(options.mistake, options.readings) as values:
             yield values
     else:
         yield gather(ask_in_terminal if sys.stdin.isatty() else None, screen.say)
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
-    width = max(map(len, (*VARIABLES.values(), *BREAKS)))
-    variables = "\n".join(f"  {variable:<{width}}  {title_of(name)}" for name, variable in VARIABLES.items())
-    breaks = "\n".join(f"  {name:<{width}}  {kind.summary}" for name, kind in BREAKS.items())
-    parser = argparse.ArgumentParser(
-        prog="dev check",
-        description="Try the credentials of a tenant, link by link, before anything is created in Sekoia.",
-        epilog=f"What is not in these variables is asked for:\n{variables}\n\nmistakes for --break:\n{breaks}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--send", action="store_true", help="send one test event to the intake, marked as such")
-    parser.add_argument(
-        "--watch",
-        type=float,
-        default=_WATCH_S,
-        metavar="SECONDS",
-        help="how long to watch for events that come in (default: %(default)g)",
-    )
-    parser.add_argument("--sandbox", action="store_true", help="try a tenant that is played on this machine")
-    parser.add_argument(
-        "--break", dest="mistake", choices=BREAKS, metavar="NAME", help="with --sandbox, make this mistake: see below"
-    )
-    options = parser.parse_args(arguments)
-    if options.mistake and not options.sandbox:
-        parser.error("--break goes with --sandbox")
-    return options
+def _interrupt(number: int, frame: object) -> None:
+    """The first interrupt ends the check in order, the next one ends the process at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _interrupt)
     sys.exit(main(sys.argv[1:], Console()))

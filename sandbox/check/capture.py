@@ -1,4 +1,4 @@
-"""The pictures of the guide: what a person sees of a check, with a mistake and without.
+"""The pictures of the manual: what a person sees of a check, with a mistake and without.
 
 `python -m sandbox.check.capture FOLDER` makes them.
 """
@@ -15,7 +15,6 @@ from sandbox.check.__main__ import main
 _PICTURES = {
     "check.svg": ["--sandbox", "--watch", "8"],
     "check-client-credentials.svg": ["--sandbox", "--break", "client-credentials"],
-    "check-api-key.svg": ["--sandbox", "--break", "api-key"],
 }
 _COLUMNS = 110
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from cyberark_modules.audit_api.events import Event, Page
 from cyberark_modules.errors import Throttled
+from sandbox.check.outcome import Untried
 
-PAGES_MOST = 20
+READ_FOR_S = 60.0
 # Some tenants count every call, not only queries, and take one a minute.
 PAUSE_S = 61.0
 WATCH_EVERY_S = 2.0
@@ -23,6 +24,7 @@ class Reading:
         self._now_ms = now_ms
         self._seen: set[bytes] = set()
         self._newest_ms: int | None = None
+        self._pages_without_new = 0
         self._is_at_end = False
 
     def to_the_end(self) -> Iterator[str]:
@@ -31,12 +33,12 @@ class Reading:
             yield self._first_page()
         except Throttled as error:
             pause_s = min(error.retry_after or PAUSE_S, PAUSE_S)
-            yield f"the API wants a pause between two calls of any kind: waited for {pause_s:.0f} s"
+            yield f"CyberArk Audit is rate limiting calls of any kind (HTTP 429): waited for {pause_s:.0f} s"
             time.sleep(pause_s)
             yield self._first_page()
-        pages = 1
+        pages, ends = 1, time.monotonic() + READ_FOR_S
         with suppress(Throttled):
-            while not self._is_at_end and pages < PAGES_MOST:
+            while not self._is_at_end and time.monotonic() < ends:
                 self._next_page()
                 pages += 1
         if pages > 1:
@@ -46,7 +48,7 @@ class Reading:
             ago_s = (self._now_ms() - self._newest_ms) / 1000
             yield f"newest: {_moment(self._newest_ms)}, {ago_s:.0f} s ago"
         elif not self._seen:
-            yield "none, which is no mistake: sign in to CyberArk in a browser, and there will be some"
+            yield "none, which is not a mistake: sign in to CyberArk in a browser, and there will be some"
 
     def _first_page(self) -> str:
         started = time.monotonic()
@@ -55,16 +57,19 @@ class Reading:
 
     def watch(self, seconds: float) -> Iterator[str]:
         """Read on at the end for so long, and tell how late events arrive."""
+        if not seconds:
+            raise Untried("no time was given. To try it, add --watch 15")
         if not self._is_at_end:
-            yield "not watched, since there are more events than were read"
-            return
+            raise Untried(
+                "there are more events than were read. ./dev check --profile measures how late events arrive"
+            )
         ends, late_s = time.monotonic() + seconds, list[float]()
         while time.monotonic() < ends:
             time.sleep(min(WATCH_EVERY_S, max(0.0, ends - time.monotonic())))
             try:
                 fresh = self._next_page()
             except Throttled:
-                yield "the API wants fewer calls, and so will the connector make them"
+                yield "CyberArk Audit is rate limiting (HTTP 429); the connector slows down"
                 break
             now_ms = self._now_ms()
             late_s += [(now_ms - event.time_ms) / 1000 for event in fresh if event.time_ms is not None]
@@ -81,9 +86,11 @@ class Reading:
         self._seen.update(event.key for event in fresh)
         dates = [event.time_ms for event in fresh if event.time_ms is not None]
         self._newest_ms = max([*dates, *([] if self._newest_ms is None else [self._newest_ms])], default=None)
-        self._is_at_end = not page.events or not page.cursor or page.cursor == self._cursor
-        if not self._is_at_end and page.cursor:
-            self._cursor = page.cursor
+        # One page without anything new may stand in the middle: a filter behind the scan.
+        self._pages_without_new = 0 if fresh else self._pages_without_new + 1
+        is_last = not page.cursor or page.cursor == self._cursor
+        self._is_at_end = self._pages_without_new > (0 if is_last else 1)
+        self._cursor = page.cursor or self._cursor
         return fresh
 
 

@@ -1,14 +1,16 @@
 """A check against the sandbox, with a mistake or without."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sandbox.check.mistakes import MISTAKES, Mistake
 from sandbox.check.trouble import TROUBLES
 from sandbox.check.values import VARIABLES, Values
 from sandbox.server.server import Sandbox
+from sandbox.tenant.readings import Readings
 
 BREAKS = dict(sorted({**MISTAKES, **TROUBLES}.items()))
 
@@ -20,16 +22,22 @@ _NO_PROXY = {"HTTPS_PROXY": "", "https_proxy": "", "ALL_PROXY": "", "all_proxy":
 
 
 @contextmanager
-def rehearse(name: str | None) -> Iterator[Values]:
-    """The values that a person would have typed, as long as the sandbox that they lead to is there."""
+def rehearse(name: str | None, readings: Iterable[str] = ()) -> Iterator[Values]:
+    """The values that a person would have typed, as long as the sandbox that they lead to is there.
+
+    `name` is of a mistake, `readings` are of the tenant's.
+    """
+    chosen = Readings(readings)
     with Sandbox() as sandbox:
+        chosen.set(sandbox.environment)
         sandbox.tenant.add_backlog(_BACKLOG_EVENTS, _BACKLOG_SPAN_S)
-        sandbox.tenant.produce(_EVENTS_PER_S)
+        sandbox.tenant.produce(chosen.events_per_second or _EVENTS_PER_S)
+        chosen.begin(sandbox.environment)
         mistake = BREAKS[name].make(sandbox) if name else Mistake()
         given = {**right_values(sandbox), **mistake.fields}
         trust = {"REQUESTS_CA_BUNDLE": str(sandbox.ca_file), "CURL_CA_BUNDLE": ""}
         with _variables({**_NO_PROXY, **trust, **mistake.variables}):
-            yield Values.of(given)
+            yield replace(Values.of(given), is_played=True)
 
 
 def right_values(sandbox: Sandbox) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -21,9 +22,13 @@ VARIABLES = {
     "intake_server": "SEKOIA_INTAKE_SERVER",
 }
 DEFAULT_INTAKE_SERVER = "https://intake.sekoia.io"
+_SEKOIA = "sekoia.io"
 
 # The intake is tried only if its key is given.
-_OPTIONAL = {"intake_key": "empty to leave the intake out", "intake_server": f"empty for {DEFAULT_INTAKE_SERVER}"}
+_OPTIONAL = {
+    "intake_key": "empty to leave the intake out",
+    "intake_server": f"of your region; empty for {DEFAULT_INTAKE_SERVER}",
+}
 _SECRETS = {"password", "api_key", "intake_key"}
 _NO_KEY = "-"
 
@@ -36,11 +41,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Values:
-    """Both forms as they would be filled in; `has_intake` tells whether an intake key was given."""
+    """Both forms as they would be filled in.
+
+    `has_intake` tells whether an intake key was given, `is_played` that the sandbox stands in Sekoia's place.
+    """
 
     account: CyberArkModuleConfiguration
     connector: CyberArkAuditLogsConfiguration
     has_intake: bool
+    is_played: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> "Values":
@@ -62,6 +71,8 @@ class Values:
         if not self.has_intake:
             for name in _OPTIONAL:
                 del connector[title_of(name)]
+        elif self.is_played or _is_sekoias(self.connector.intake_server or ""):
+            connector[title_of("intake_server")] = "(leave it empty)"
         return {"Account": account, "Connector": connector}
 
 
@@ -116,6 +127,12 @@ def _fault(name: str, value: str) -> str:
         faults = (error["msg"] for error in refused.errors(include_input=False) if error["loc"][0] == name)
         return next(faults, "")
     return ""
+
+
+def _is_sekoias(url: str) -> bool:
+    """Whether that is the intake of a Sekoia region, which the platform fills in by itself."""
+    host = urlsplit(url).hostname or ""
+    return host == _SEKOIA or host.endswith(f".{_SEKOIA}")
 
 
 def _titled(form: BaseModel) -> dict[str, str]:

@@ -114,12 +114,11 @@ class _Demo:
     def _settle(self, view: View) -> bool:
         """No more events and no more faults, until nothing waits; returns whether the connector lives."""
         tenant, ledger = self._sandbox.tenant, self._sandbox.ledger
-        if self._options.duration is not None:
-            print(
-                f"The {self._options.duration:g} s are over. What was made is still delivered before it is judged:\n"
-                "an event that came late waits for the next query, up to a minute.",
-                flush=True,
-            )
+        print(
+            f"{self._elapsed():.0f} s: no more events are made. What waits is delivered before the run is judged:\n"
+            "an event that came late waits for the next query, up to a minute.",
+            flush=True,
+        )
         self._sandbox.faults.clear()
         self._chaos.end()
         tenant.stop_production()

@@ -5,12 +5,12 @@ import math
 import shlex
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sandbox.faults import FAULTS
 from sandbox.server.server import Sandbox
 from sandbox.tenant.events import SEQUENCE_BITS
-from sandbox.tenant.readings import READINGS, Readings
+from sandbox.tenant.readings import Readings
 from sandbox.tenant.replay import newest_time
 
 BACKLOG_SPAN_SECONDS = 3000.0
@@ -26,6 +26,26 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         sentence = f"{message[:1].upper()}{message[1:]}".rstrip(".")
         self.exit(2, f"{self.prog}: {sentence}. See {self.prog} --help.\n")
+
+
+class AppendReading(argparse.Action):
+    """One more reading of the documentation; those that exclude each other are a mistake."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        names = [*getattr(namespace, self.dest), values]
+        try:
+            Readings(names)
+        except KeyError:
+            parser.error(f"no reading is called {values}; ./dev demo --list-readings names them")
+        except ValueError as twice:
+            parser.error(str(twice))
+        setattr(namespace, self.dest, names)
 
 
 def seconds(text: str) -> float:
@@ -53,9 +73,8 @@ def add_options(parser: argparse.ArgumentParser, eps: float) -> None:
     )
     parser.add_argument(
         "--reading",
-        action="append",
+        action=AppendReading,
         default=[],
-        choices=sorted(READINGS),
         metavar="NAME",
         help="how the tenant reads its documentation, several allowed; --list-readings names them",
     )

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox.demo.process import ConnectorProcess
-from sandbox.demo.view import faults_line, waiting
+from sandbox.demo.view import faults_line, print_wrapped, waiting
 from sandbox.faults import FAULTS
 from sandbox.ledger.ledger import Ledger
 
@@ -40,7 +40,7 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
     snapshot, lost = ledger.snapshot(), ledger.lost_count()
     allowed = verdict.kills * verdict.page_size * max(1, min(_STREAMS, snapshot.queries))
     drained = verdict.backlog_after_seconds
-    spacing = "-" if snapshot.smallest_spacing is None else f"{snapshot.smallest_spacing:.2f} s"
+    spacing = "" if snapshot.smallest_spacing is None else f", the closest two {snapshot.smallest_spacing:.2f} s apart"
     rows = {
         "made": f"{snapshot.made:,}",
         "delivered": f"{snapshot.accepted:,}",
@@ -48,7 +48,7 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
         "lost": f"{lost:,}",
         "duplicates": f"{snapshot.doubled:,}" + (f" ({allowed:,} allowed after kills)" if verdict.kills else ""),
         "altered": f"{snapshot.altered:,}",
-        "queries": f"{snapshot.queries:,}, the closest two {spacing} apart, {snapshot.queries_too_soon:,} too soon",
+        "queries": f"{snapshot.queries:,}{spacing}, {snapshot.queries_too_soon:,} too soon",
         "live lag, from the event's time": _delays(snapshot.lag),
         "live lag, from its arrival": _delays(snapshot.lag_since_arrival),
         "backlog lag": (
@@ -60,7 +60,6 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
         "stopped in": f"{verdict.stopped_in_seconds:.1f} s",
     }
     at_times = {
-        "kills": verdict.kills,
         "too large for the intake": len(ledger.index.too_large),
         "older than the API shows": ledger.expired(),
         "taken, but answered otherwise": snapshot.taken_but_refused,
@@ -73,19 +72,22 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
     console.print(table)
     faults = _faults(lost, snapshot.doubled - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
     faults += [
-        f"the fault {name} never happened ({FAULTS[name].counted}: 0); a longer --duration or another intensity helps"
+        f"the fault {name} never happened ({FAULTS[name].counted}: 0); try a longer --duration, "
+        f"or another intensity ({name}=…, in {FAULTS[name].unit})"
         for name, count in verdict.faults.items()
         if not count
     ]
     for fault in faults:
-        console.print(f"[bold red]✗[/] {fault}")
+        console.print(f"[bold red]✗ FAIL[/] {fault}")
     if faults:
         for text in (*ledger.lost(limit=_SHOWN_EXAMPLES), *ledger.altered[:_SHOWN_EXAMPLES]):
             print(f"  {text[:300]}")
-        print("The connector's last lines:", *list(connector.lines)[-_SHOWN_LINES:], sep="\n  ")
+        print("The connector's last lines:")
+        for line in list(connector.lines)[-_SHOWN_LINES:]:
+            print_wrapped("  ", line)
         return 1
     duplicates = f"{snapshot.doubled:,} duplicates, as a kill may cost" if snapshot.doubled else "no duplicates"
-    console.print(f"[bold green]✓[/] everything made was delivered, {duplicates}")
+    console.print(f"[bold green]✓ PASS[/] everything made was delivered, {duplicates}")
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -71,18 +71,24 @@ def waiting(snapshot: Snapshot) -> int:
     return snapshot.made - snapshot.shown + snapshot.waiting
 
 
-def summary_line(snapshot: Snapshot) -> str:
+def balance(snapshot: Snapshot) -> str:
+    """The sum that every event that was made is in."""
     left_out = snapshot.made - snapshot.accepted - waiting(snapshot)
+    return f"made {snapshot.made:,} = delivered {snapshot.accepted:,} + waiting {waiting(snapshot):,}" + (
+        f" + left out {left_out:,}" if left_out else ""
+    )
+
+
+def summary_line(snapshot: Snapshot) -> str:
     return (
-        f"made {snapshot.made:,} = delivered {snapshot.accepted:,} + waiting {waiting(snapshot):,}"
-        + (f" + left out {left_out:,}" if left_out else "")
-        + f"  duplicates {snapshot.doubled:,}  queries {snapshot.queries}  live lag {delay(snapshot.lag)}"
+        f"{balance(snapshot)}  duplicates {snapshot.doubled:,}  queries {snapshot.queries}"
+        f"  live lag {delay(snapshot.lag)}"
     )
 
 
 def faults_line(faults: Mapping[str, int]) -> str:
     """Each fault that is on, and what it has done."""
-    return ", ".join(f"{name}: {count:,} {FAULTS[name].counted}" for name, count in faults.items())
+    return ", ".join(f"{name} ({FAULTS[name].counted}: {count:,})" for name, count in faults.items())
 
 
 class PlainLines:
@@ -102,23 +108,21 @@ class PlainLines:
     def show(self, moment: Moment, connector: ConnectorProcess) -> None:
         for line in connector.lines_since(self._lines_seen):
             if any(word in line for word in _WORTH_A_LINE):
-                _print_wrapped("          ", line)
+                print_wrapped("          ", line)
         self._lines_seen = connector.lines_read
         if moment.elapsed >= self._next:
             self._next = moment.elapsed + _PLAIN_SECONDS
             head = f"{moment.elapsed:6.0f} s  "
-            _print_wrapped(head, f"{moment.phase:<10}  {summary_line(moment.snapshot)}  backlog {moment.backlog}")
+            print_wrapped(head, f"{moment.phase:<10}  {summary_line(moment.snapshot)}  backlog {moment.backlog}")
             if moment.faults:
-                _print_wrapped(" " * len(head), f"faults: {faults_line(moment.faults)}")
+                print_wrapped(" " * len(head), f"faults: {faults_line(moment.faults)}")
 
 
 class Screen:
     """A screen that is drawn again several times a second."""
 
     def __init__(self, backlog: int) -> None:
-        self._progress = Progress(
-            TextColumn("backlog"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn()
-        )
+        self._progress = Progress(TextColumn("backlog"), BarColumn(bar_width=None), MofNCompleteColumn())
         self._backlog = self._progress.add_task("backlog", total=backlog)
         self._live = Live(console=Console(), refresh_per_second=4)
 
@@ -144,23 +148,13 @@ def _figures(moment: Moment) -> Table:
     snapshot = moment.snapshot
     since = f"{snapshot.time - snapshot.last_query:.0f} s ago" if snapshot.last_query else "none yet"
     failed = sum(count for (_, outcome), count in snapshot.requests.items() if outcome != "200")
-    table = Table.grid(padding=(0, 3), expand=True)
-    for _ in range(4):
-        table.add_column(justify="left")
-    table.add_row("[b]CyberArk → Sekoia", f"[b]{moment.phase}", f"{moment.elapsed:.0f} s", "")
-    table.add_row(
-        f"made [b]{snapshot.made:,}",
-        f"delivered [b green]{snapshot.accepted:,}",
-        f"waiting [b]{waiting(snapshot):,}",
-        f"duplicates {snapshot.doubled:,}",
-    )
-    table.add_row(
-        f"live lag {delay(snapshot.lag)}",
-        f"queries {snapshot.queries}, last {since}",
-        f"requests {sum(snapshot.requests.values()):,}",
-        f"not 200: {failed:,}",
-    )
-    table.add_row(f"backlog {moment.backlog}", "", "", "")
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(ratio=2)
+    table.add_column(ratio=1)
+    table.add_row(f"[b]CyberArk → Sekoia, {moment.phase}", f"[b]{moment.elapsed:.0f} s")
+    table.add_row(f"[b green]{balance(snapshot)}", f"duplicates {snapshot.doubled:,}")
+    table.add_row(f"live lag {delay(snapshot.lag)}", f"queries {snapshot.queries}, last {since}")
+    table.add_row(f"backlog {moment.backlog}", f"requests {sum(snapshot.requests.values()):,}, {failed:,} not 200")
     return table
 
 
@@ -175,7 +169,7 @@ def _age(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _print_wrapped(head: str, text: str) -> None:
+def print_wrapped(head: str, text: str) -> None:
     """Lines of at most 80 columns, nothing cut."""
     indent = " " * len(head)
     for number, line in enumerate(wrap(text, WIDTH - len(head), break_on_hyphens=False) or [""]):

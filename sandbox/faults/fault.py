@@ -67,7 +67,7 @@ class FaultType:
     unit: str
     build: Build
     scope: Literal["services", "process"] = "services"
-    counted: str = "answers"
+    counted: str = "answers affected"
 
 
 class Instead(Fault):

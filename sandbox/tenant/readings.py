@@ -151,7 +151,7 @@ class Readings:
         self.chosen = [READINGS[name] for name in names]
         rows = [reading.row for reading in self.chosen]
         if twice := {row for row in rows if rows.count(row) > 1}:
-            raise ValueError(f"one reading only of each of these: {', '.join(sorted(twice))}")
+            raise ValueError(f"choose only one reading of {', '.join(sorted(twice))}")
 
     @classmethod
     def drawn(cls, rng: random.Random) -> "Readings":

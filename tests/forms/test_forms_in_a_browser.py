@@ -1,6 +1,6 @@
 """The two forms as a person meets them: drawn by a JSON Schema form in Chromium, filled in, refused, saved.
 
-FORM_PICTURES=FOLDER in the environment makes the guide's pictures in that folder;
+FORM_PICTURES=FOLDER in the environment makes the pictures of the manual in that folder;
 `pngquant --force --strip --ext .png 32 FOLDER/form_*.png` then makes them small.
 """
 
@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from form_person import MissingToolError, Person, build_page
-from jsonschema import Draft7Validator
 from pydantic import BaseModel, ValidationError
 
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
@@ -32,14 +31,16 @@ GOOD_ADDRESSES = {
     "api_base_url": "https://abc1234.audit.cyberark.cloud",
     "intake_server": "https://intake.sekoia.io",
 }
-# What people type by mistake, by the title of the field; "" leaves a field empty that has to be filled in.
-MISTAKES = {
+# What people type by mistake into each form, by the title of the field; "" leaves a field empty that is required.
+ACCOUNT_MISTAKES = {
     "CyberArk Identity address": "http://abc1234.id.cyberark.cloud/login",
     "Login name of the service user": "",
     "Password of the service user": "",
     "Application ID": "/oauth2/token/SekoiaAudit",
+}
+CONNECTOR_MISTAKES = {
     "CyberArk Audit API base URL": "https://abc1234.audit.cyberark.cloud/api",
-    "CyberArk Audit API key": "two words",
+    "CyberArk Audit API key": "",
     "Intake key": "",
     "Intake server": "my intake",
     "Time between two queries (seconds)": "10",
@@ -47,7 +48,7 @@ MISTAKES = {
     "Overlap (minutes)": "2000",
     "Events per page": "1001",
 }
-READABLE = 120
+READABLE = 80
 
 
 @pytest.fixture(scope="module")
@@ -82,22 +83,10 @@ def expect_everything_is_said(person: Person, form: dict[str, Any]) -> None:
         assert field.refusal == ""
 
 
-def box_of(form: dict[str, Any], title: str) -> dict[str, Any]:
-    return next(box for box in form["properties"].values() if box["title"] == title)
-
-
-def is_refused_by(form: dict[str, Any], title: str) -> bool:
-    """Whether the schema refuses the mistake; what it leaves to the connector has no message in the form."""
-    for name, box in form["properties"].items():
-        if box["title"] == title:
-            typed: str | int = int(MISTAKES[title]) if box["type"] == "integer" else MISTAKES[title]
-            return not Draft7Validator(box).is_valid(typed) or (not typed and name in form["required"])
-    return False
-
-
 def refusal_of_text(form: dict[str, Any], title: str) -> str:
     """What the plain renderer says of a text that the schema refuses: the pattern, as it is."""
-    return f'must match pattern "{box_of(form, title)["pattern"]}"'
+    pattern = next(box["pattern"] for box in form["properties"].values() if box["title"] == title)
+    return f'must match pattern "{pattern}"'
 
 
 def saved_by(person: Person) -> dict[str, Any]:
@@ -176,9 +165,7 @@ def test_a_person_configures_the_connector(person: Person) -> None:
     expect_everything_is_said(person, CONNECTOR_FORM)
     person.types("CyberArk Audit API base URL", least["api_base_url"])
     person.types("Intake key", INTAKE_KEY)
-    expect_refusal(
-        person, "CyberArk Audit API key", "two words", refusal_of_text(CONNECTOR_FORM, "CyberArk Audit API key")
-    )
+    assert person.saves() is None
     person.types("CyberArk Audit API key", API_KEY)
     assert load(saved_by(person)) == load(least)
     assert person.sees()["CyberArk Audit API key"].kinds == ["password"]
@@ -208,21 +195,21 @@ def test_a_person_configures_the_connector(person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "name"),
-    [(ACCOUNT_FORM, "form_account"), (CONNECTOR_FORM, "form_connector")],
+    ("form", "mistakes", "name"),
+    [(ACCOUNT_FORM, ACCOUNT_MISTAKES, "form_account"), (CONNECTOR_FORM, CONNECTOR_MISTAKES, "form_connector")],
     ids=["account", "connector"],
 )
-def test_a_mistake_in_each_field_is_refused_in_a_line(person: Person, form: dict[str, Any], name: str) -> None:
+def test_a_mistake_in_each_field_is_refused_in_a_line(
+    person: Person, form: dict[str, Any], mistakes: dict[str, str], name: str
+) -> None:
+    # Any list of texts is a filter: nothing typed there is a mistake that the form could know.
+    boxes = [box for box in form["properties"].values() if box["type"] != "array"]
+    assert [box["title"] for box in boxes] == list(mistakes)
     person.opens(form)
-    titles = [title for title in MISTAKES if is_refused_by(form, title)]
-    assert titles
-    for title in titles:
-        if MISTAKES[title]:
-            person.types(title, MISTAKES[title])
+    for title, text in mistakes.items():
+        if text:
+            person.types(title, text)
     assert person.saves() is None
     keep_picture(person, f"{name}_refused.png")
-    refusals = {title: person.sees()[title].refusal for title in titles}
-    assert all(refusals.values()), refusals
-    longest = max(refusals.values(), key=len)
-    if len(longest) > READABLE:
-        pytest.xfail(f"a pattern is too long to be read by a person: {len(longest)} characters")
+    refusals = [person.sees()[title].refusal for title in mistakes]
+    assert all(0 < len(refusal) <= READABLE for refusal in refusals), refusals

@@ -96,10 +96,20 @@ def _field_faults(model: type[BaseModel] | None, values: dict[str, Any] | None) 
 
 
 def _sentence(error: ErrorDetails) -> str:
-    if error["type"] == "missing":
-        return "It is missing."
     # Only our own sentences come without an address of Pydantic's pages.
-    return error["msg"] if "url" not in error else "It has a value of the wrong kind."
+    if "url" not in error:
+        return error["msg"]
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "It is missing."
+        case "greater_than_equal":
+            return f"It must be at least {limits['ge']}."
+        case "less_than_equal":
+            return f"It must be at most {limits['le']}."
+        case kind if kind.startswith("int_"):
+            return "It must be a whole number."
+    return "It has a value of the wrong kind."
 
 
 def _block(title: str, lines: list[str], note: str = "") -> str:

@@ -39,7 +39,7 @@ class AccountModule(Module):
 
 class Form(DefaultConnectorConfiguration):
     intake_key: str = Field(title="Intake key")
-    frequency: int = Field(60, title="Frequency")
+    frequency: int = Field(60, ge=60, le=86_400, title="Frequency")
 
 
 class FormConnector(PlatformConnector):
@@ -110,8 +110,16 @@ def test_everything_that_is_wrong_is_said_at_once_by_the_titles_of_the_forms(giv
         "Connector:",
         "  “intake_server”: It has a value of the wrong kind.",
         "  “Intake key”: It is missing.",
-        "  “Frequency”: It has a value of the wrong kind.",
+        "  “Frequency”: It must be a whole number.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "sentence"), [(5, "It must be at least 60."), (90_000, "It must be at most 86400.")]
+)
+def test_a_number_beyond_its_limits_is_told_the_limit(given: dict[str, str], frequency: int, sentence: str) -> None:
+    given["CONNECTOR_CONFIGURATION"] = json.dumps({"intake_key": "key", "frequency": frequency})
+    assert faults().splitlines()[2:] == [f"  “Frequency”: {sentence}"]
 
 
 def start(folder: Path) -> Any:

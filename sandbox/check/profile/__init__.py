@@ -1,0 +1,1 @@
+"""`./dev check --profile`: how a tenant's Audit API behaves where its documentation leaves it open."""
