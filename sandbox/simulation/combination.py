@@ -115,7 +115,9 @@ def _readable_rate(readings: Readings, page_size: int, overlap_minutes: int, pag
 
 def _events_a_page(readings: Readings, page_size: int) -> float:
     """About how many events a page holds."""
-    return 1.0 if "middle-sparse" in readings.names else min(page_size, 5.0 if "middle-empty" in readings.names else 100)
+    return (
+        1.0 if "middle-sparse" in readings.names else min(page_size, 5.0 if "middle-empty" in readings.names else 100)
+    )
 
 
 def _step(rng: random.Random, left_out: set[str]) -> tuple[str, Step]:

@@ -39,11 +39,18 @@ class Backlog:
     refused_share: float
 
 
-def backlog(events: int, span: float = 7 * DAY - 2 * HOUR, live: float = 5.0, **tenant: Any) -> Backlog:
+def backlog(
+    events: int,
+    span: float = 7 * DAY - 2 * HOUR,
+    live: float = 5.0,
+    page_size: int = PAGE_SIZE,
+    page_seconds: float = PAGE_SECONDS,
+    **tenant: Any,
+) -> Backlog:
     """Read that many events of the past, `live` ones a second beside them, from a first run on."""
-    with Simulation(0, Latency(0, 0), start_time=WEEK_HOURS) as simulation:
+    with Simulation(0, Latency(0, 0), start_time=WEEK_HOURS, chunk_size=page_size) as simulation:
         environment = simulation.environment
-        _set(environment, tenant)
+        _set(environment, {"page_latency": page_seconds, **tenant})
         environment.tenant.add_backlog(events, span)
         environment.tenant.produce(live)
         simulation.start()
@@ -62,7 +69,7 @@ def backlog(events: int, span: float = 7 * DAY - 2 * HOUR, live: float = 5.0, **
         snapshot = ledger.snapshot()
         return Backlog(
             seconds,
-            events / PAGE_SIZE * PAGE_SECONDS / seconds,
+            events / page_size * page_seconds / seconds,
             first,
             lag,
             keys,
@@ -109,9 +116,7 @@ def failing_page(events: int = 50_000, live: float = 5.0) -> FailingPage:
         healed_after = simulation.now - healed
         _settle(simulation)
         snapshot = ledger.snapshot()
-        return FailingPage(
-            lag, len(elsewhere), missing_ms / 1000, healed_after, len(ledger.lost()), snapshot.doubled
-        )
+        return FailingPage(lag, len(elsewhere), missing_ms / 1000, healed_after, len(ledger.lost()), snapshot.doubled)
 
 
 @dataclass(frozen=True)
