@@ -59,7 +59,7 @@ class Combination:
         if readings.events_per_second and page_size >= 100:
             rate = readings.events_per_second
         latency, page_latency = rng.choice((0.001, 0.02, 0.7)), rng.choice((0.05, 0.3, 2.0))
-        if any(name.startswith("cursor-4") for name in readings.names) and page_size == 1:
+        if any(name.startswith("cursor-4") for name in readings.names) and _events_a_page(readings, page_size) <= 5:
             # A burst has to be read within a cursor's life.
             latency, page_latency = 0.001, 0.05
         rate = min(rate, _readable_rate(readings, page_size, overlap, page_latency + 2 * latency))
@@ -106,13 +106,18 @@ def _readable_rate(readings: Readings, page_size: int, overlap_minutes: int, pag
     apart = 60.0 if "limit-call-minute" in names else 15.0 if "limit-pages-15s" in names else 0.0
     if apart or not names.isdisjoint(("limit-one-page", "limit-pages-2s")):
         page_s = 3 * max(apart, page_s, 2.0 if "limit-pages-2s" in names else 0.0)
-    # About how many events a page holds.
-    events = 1.0 if "middle-sparse" in names else min(page_size, 5.0 if "middle-empty" in names else 100.0)
-    rate = events / page_s / 2
+    rate = _events_a_page(readings, page_size) / page_s / 2
     if any(name.startswith("cursor-4") for name in names):
         # Within the life of a cursor, what arrives at once has to be read.
         rate = min(rate, 600 * rate / max(2 * 60 * overlap_minutes, 720 if "shown-12min" in names else 0))
     return rate
+
+
+def _events_a_page(readings: Readings, page_size: int) -> float:
+    """About how many events a page holds."""
+    return (
+        1.0 if "middle-sparse" in readings.names else min(page_size, 5.0 if "middle-empty" in readings.names else 100)
+    )
 
 
 def _step(rng: random.Random, left_out: set[str]) -> tuple[str, Step]:

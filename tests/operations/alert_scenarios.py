@@ -12,6 +12,7 @@ START = "start_timestamp_seconds"
 LAG, WATERMARK_LAG = "lag_seconds", "watermark_lag_seconds"
 BACKLOG, GAP_AGE, FAILING_GAPS = "backlog_seconds", "oldest_gap_age_seconds", "failing_gaps"
 LOST, EVICTED, EFFECTIVE_OVERLAP = "lost_seconds_total", "seen_keys_evicted_total", "effective_overlap_seconds"
+REACH = "reconciliation_reach_seconds"
 HELD, DEAD_LETTERS, INTERVAL = "held_events", "dead_letters", "throttled_interval_seconds"
 LATE_BEYOND_OVERLAP = 'events_total{outcome="late_beyond_overlap"}'
 TOO_LARGE, MALFORMED = 'events_total{outcome="too_large"}', 'events_total{outcome="malformed"}'
@@ -38,6 +39,8 @@ BUSY: Values = {
     WATERMARK_LAG: "360x800",
     "overlap_seconds": "300x800",
     EFFECTIVE_OVERLAP: "300x800",
+    REACH: "86400x800",
+    "seen_keys_forgotten_total": "0x800",
     BACKLOG: "0x800",
     GAP_AGE: "0x800",
     FAILING_GAPS: "0x800",
@@ -325,6 +328,11 @@ FIRING = (
         "keys are evicted that were needed",
         {**BUSY, EVICTED: "0x30 5000x300"},
         {"30m": (), "32m": ("CyberArkSeenKeysEvicted",)},
+    ),
+    Scenario(
+        "late events are looked for a short time only",
+        {**BUSY, REACH: "86400x30 4800x300"},
+        {"90m": (), "160m": ("CyberArkReconciliationShort",)},
     ),
     Scenario(
         "an event is in the dead-letter file",

@@ -54,7 +54,7 @@ class Seen:
     """The keys by event time (`dated`) and by delivery (`late`); `late_keys` are all of the latter.
 
     No key was given up of an event dated `complete_from_ms` or later. `evicted` counts the needed keys that even the
-    bound of the budget could not hold.
+    bound of the budget could not hold, `forgotten` the others of the last day that the budget could not.
     """
 
     dated: Buckets = field(default_factory=dict)
@@ -63,6 +63,7 @@ class Seen:
     complete_from_ms: int = 0
     size: int = 0
     evicted: int = 0
+    forgotten: int = 0
 
     def __contains__(self, event: Event) -> bool:
         bucket = self.dated.get((event.time_ms or 0) // BUCKET_MS)
@@ -110,13 +111,14 @@ class Seen:
 
         oldest = (now_ms - KEPT_MS) // BUCKET_MS
         dropped: set[tuple[int, bool]] = set()
-        size, evicted = self.size, self.evicted
+        size, evicted, forgotten = self.size, self.evicted, self.forgotten
         optional = [place for place in places if not is_needed(place[0])]
         for place in optional:
             if place[0] >= oldest and size <= BUDGET:
                 break
             dropped.add(place)
             size -= self._size_of(place)
+            forgotten += self._size_of(place) if place[0] >= oldest else 0
         kept = NEEDED_KEPT if size > NEEDED_AT_MOST else size
         for place in places:
             if size <= kept:
@@ -130,7 +132,7 @@ class Seen:
         complete_from_ms = max(self.complete_from_ms, (max(dropped)[0] + 1) * BUCKET_MS)
         dated = {index: bucket for index, bucket in self.dated.items() if (index, False) not in dropped}
         late = {index: bucket for index, bucket in self.late.items() if (index, True) not in dropped}
-        return replace(Seen.of(dated, late, complete_from_ms), evicted=evicted)
+        return replace(Seen.of(dated, late, complete_from_ms), evicted=evicted, forgotten=forgotten)
 
     def _size_of(self, place: tuple[int, bool]) -> int:
         index, is_late = place

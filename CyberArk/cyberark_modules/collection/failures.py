@@ -7,7 +7,7 @@ from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint, oldest_ms
 from ..errors import CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
-from .outcome import RETRY_FIRST_MS, as_read, ended, page_failed
+from .outcome import RETRY_FIRST_MS, as_read, ended, halved, page_failed
 from .pages import Pages
 from .queries import Queries
 from .rate_limiter import RateLimiter
@@ -130,7 +130,10 @@ class Failures:
     def _lost(self, stream: Stream, error: CyberArkError) -> None:
         overlap_ms = self._around.overlap_ms
         checkpoint = ended(self._state.checkpoint, stream, overlap_ms, is_proven=False)
-        if (
+        if stream.use is Use.BACKFILL and stream.disorder_ms > overlap_ms:
+            # In no order, nothing of a window is covered before its end: a smaller one may be read to its end.
+            checkpoint = halved(checkpoint, stream.start_ms, self._around.now_ms())
+        elif (
             stream.use is Use.BACKFILL
             and stream.resume_ms(overlap_ms) == stream.start_ms
             and stream.pages > PAGES_LOST

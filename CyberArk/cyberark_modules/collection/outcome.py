@@ -126,6 +126,12 @@ def _searched_ms(failures: int) -> int:
     return SECOND_MS << min(20, failures - FAILURES_OF_ONE_PAGE) if failures > FAILURES_OF_ONE_PAGE else 0
 
 
+def halved(checkpoint: Checkpoint, start_ms: int, now_ms: int) -> Checkpoint:
+    """Return the checkpoint with the gap that begins there in two."""
+    gap = next((each for each in checkpoint.coverage.gaps if each.start_ms <= start_ms < each.end_ms), None)
+    return checkpoint if gap is None else _halved(checkpoint, gap, now_ms)
+
+
 def _halved(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     middle_ms = _second((gap.start_ms + gap.end_ms) // 2)
     if middle_ms <= gap.start_ms:

@@ -22,7 +22,8 @@ TAIL_FROM_MS = 15_000
 LIVE_IN_ROW = 3
 WORTH_CUTTING_MS = 60_000
 RECONCILED_MS = 24 * 3_600_000
-RECONCILIATION_INTERVAL_MS = 3_600_000
+# Less than an hour, so that what arrives right after one is delivered within the hour.
+RECONCILIATION_INTERVAL_MS = 3_300_000
 RECONCILIATION_INTERVAL_LEAST_MS = 600_000
 
 
@@ -124,12 +125,14 @@ def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
 
 
 def _left_ms(stream: Stream, turn: Turn) -> int:
-    """How long (ms) reading the rest of the window will take, by how long what was read has taken."""
-    read_ms, elapsed_ms = stream.read_to_ms - stream.start_ms, turn.now_ms - stream.opened_ms
+    """How long (ms) reading the rest of the window will take, by its last pages: a window may begin with nothing."""
     if stream.end_ms is None or stream.disorder_ms > turn.overlap_ms or is_past(stream, turn.overlap_ms):
         return 0
-    left_ms = max(0, stream.end_ms - stream.read_to_ms)
-    return left_ms * elapsed_ms // read_ms if read_ms > 0 else 0
+    left_ms, elapsed_ms = max(0, stream.end_ms - stream.read_to_ms), turn.now_ms - stream.opened_ms
+    if len(stream.trail) < 2:
+        return 0
+    span_ms = max(1, stream.trail[-1].date_ms - stream.trail[0].date_ms)
+    return left_ms * (len(stream.trail) - 1) // span_ms * elapsed_ms // max(1, stream.pages)
 
 
 def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:

@@ -9,6 +9,7 @@ from ..telemetry import metrics
 from ..telemetry.reporter import Reporter, Standing
 from .outcome import as_read
 from .rate_limiter import RateLimiter
+from .scheduler import RECONCILED_MS
 from .surroundings import Surroundings
 
 # A little disorder at the live edge is no lateness.
@@ -25,7 +26,7 @@ class Survey:
         self._fresh_ms = 0
         self._longest_page = 0
         self._tail_is_live = False
-        self._evicted = 0
+        self._evicted = self._forgotten = 0
         metrics.OVERLAP.set(around.overlap_ms / 1000)
 
     def longest_page(self, stream: Stream) -> int:
@@ -78,7 +79,10 @@ class Survey:
         metrics.SEEN_KEYS.set(len(checkpoint.seen))
         metrics.SEEN_EVICTED.inc(max(0, checkpoint.seen.evicted - self._evicted))
         self._evicted = max(self._evicted, checkpoint.seen.evicted)
+        metrics.SEEN_FORGOTTEN.inc(max(0, checkpoint.seen.forgotten - self._forgotten))
+        self._forgotten = max(self._forgotten, checkpoint.seen.forgotten)
         reach_ms = self._around.now_ms() - checkpoint.seen.complete_from_ms
+        metrics.RECONCILIATION_REACH.set(max(0, min(reach_ms, RECONCILED_MS)) / 1000)
         metrics.EFFECTIVE_OVERLAP.set(max(0, min(self._around.overlap_ms, reach_ms)) / 1000)
         metrics.THROTTLED_INTERVAL.set(self._limiter.interval_s)
         for use in Use:

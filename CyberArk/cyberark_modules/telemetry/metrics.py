@@ -59,6 +59,12 @@ SEEN_KEYS = Gauge("seen_keys", "Keys of delivered events that are remembered", n
 SEEN_EVICTED = Counter(
     "seen_keys_evicted", "Keys forgotten although they were needed: more than the budget holds", namespace=NAMESPACE
 )
+SEEN_FORGOTTEN = Counter(
+    "seen_keys_forgotten", "Keys of the last day forgotten because the budget is used up", namespace=NAMESPACE
+)
+RECONCILIATION_REACH = Gauge(
+    "reconciliation_reach_seconds", "How late an event may be shown and still be found", namespace=NAMESPACE
+)
 HELD_EVENTS = Gauge(
     "held_events", "Events that the intake refuses by themselves and that are retried", namespace=NAMESPACE
 )

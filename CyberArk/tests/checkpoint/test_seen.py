@@ -72,6 +72,8 @@ def test_beyond_what_is_needed_a_day_is_kept_within_the_budget(monkeypatch: pyte
     assert [each in seen for each in events] == [number < 10 for number in range(30)]
     assert seen.complete_from_ms == NOW - 9 * BUCKET_MS
     assert (seen.size, seen.evicted) == (10, 0)
+    # What of the last day is forgotten is counted.
+    assert seen.forgotten == 20
 
 
 def test_after_a_day_what_is_not_needed_goes_although_there_is_room() -> None:
@@ -80,6 +82,7 @@ def test_after_a_day_what_is_not_needed_goes_although_there_is_room() -> None:
     assert kept in seen
     assert gone not in seen
     assert seen.complete_from_ms == (NOW - KEPT_MS) // BUCKET_MS * BUCKET_MS
+    assert seen.forgotten == 0
 
 
 def test_what_is_needed_may_exceed_the_budget_but_not_without_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

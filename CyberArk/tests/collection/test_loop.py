@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
+from cyberark_modules.checkpoint import seen
 from fakes.intake_server import Answer
 from fakes.scene import HOUR_MS, MINUTE_MS, START_MS, Scene
 from fakes.tenant import Refusal
@@ -69,6 +71,22 @@ def test_what_arrives_later_than_the_overlap_is_delivered_within_the_hour_once(s
     scene.run(3720)
     assert set(scene.intake.accepted) == {event.text for event in scene.tenant.events} - early
     assert set(scene.intake.accepted.values()) == {1}
+
+
+def figure(name: str) -> float:
+    return REGISTRY.get_sample_value(f"symphony_module_cyberark_{name}") or 0.0
+
+
+def test_how_late_an_event_may_be_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.run(70)
+    assert figure("reconciliation_reach_seconds") == 86_400
+    monkeypatch.setattr(seen, "BUDGET", 100)
+    forgotten = figure("seen_keys_forgotten_total")
+    for number in range(1800):
+        scene.tenant.add(START_MS + 70_000 + number * 1000)
+    scene.run(1800)
+    assert figure("reconciliation_reach_seconds") < 1200
+    assert figure("seen_keys_forgotten_total") > forgotten
 
 
 def test_two_contents_of_one_uuid_in_one_page_are_both_delivered_and_later_shown_again_neither(scene: Scene) -> None:

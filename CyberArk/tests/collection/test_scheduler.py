@@ -7,7 +7,7 @@ import pytest
 from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, checkpoint, read_to, stream
 from cyberark_modules.checkpoint.coverage import Coverage, Gap, Interval
 from cyberark_modules.checkpoint.seen import Seen
-from cyberark_modules.checkpoint.stream import Use
+from cyberark_modules.checkpoint.stream import Position, Stream, Use
 from cyberark_modules.checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint
 from cyberark_modules.collection.scheduler import (
     BACKFILLS_AT_ONCE,
@@ -19,6 +19,12 @@ from cyberark_modules.collection.scheduler import (
     plan,
     reconciled_window,
 )
+
+
+def read_at_an_even_rate(reading: Stream, time_ms: int) -> Stream:
+    trail = (Position("first", reading.start_ms), Position("second", time_ms))
+    return replace(read_to(reading, time_ms), trail=trail, pages=1)
+
 
 TURN = Turn(NOW, OVERLAP_MS, 500, lookback_is_due=True, filled_last=False, live_in_row=0, started_ms=NOW)
 TAIL = stream(Use.TAIL, NOW - HOUR_MS, opened_ms=NOW - 1)
@@ -74,7 +80,7 @@ def test_gaps_and_lookbacks_take_turns() -> None:
 
 def test_the_largest_window_is_cut_in_two() -> None:
     opened_ms = NOW - 30 * MINUTE_MS
-    backfill = read_to(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=opened_ms), START_MS + HOUR_MS)
+    backfill = read_at_an_even_rate(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=opened_ms), START_MS + HOUR_MS)
     planned = plan(checkpoint(TAIL, backfill, gaps=(GAP,)), TURN)
     middle_ms = (START_MS + HOUR_MS + END_MS) // 2
     assert planned.query == Query(Use.BACKFILL, middle_ms, END_MS, 500)
@@ -83,7 +89,7 @@ def test_the_largest_window_is_cut_in_two() -> None:
 
 
 def test_a_window_that_is_read_within_two_minutes_is_not_cut() -> None:
-    backfill = read_to(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - 15_000), START_MS + HOUR_MS)
+    backfill = read_at_an_even_rate(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - 15_000), START_MS + HOUR_MS)
     assert query(checkpoint(TAIL, backfill, gaps=(GAP,))) == LOOKBACK_QUERY
     slower = replace(backfill, opened_ms=NOW - 20_000)
     slow = query(checkpoint(TAIL, slower, gaps=(GAP,)))
@@ -94,7 +100,7 @@ def test_a_window_that_is_read_within_two_minutes_is_not_cut() -> None:
 def test_a_window_of_which_nothing_was_read_or_that_has_no_order_is_not_cut() -> None:
     unread = stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - HOUR_MS)
     assert query(checkpoint(TAIL, unread, gaps=(GAP,))) == LOOKBACK_QUERY
-    unordered = replace(read_to(unread, START_MS + HOUR_MS), disorder_ms=OVERLAP_MS + 1)
+    unordered = replace(read_at_an_even_rate(unread, START_MS + HOUR_MS), disorder_ms=OVERLAP_MS + 1)
     assert query(checkpoint(TAIL, unordered, gaps=(GAP,))) == LOOKBACK_QUERY
 
 
@@ -203,3 +209,13 @@ def test_around_pages_that_cannot_be_served_each_part_has_its_turn() -> None:
     }
     # Each begins behind the page before it.
     assert NOW - 5 * HOUR_MS + 1000 in {window.start_ms for window in windows}
+
+
+def test_how_long_a_window_takes_is_told_by_its_last_pages() -> None:
+    """Most of the window so far was empty, and took no time."""
+    reading = read_to(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - 60_000), END_MS - HOUR_MS)
+    slow = tuple(Position(f"{page}", END_MS - HOUR_MS - (7 - page) * 1000) for page in range(8))
+    state = checkpoint(TAIL, replace(reading, trail=slow, pages=200), gaps=(GAP,))
+    cut = query(state)
+    assert cut is not None
+    assert (cut.use, cut.start_ms, cut.end_ms) == (Use.BACKFILL, END_MS - HOUR_MS // 2, END_MS)

@@ -1,0 +1,64 @@
+"""Long backlogs, a page that fails in one, and events that are hours late, in simulated time.
+
+`python -m sandbox.simulation.rows` prints the figures, for other numbers too.
+"""
+
+import pytest
+
+from sandbox.simulation.rows import HOUR, backlog, failing_page, late
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
+def test_a_backlog_is_read_faster_than_one_cursor_could_and_live_events_do_not_wait() -> None:
+    figures = backlog(60_000, span=86_400.0, live=1.0, page_size=100, page_seconds=1.2)
+    assert figures.of_one_cursor >= 1.5, figures
+    assert figures.lag["p95"] <= 10, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_week_s_backlog_is_read_three_times_as_fast_as_one_cursor_could() -> None:
+    figures = backlog(5_000_000)
+    assert figures.of_one_cursor >= 3, figures
+    assert figures.first_lag == {} or figures.first_lag["p95"] <= 75, figures
+    assert figures.lag["p95"] <= 10, figures
+    assert figures.peak_keys <= 200_000, figures
+    assert figures.peak_state_bytes <= 3_500_000, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_one_page_at_a_time_costs_a_twentieth_of_what_one_cursor_could() -> None:
+    figures = backlog(1_000_000, pages_at_once=1)
+    assert figures.of_one_cursor >= 0.95, figures
+    assert figures.lag["p95"] <= 75, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_with_one_call_a_minute_live_events_wait_less_than_four_minutes_beside_a_day_s_backlog() -> None:
+    figures = backlog(20_000, span=86_400.0, live=0.2, call_spacing=60.0)
+    assert figures.lag["p95"] < 240, figures
+    assert figures.refused_share <= 0.1, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
+
+
+def test_a_page_that_fails_in_a_backlog_is_all_that_is_missing_and_comes_within_the_hour_once_it_is_served() -> None:
+    figures = failing_page()
+    assert figures.lag["p95"] < 75, figures
+    assert figures.missing_elsewhere == 0, figures
+    assert figures.missing_seconds <= 5, figures
+    assert figures.healed_after <= HOUR, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
+
+
+@pytest.mark.parametrize("by", [390.0, *(pytest.param(by, marks=pytest.mark.long) for by in (3000.0, 18_000.0))])
+def test_what_is_shown_minutes_or_hours_late_is_delivered_within_the_hour_once(by: float) -> None:
+    figures = late(by, rate=0.2 if by < HOUR else 1.0, hours=4.0 if by < HOUR else 8.0)
+    assert figures.late > 100, figures
+    assert figures.found_after <= HOUR, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
