@@ -119,7 +119,7 @@ class Loop:
         if checkpoint.seen.size > self._pruned_size + 20_000:
             checkpoint = self._pruned(checkpoint, now_ms)
         is_new = bool(fresh) or checkpoint.coverage.gaps != self._checkpoint.coverage.gaps
-        self._state.commit(checkpoint, write=is_new)
+        self._state.commit(checkpoint, write=is_new, delivered=bool(fresh))
 
     def _arrivals(self) -> Iterable[Arrival]:
         """Fetch: the pages that have arrived, without what was delivered; the next one is asked for meanwhile."""
@@ -169,7 +169,7 @@ class Loop:
         for stream, events in confirmation.settled(delivered.settled):
             checkpoint = checkpoint.delivered(events, stream, self._around.overlap_ms, now_ms)
         checkpoint = replace(checkpoint, held=(*checkpoint.held, *delivered.held))
-        self._state.commit(checkpoint, write=not confirmation.is_complete)
+        self._state.commit(checkpoint, write=not confirmation.is_complete, delivered=True)
 
     def _advanced(self, checkpoint: Checkpoint, arrival: Arrival) -> Checkpoint:
         """Return the checkpoint after a page, all of whose events are delivered."""
@@ -196,7 +196,7 @@ class Loop:
 
     def _commit(self, checkpoint: Checkpoint) -> None:
         if checkpoint is not self._checkpoint:
-            self._state.commit(checkpoint)
+            self._state.commit(checkpoint, delivered=True)
 
     def _pruned(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
         checkpoint = checkpoint.pruned(self._around.overlap_ms, now_ms)

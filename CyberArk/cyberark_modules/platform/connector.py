@@ -9,11 +9,12 @@ from sekoia_automation.trigger import Trigger
 
 from ..clock import Clock
 from ..intake import Channel, Intake
-from .background import Background
+from .background import Background, DaemonExecutor
 from .logs import LogSender
 from .start import can_log, configuration_faults
 from .stop import STOP_WITHIN_S, Stop
 
+REQUESTS_AT_ONCE = 4  # as many as the SDK's executor
 LOGS_KEPT = 1000
 LOGS_FLUSHED_WITHIN_S = 0.5
 
@@ -28,6 +29,7 @@ class PlatformConnector(Connector):
         # The SDK's event: it has no public name, and everything that waits has to wait on it.
         self.stopping = Stop(self._stop_event, self.clock.monotonic)
         self.background = Background(self._stop_event, self.clock)
+        self._executor = DaemonExecutor(REQUESTS_AT_ONCE)  # type: ignore[assignment]
         # The SDK's session, whose User-Agent the intake knows; it has no public name either.
         self.channel = Channel(
             self.push_events_to_intakes, lambda: self._http_session, lambda: self.configuration.intake_key

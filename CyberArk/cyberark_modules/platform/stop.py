@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 # Until then, what is in flight may still be accepted; the rest is for the last write of the state and the last line.
 STOP_WITHIN_S = 8.0
+# A storage that hangs then costs the last write, not the last line.
+LAST_WRITE_WITHIN_S = 9.0
 # Then the process ends, whatever still holds it.
 EXIT_WITHIN_S = 9.5
 _LAST_WORDS = b"The connector did not end in time after a signal; it is ended now\n"
@@ -48,11 +50,18 @@ class Stop:
 
     def remaining_s(self) -> float:
         """Return how long what is in flight may still take (s): infinite until the connector is to stop."""
+        return self._until(STOP_WITHIN_S)
+
+    def last_write_s(self) -> float:
+        """Return how long the last write of the state may take (s): infinite until the connector is to stop."""
+        return self._until(LAST_WRITE_WITHIN_S)
+
+    def _until(self, within_s: float) -> float:
         if not self.is_asked:
             return math.inf
         self.begin()  # the SDK's own event may have been set in another way
         assert self._asked_at is not None  # noqa: S101
-        return max(0.0, self._asked_at + STOP_WITHIN_S - self._monotonic())
+        return max(0.0, self._asked_at + within_s - self._monotonic())
 
     def result(self, future: Future[T]) -> T | None:
         """Return the result of a call in flight, and raise what it raises; None if it does not end in time.

@@ -2,6 +2,7 @@
 
 import json
 import time as real_time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -417,7 +418,9 @@ def test_a_stopped_connector_sends_what_it_was_given_but_no_parts(
 
 
 def test_what_the_sdk_could_not_send_remains(intake: Intake, connector: PlatformConnector) -> None:
-    connector._executor.shutdown()
+    closed = ThreadPoolExecutor(1)
+    closed.shutdown()
+    connector._executor = closed
     pushed = events(3)
     outcome = intake.push(pushed)
     assert outcome.remaining == tuple(pushed)
