@@ -24,6 +24,7 @@ from .errors import StateTaken
 from .intake import DeadLetters
 from .platform.connector import PlatformConnector
 from .platform.secrets import mask
+from .platform.stop import LAST_WRITE_WITHIN_S
 from .telemetry.metrics import observe_request
 from .telemetry.reporter import Reporter
 
@@ -134,7 +135,7 @@ class CyberArkAuditLogsConnector(PlatformConnector):
             )
 
     def _log_stop(self, state: State) -> None:
-        if not state.is_loaded or state.save_last(self.stopping.last_write_s()):
+        if not state.is_loaded or state.save_last(self.stopping.remaining_s(LAST_WRITE_WITHIN_S)):
             self.log("Stopped; what the intake has accepted is committed", level="info")
         else:
             self.log(

@@ -162,13 +162,13 @@ def test_an_intake_that_refuses_everything_for_a_day_sets_nothing_aside(status: 
 
 
 def test_a_full_dead_letter_file_keeps_the_event_held_and_is_logged() -> None:
-    with at_work() as simulation:
+    with at_work(per_second=5.0) as simulation:
         environment, text = simulation.environment, refused_event(simulation.now)
         file = Path(simulation.folder.path) / "dead_letters.jsonl"
         file.write_text('{"text": "{}"}\n' * 1000)
         environment.sekoia.settings.refused_texts = (MARK,)
         environment.tenant.add(text)
-        simulation.run_for(1800)
+        simulation.run_for(600)
         lag = environment.ledger.snapshot().lag
         checkpoint = simulation.connector.checkpoint
         assert checkpoint is not None
@@ -177,6 +177,29 @@ def test_a_full_dead_letter_file_keeps_the_event_held_and_is_logged() -> None:
         assert len(letters_in(simulation.folder.path)) == 1000
         assert lag["p95"] < LIVE_LAG_S
         file.unlink()  # a person has resent them
-        simulation.run_for(1200)
+        simulation.run_for(800)
         assert [letter["text"] for letter in letters_in(simulation.folder.path)] == [text]
+        end(simulation)
+
+
+def test_more_refused_events_than_the_dead_letter_file_takes_hold_nothing_else() -> None:
+    """Somebody chooses such names on purpose, and nobody has emptied the file."""
+    with at_work(per_second=5.0) as simulation:
+        environment = simulation.environment
+        file = Path(simulation.folder.path) / "dead_letters.jsonl"
+        file.write_text('{"text": "{}"}\n' * 1000)
+        environment.sekoia.settings.refused_texts = (MARK,)
+        for number in range(300):
+            fields = {"uuid": f"{number:08x}-0000-4000-8000-00000000dead", "username": MARK}
+            now = simulation.now
+            environment.tenant.add(json.dumps(fields | {"timestamp": int(now * 1000)}), time=now)
+            simulation.run_for(1)
+        simulation.run_for(600)
+        lag = environment.ledger.snapshot().lag
+        checkpoint = simulation.connector.checkpoint
+        assert checkpoint is not None
+        assert len(checkpoint.held) == 300
+        assert lag["p95"] < LIVE_LAG_S
+        environment.sekoia.settings.refused_texts = ()
+        simulation.run_for(1200)
         end(simulation)

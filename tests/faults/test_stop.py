@@ -13,18 +13,18 @@ ALWAYS_S = 10.0
 HANGS = Response(ending="hang")
 
 
-def stopped_in(scene: Scene) -> float:
+def stopped_in(scene: Scene, by_itself: bool = True) -> float:
     """Ask the connector to stop; returns after how many seconds it had.
 
-    Fails when its exit code is not 0, and when it was ended before it had said its last line.
+    Fails when its exit code is not 0, and when it did not say its last line and end `by_itself`.
     """
     said = scene.said("Stopped; ")
     began = time.monotonic()
     scene.connector.terminate()
     assert scene.connector.wait(timeout=20) == 0
     stopped = time.monotonic() - began
-    assert scene.said("Stopped; ") == said + 1
-    assert scene.said("did not end in time") == 0
+    assert scene.said("Stopped; ") == said + by_itself
+    assert scene.said("did not end in time") == (not by_itself)
     return stopped
 
 
@@ -140,7 +140,8 @@ def test_it_stops_within_ten_seconds_while_it_starts(scene: Scene, endpoint: str
     scene.start()
     scene.until(lambda: scene.asked(endpoint), 15, "a request that hangs")
     time.sleep(0.5)
-    stopped = stopped_in(scene)
+    # The SDK fetches secrets before it runs the connector, which then has nothing to commit and nothing to say.
+    stopped = stopped_in(scene, by_itself=endpoint != "secrets")
     scene.sandbox.faults.clear()
     scene.sandbox.clock.offset += 100  # the query that hung was one, and the next has to wait for its minute
     scene.connector.start()

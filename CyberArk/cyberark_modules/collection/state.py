@@ -109,6 +109,11 @@ class State:
             self._is_stored = False
             self._save(WRITE_WITHIN_S if delivered else WRITE_SHORTLY_S, backup)
 
+    @property
+    def futures(self) -> tuple[Future[None], ...]:
+        """The write in flight, if there is one."""
+        return () if self._writing is None else (self._writing,)
+
     def check(self) -> None:
         """Raise StateTaken when another instance has taken the state, where that is known at once."""
         if self._writing is None:  # else the write finds out

@@ -12,7 +12,7 @@ from ..intake import Channel, Intake
 from .background import Background, DaemonExecutor
 from .logs import LogSender
 from .start import can_log, configuration_faults
-from .stop import STOP_WITHIN_S, Stop
+from .stop import LAST_LINE_WITHIN_S, STOP_WITHIN_S, Stop
 
 REQUESTS_AT_ONCE = 4  # as many as the SDK's executor
 LOGS_KEPT = 1000
@@ -50,6 +50,11 @@ class PlatformConnector(Connector):
             self._log_sender.flush(STOP_WITHIN_S)
             raise SystemExit(1)
         super().start_monitoring()  # type: ignore[no-untyped-call]
+
+    def execute(self) -> None:
+        """Run as the SDK does, then give the last log lines a moment."""
+        super().execute()
+        self._log_sender.flush(min(LOGS_FLUSHED_WITHIN_S, self.stopping.remaining_s(LAST_LINE_WITHIN_S)))
 
     def stop_monitoring(self) -> None:
         """Close the two monitoring servers; each would take half a second, which the process does not wait for."""
@@ -113,13 +118,11 @@ class PlatformConnector(Connector):
         self.channel.send_chunk(batch_api, chunk_index, chunk, collect_ids)
 
     def _send_logs_to_api(self) -> None:  # type: ignore[override]
-        """Have the log lines sent soon; while stopping, give that a moment. The SDK calls it."""
+        """Have the log lines sent soon. The SDK calls it."""
         with self._log_lock:
             if not self._logs:
                 return
         self._log_sender.send_soon()
-        if not self.running:
-            self._log_sender.flush(LOGS_FLUSHED_WITHIN_S)
 
     def _send_logs_once(self) -> None:
         Trigger._send_logs_to_api.__wrapped__(self)  # without the SDK's ten attempts

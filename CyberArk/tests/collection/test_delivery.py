@@ -20,6 +20,8 @@ from cyberark_modules.collection.delivery import (
     HELD_ATTEMPTS,
     HELD_CHARACTERS_AT_MOST,
     HELD_RETRY_S,
+    HELD_WITHOUT_FILE_AT_MOST,
+    HELD_WITHOUT_FILE_CHARACTERS_AT_MOST,
     Delivered,
     Delivery,
     Stopping,
@@ -195,13 +197,31 @@ def test_what_is_refused_beyond_what_the_state_can_hold_is_set_aside(scenery: Sc
     assert json.loads(letter)["text"] == pushed[3].text
 
 
-def test_what_can_neither_be_held_nor_set_aside_is_pushed_again(scenery: Scenery) -> None:
+def test_what_cannot_be_set_aside_is_held_beyond_that(scenery: Scenery) -> None:
+    pushed = events(20)
+    refusing(scenery, pushed[3], pushed[7])
+    (scenery.folder / FILE_NAME).mkdir()
+    scenery.push(pushed, (Held("{}", None, 400, NOW),) * (HELD_WITHOUT_FILE_AT_MOST - 2))
+    assert len(scenery.server.accepted) == 18
+    assert sum(len(each.held) for each in scenery.settled) == 2
+    assert sum(level == "error" for level, _ in scenery.lines) == 1
+
+
+@pytest.mark.parametrize(
+    "full",
+    [
+        (Held("{}", None, 400, NOW),) * HELD_WITHOUT_FILE_AT_MOST,
+        (Held("x" * HELD_WITHOUT_FILE_CHARACTERS_AT_MOST, None, 400, NOW),),
+    ],
+    ids=["events", "characters"],
+)
+def test_what_can_neither_be_held_nor_set_aside_is_pushed_again(scenery: Scenery, full: tuple[Held, ...]) -> None:
     pushed = events(20)
     refusing(scenery, pushed[3])
     (scenery.folder / FILE_NAME).mkdir()
     scenery.stop_after(20)
     with pytest.raises(Stopping):
-        scenery.push(pushed, (Held("{}", None, 400, NOW),) * HELD_AT_MOST)
+        scenery.push(pushed, full)
     assert len(scenery.server.accepted) == 19
     assert pushed[3].text not in scenery.texts
 
@@ -271,3 +291,9 @@ def test_an_event_that_cannot_be_set_aside_stays_held_and_that_is_said_once(scen
         state = scenery.retry(state)
     assert len(state.held) == 1
     assert [level for level, _ in scenery.lines] == ["error"]
+
+
+def test_many_held_events_are_not_retried_more_often_than_fifty(scenery: Scenery) -> None:
+    scenery.server.respond = lambda _texts, _size: Answer(400)
+    state = holding(*(Held(str(number), None, 400, NOW) for number in range(1000)))
+    assert scenery.delivery.held_wait_s(scenery.retry(state)) == pytest.approx(HELD_RETRY_S / HELD_AT_MOST)
