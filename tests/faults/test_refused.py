@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from faults.scene import Scene, ShortenedProcess
+from sandbox.demo.process import ConnectorProcess
 from sandbox.faults.fault import Instead, Stage
 from sandbox.platform.settings import Acceptance
 from sandbox.server.http import json_response
@@ -95,23 +96,28 @@ def test_an_event_refused_by_itself_becomes_a_dead_letter_and_holds_nothing(stat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("status", STATUSES)
-def test_an_event_refused_by_itself_is_set_aside_within_minutes(scene: Scene, status: int) -> None:
-    """The same with the real process: it takes the minutes that it takes."""
+@pytest.mark.parametrize(
+    ("status", "kind", "within"),
+    [(403, ConnectorProcess, 400), *((status, ShortenedProcess, 40) for status in (400, 413, 500))],
+)
+def test_an_event_refused_by_itself_is_set_aside_within_minutes(
+    scene: Scene, status: int, kind: type[ConnectorProcess], within: float
+) -> None:
+    """The same with the real process: once it takes the minutes that it takes."""
     text = refused_event(scene.sandbox.clock())
     settings = scene.sandbox.sekoia.settings
     settings.refused_texts, settings.refused_status = (MARK,), status
     scene.tenant.add_backlog(5000, 600)
     scene.tenant.produce(20)
-    scene.start()
+    scene.start(kind=kind)
     scene.until_accepted(5000)
     scene.tenant.add(text)
     held_after = scene.until_said("by itself", "held", within=30)
-    set_aside_after = scene.until_said("ERROR", "dead_letters.jsonl", within=400)
+    set_aside_after = scene.until_said("ERROR", "dead_letters.jsonl", within=within)
     lag = scene.snapshot().lag
     scene.until_delivered()
     scene.judge(held_after=held_after, set_aside_after=set_aside_after, lag=lag)
-    assert [letter["text"] for letter in letters_in(scene.state_dir)] == [text]
+    assert [(letter["text"], letter["status"]) for letter in letters_in(scene.state_dir)] == [(text, status)]
     assert lag["p95"] < LIVE_LAG_S
 
 

@@ -1,4 +1,4 @@
-"""A platform on loopback that takes log lines and has no secrets. A test module that imports its fixtures can use them."""
+"""A platform on loopback that takes log lines and has no secrets. A test module that imports the fixtures has them."""
 
 import json
 import signal
