@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from ..audit_api.backoff import Backoff
@@ -23,7 +24,10 @@ HELD_ATTEMPTS = 5
 HELD_AT_LEAST_MS = 240_000
 HELD_RETRY_S = 30.0
 HELD_RETRY_LONGEST_S = 600.0
+# Less than an event is held before it becomes a dead letter: what was accepted before it was held must not count.
+OTHERS_WITHIN_S = 120.0
 FILE_RETRY_S = 60.0
+LETTERS_COUNTED_S = 60.0
 
 
 class Stopping(Exception):
@@ -60,7 +64,8 @@ class Delivery:
         self._monotonic = monotonic
         self._forwarded = forwarded
         self._retry_state = retry_state
-        self._held_due = self._tried_at = self._file_due = monotonic()
+        self._held_due = self._tried_at = self._file_due = self._count_due = monotonic()
+        self._counting: Future[None] | None = None
 
     def push(
         self, events: Sequence[Event], held: Sequence[Held], now_ms: int, settled: Callable[[Delivered], None]
@@ -118,7 +123,7 @@ class Delivery:
             newly_held.append(one)
             kept.append(each.event)
             self._reporter.warning(
-                f"The intake refuses event {one.uuid or 'without uuid'} by itself (HTTP {one.status}); it is "
+                f"The intake refuses event {one.uuid or 'without uuid'} by itself ({_status(one)}); it is "
                 "held and retried, and everything else is delivered"
             )
         return tuple(newly_held), kept
@@ -139,6 +144,7 @@ class Delivery:
         After enough attempts over some minutes, it becomes a dead letter.
         """
         metrics.HELD_EVENTS.set(len(checkpoint.held))
+        self._count_letters()
         if not checkpoint.held or self._monotonic() < self._held_due:
             return checkpoint
         first, *others = checkpoint.held
@@ -156,7 +162,7 @@ class Delivery:
         if (
             again.attempts >= HELD_ATTEMPTS
             and now_ms - again.since_ms >= HELD_AT_LEAST_MS
-            and self._intake.accepts_others
+            and self._intake.accepted_within(OTHERS_WITHIN_S)
             and self._set_aside(again, now_ms)
         ):
             return replace(checkpoint, held=tuple(others))
@@ -171,13 +177,25 @@ class Delivery:
             self._reporter.dead_letters_failed()
             return False
         metrics.EVENTS.labels(outcome="dead_letter").inc()
-        metrics.DEAD_LETTERS.set(self._dead_letters.count() or 0)
+        self._count_due = self._monotonic()
         self._reporter.error(
-            f"The intake refused event {held.uuid or 'without uuid'} (HTTP {held.status}, attempts: {held.attempts}) "
+            f"The intake refused event {held.uuid or 'without uuid'} ({_status(held)}, attempts: {held.attempts}) "
             "while it accepted others. It is set aside in dead_letters.jsonl, beside the state; the manual says how "
             "to send it again."
         )
         return True
+
+    def _count_letters(self) -> None:
+        """Show how many letters the file holds, in the background: a person may have emptied it."""
+        if self._monotonic() < self._count_due or (self._counting is not None and not self._counting.done()):
+            return
+
+        def count() -> None:
+            if (letters := self._dead_letters.count()) is not None:
+                metrics.DEAD_LETTERS.set(letters)
+
+        self._count_due = self._monotonic() + LETTERS_COUNTED_S
+        self._counting = self._around.submit(count)
 
     def held_wait_s(self, checkpoint: Checkpoint) -> float:
         """Return in how many seconds a held event is due; a long time without one."""
@@ -194,3 +212,7 @@ class Delivery:
 
 def _held(event: Event, error: CyberArkError, now_ms: int) -> Held:
     return Held(event.text, event.uuid, error.failure.status or 0, now_ms)
+
+
+def _status(held: Held) -> str:
+    return f"HTTP {held.status}" if held.status else "no answer"

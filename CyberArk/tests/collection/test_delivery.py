@@ -2,12 +2,14 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from collection.values import NOW, OVERLAP_MS, checkpoint
 from cyberark_modules.audit_api.backoff import Backoff
@@ -22,6 +24,7 @@ from cyberark_modules.collection.delivery import (
     HELD_RETRY_S,
     HELD_WITHOUT_FILE_AT_MOST,
     HELD_WITHOUT_FILE_CHARACTERS_AT_MOST,
+    LETTERS_COUNTED_S,
     Delivered,
     Delivery,
     Stopping,
@@ -297,3 +300,22 @@ def test_many_held_events_are_not_retried_more_often_than_fifty(scenery: Scenery
     scenery.server.respond = lambda _texts, _size: Answer(400)
     state = holding(*(Held(str(number), None, 400, NOW) for number in range(1000)))
     assert scenery.delivery.held_wait_s(scenery.retry(state)) == pytest.approx(HELD_RETRY_S / HELD_AT_MOST)
+
+
+def test_how_many_letters_the_file_holds_is_shown_from_the_start_until_a_person_has_removed_it(
+    scenery: Scenery,
+) -> None:
+    def shown_becomes(count: int) -> bool:
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            scenery.delivery.retry_held(holding(), NOW)
+            if REGISTRY.get_sample_value("symphony_module_cyberark_dead_letters") == count:
+                return True
+            time.sleep(0.01)
+        return False
+
+    (scenery.folder / FILE_NAME).write_text("{}\n{}\n")
+    assert shown_becomes(2)
+    (scenery.folder / FILE_NAME).unlink()
+    scenery.clock.passed += LETTERS_COUNTED_S
+    assert shown_becomes(0)
