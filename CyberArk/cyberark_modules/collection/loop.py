@@ -191,7 +191,6 @@ class Loop:
         if stream.use is Use.LOOKBACK:
             if is_proven:
                 self._survey.fresh(read.stream, arrival.asked_ms)
-            self._pages.tail_paused()
             checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
 
