@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from faults.conftest import EVERY_TIME
+
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / "docs" / "delivery.md"
 MODULE_TESTS = TESTS.parent / "CyberArk" / "tests"
@@ -26,3 +28,9 @@ def test_every_test_that_the_page_names_exists(named: set[str]) -> None:
 
 def test_every_test_of_a_fault_is_on_the_page(named: set[str]) -> None:
     assert names_in(*TESTS.glob("faults/test_*.py")) <= named
+
+
+def test_what_only_the_long_run_shows_is_marked_on_the_page(named: set[str]) -> None:
+    marked = set(re.findall(r"`(test_\w+)`†", PAGE.read_text()))
+    long = names_in(*(file for file in TESTS.glob("faults/test_*.py") if file.stem not in EVERY_TIME))
+    assert named & long <= marked

@@ -24,6 +24,7 @@ from .errors import StateTaken
 from .intake import DeadLetters
 from .platform.connector import PlatformConnector
 from .platform.secrets import mask
+from .platform.stop import LAST_WRITE_WITHIN_S
 from .telemetry.metrics import observe_request
 from .telemetry.reporter import Reporter
 
@@ -49,14 +50,13 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         self._warn_of_frequency()
         tenant_clock = TenantClock(self.clock)
         reporter = Reporter(self.log, self.clock.monotonic, tenant_clock.now_ms, tenant_clock.skew)
-        self.state = state = State(CheckpointStore(self.data_path), reporter, self.backoff, self.clock.monotonic)
+        self.state = state = State(
+            CheckpointStore(self.data_path), reporter, self.backoff, self.background, self.clock.monotonic
+        )
         start, loop = self._wired(tenant_clock, reporter, state, self.build_api(account, tenant_clock))
         while self.running:
             try:
-                start.load()
-                loop.run()
-            except Stopping:
-                self._log_stop(state)
+                self._collect(start, loop, state)
             except StateTaken:
                 self.log(
                     "Another instance of this connector has taken over its state. This one sends nothing more, and "
@@ -67,6 +67,13 @@ class CyberArkAuditLogsConnector(PlatformConnector):
             except Exception as error:  # a defect of ours must neither end collection nor spin
                 self.log_exception(error, message="Unexpected error; collection goes on from the last commit")
                 self.wait(self.backoff.longest)
+
+    def _collect(self, start: Start, loop: Loop, state: State) -> None:
+        try:
+            start.load()
+            loop.run()
+        except Stopping:
+            self._log_stop(state)
 
     def build_api(self, account: CyberArkModuleConfiguration, tenant_clock: TenantClock) -> AuditApi:
         """Return the Audit API of that account."""
@@ -128,7 +135,7 @@ class CyberArkAuditLogsConnector(PlatformConnector):
             )
 
     def _log_stop(self, state: State) -> None:
-        if not state.is_loaded or state.save_last():
+        if not state.is_loaded or state.save_last(self.stopping.remaining_s(LAST_WRITE_WITHIN_S)):
             self.log("Stopped; what the intake has accepted is committed", level="info")
         else:
             self.log(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from faults.scene import Scene, ShortenedProcess
+from sandbox.demo.process import ConnectorProcess
 from sandbox.faults.fault import Instead, Stage
 from sandbox.platform.settings import Acceptance
 from sandbox.server.http import json_response
@@ -95,23 +96,28 @@ def test_an_event_refused_by_itself_becomes_a_dead_letter_and_holds_nothing(stat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("status", STATUSES)
-def test_an_event_refused_by_itself_is_set_aside_within_minutes(scene: Scene, status: int) -> None:
-    """The same with the real process: it takes the minutes that it takes."""
+@pytest.mark.parametrize(
+    ("status", "kind", "within"),
+    [(403, ConnectorProcess, 400), *((status, ShortenedProcess, 40) for status in (400, 413, 500))],
+)
+def test_an_event_refused_by_itself_is_set_aside_within_minutes(
+    scene: Scene, status: int, kind: type[ConnectorProcess], within: float
+) -> None:
+    """The same with the real process: once it takes the minutes that it takes."""
     text = refused_event(scene.sandbox.clock())
     settings = scene.sandbox.sekoia.settings
     settings.refused_texts, settings.refused_status = (MARK,), status
     scene.tenant.add_backlog(5000, 600)
     scene.tenant.produce(20)
-    scene.start()
+    scene.start(kind=kind)
     scene.until_accepted(5000)
     scene.tenant.add(text)
     held_after = scene.until_said("by itself", "held", within=30)
-    set_aside_after = scene.until_said("ERROR", "dead_letters.jsonl", within=400)
+    set_aside_after = scene.until_said("ERROR", "dead_letters.jsonl", within=within)
     lag = scene.snapshot().lag
     scene.until_delivered()
     scene.judge(held_after=held_after, set_aside_after=set_aside_after, lag=lag)
-    assert [letter["text"] for letter in letters_in(scene.state_dir)] == [text]
+    assert [(letter["text"], letter["status"]) for letter in letters_in(scene.state_dir)] == [(text, status)]
     assert lag["p95"] < LIVE_LAG_S
 
 
@@ -162,13 +168,13 @@ def test_an_intake_that_refuses_everything_for_a_day_sets_nothing_aside(status: 
 
 
 def test_a_full_dead_letter_file_keeps_the_event_held_and_is_logged() -> None:
-    with at_work() as simulation:
+    with at_work(per_second=5.0) as simulation:
         environment, text = simulation.environment, refused_event(simulation.now)
         file = Path(simulation.folder.path) / "dead_letters.jsonl"
         file.write_text('{"text": "{}"}\n' * 1000)
         environment.sekoia.settings.refused_texts = (MARK,)
         environment.tenant.add(text)
-        simulation.run_for(1800)
+        simulation.run_for(600)
         lag = environment.ledger.snapshot().lag
         checkpoint = simulation.connector.checkpoint
         assert checkpoint is not None
@@ -177,6 +183,29 @@ def test_a_full_dead_letter_file_keeps_the_event_held_and_is_logged() -> None:
         assert len(letters_in(simulation.folder.path)) == 1000
         assert lag["p95"] < LIVE_LAG_S
         file.unlink()  # a person has resent them
-        simulation.run_for(1200)
+        simulation.run_for(800)
         assert [letter["text"] for letter in letters_in(simulation.folder.path)] == [text]
+        end(simulation)
+
+
+def test_more_refused_events_than_the_dead_letter_file_takes_hold_nothing_else() -> None:
+    """Somebody chooses such names on purpose, and nobody has emptied the file."""
+    with at_work(per_second=5.0) as simulation:
+        environment = simulation.environment
+        file = Path(simulation.folder.path) / "dead_letters.jsonl"
+        file.write_text('{"text": "{}"}\n' * 1000)
+        environment.sekoia.settings.refused_texts = (MARK,)
+        for number in range(300):
+            fields = {"uuid": f"{number:08x}-0000-4000-8000-00000000dead", "username": MARK}
+            now = simulation.now
+            environment.tenant.add(json.dumps(fields | {"timestamp": int(now * 1000)}), time=now)
+            simulation.run_for(1)
+        simulation.run_for(600)
+        lag = environment.ledger.snapshot().lag
+        checkpoint = simulation.connector.checkpoint
+        assert checkpoint is not None
+        assert len(checkpoint.held) == 300
+        assert lag["p95"] < LIVE_LAG_S
+        environment.sekoia.settings.refused_texts = ()
+        simulation.run_for(1200)
         end(simulation)

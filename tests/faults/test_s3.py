@@ -11,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from faults.scene import PAGE, Scene
+from sandbox.demo.process import ConnectorProcess
 from sandbox.server.server import free_port
 
 FOLDER = "cyberark/connector-1"
@@ -153,7 +154,25 @@ def test_a_storage_that_never_answers_costs_seconds_only(scene: Scene, storage: 
     scene.until_delivered(within=120)
     # What was delivered while nothing could be stored is sent again: that is what no storage costs.
     scene.judge(duplicates=since, longest_pause=longest, stopped_in=stopped)
-    # The tail is read every five seconds: what is beyond comes of the storage.
-    assert longest < 6 + 5
+    assert longest < 6
     assert stopped < 10
     assert last_line == 1
+
+
+def test_of_two_instances_on_one_state_in_s3_the_older_one_stops(scene: Scene, storage: Storage) -> None:
+    at_work(scene, storage, 8000)
+    scene.until_accepted(2000)
+    older = scene.connector
+    newer = ConnectorProcess(scene.sandbox, scene.state_dir, variables=storage.variables)
+    try:
+        newer.start()
+        ended_after = scene.until(lambda: not older.running, 15, "the older one ends", may_end=True)
+        scene.connector = newer
+        scene.until_delivered()
+    finally:
+        if newer.running:
+            newer.kill()
+    said = sum("Another instance" in line for line in older.lines)
+    scene.judge(duplicates=PAGE, ended_after=ended_after, said=said)
+    assert older.wait() == 0
+    assert said == 1

@@ -64,14 +64,6 @@ class DiskFile:
             raise
         return version
 
-    def append(self, content: bytes) -> None:
-        """Add to the end of the file, and wait until the disk has it. Raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the lock of this file, which the system releases when a process ends. Raises OSError, TimeoutError."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from ..audit_api.backoff import Backoff
@@ -16,10 +17,17 @@ from .surroundings import Surroundings
 # What is held stands in the state, which is written with every commit.
 HELD_AT_MOST = 50
 HELD_CHARACTERS_AT_MOST = 2_000_000
+# While the dead-letter file is full or cannot be written, as much as it may hold; beyond that, everything waits.
+HELD_WITHOUT_FILE_AT_MOST = 1000
+HELD_WITHOUT_FILE_CHARACTERS_AT_MOST = 10_000_000
 HELD_ATTEMPTS = 5
 HELD_AT_LEAST_MS = 240_000
 HELD_RETRY_S = 30.0
 HELD_RETRY_LONGEST_S = 600.0
+# Less than an event is held before it becomes a dead letter: what was accepted before it was held must not count.
+OTHERS_WITHIN_S = 120.0
+FILE_RETRY_S = 60.0
+LETTERS_COUNTED_S = 60.0
 
 
 class Stopping(Exception):
@@ -56,7 +64,8 @@ class Delivery:
         self._monotonic = monotonic
         self._forwarded = forwarded
         self._retry_state = retry_state
-        self._held_due = self._tried_at = monotonic()
+        self._held_due = self._tried_at = self._file_due = self._count_due = monotonic()
+        self._counting: Future[None] | None = None
 
     def push(
         self, events: Sequence[Event], held: Sequence[Held], now_ms: int, settled: Callable[[Delivered], None]
@@ -66,32 +75,16 @@ class Delivery:
         Raises Stopping when the connector is to stop before.
         """
         remaining, failures, started = tuple(events), 0, time.monotonic()
-        room = HELD_AT_MOST - len(held)
-        characters = HELD_CHARACTERS_AT_MOST - sum(len(each.text) for each in held)
+        all_held = list(held)
         while remaining:
             outcome = self._push(remaining)
             self._report(outcome.too_large)
-            holding: list[Isolated] = []
-            for isolated in outcome.isolated:
-                if room > 0 and characters >= len(isolated.event.text):
-                    room, characters = room - 1, characters - len(isolated.event.text)
-                    holding.append(isolated)
-            newly_held = tuple(_held(each.event, each.failure, now_ms) for each in holding)
-            # More than can be held, while others are accepted: a refusal of many, which no retry will change.
-            set_aside = [
-                each.event
-                for each in outcome.isolated
-                if each not in holding and self._set_aside(_held(each.event, each.failure, now_ms), now_ms)
-            ]
-            for each in newly_held:
-                self._reporter.warning(
-                    f"The intake refuses event {each.uuid or 'without uuid'} by itself (HTTP {each.status}); it is "
-                    "held and retried, and everything else is delivered"
-                )
-            done = (*outcome.accepted, *outcome.too_large, *(each.event for each in holding), *set_aside)
+            newly_held, isolated = self._keep(outcome.isolated, all_held, now_ms)
+            all_held.extend(newly_held)
+            done = (*outcome.accepted, *outcome.too_large, *isolated)
             self._forwarded(len(outcome.accepted), len(outcome.too_large), time.monotonic() - started)
             # In the order of the page, so that two events of one uuid are settled together or not at all.
-            over = [each.event for each in outcome.isolated if each not in holding and each.event not in set_aside]
+            over = [each.event for each in outcome.isolated if each.event not in isolated]
             remaining = (*outcome.remaining, *over)
             if done:
                 settled(Delivered(done, newly_held))
@@ -111,6 +104,30 @@ class Delivery:
         if events:
             self._reporter.recovered("delivery")
 
+    def _keep(
+        self, isolated: Sequence[Isolated], held: Sequence[Held], now_ms: int
+    ) -> tuple[tuple[Held, ...], list[Event]]:
+        """Hold what is refused by itself, or set it aside; return what is newly held, and all that is either."""
+        newly_held: list[Held] = []
+        kept: list[Event] = []
+        for each in isolated:
+            one = _held(each.event, each.failure, now_ms)
+            characters = sum(len(other.text) for other in (*held, *newly_held, one))
+            count = len(held) + len(newly_held) + 1
+            if count > HELD_AT_MOST or characters > HELD_CHARACTERS_AT_MOST:
+                if self._set_aside(one, now_ms):
+                    kept.append(each.event)
+                    continue
+                if count > HELD_WITHOUT_FILE_AT_MOST or characters > HELD_WITHOUT_FILE_CHARACTERS_AT_MOST:
+                    continue
+            newly_held.append(one)
+            kept.append(each.event)
+            self._reporter.warning(
+                f"The intake refuses event {one.uuid or 'without uuid'} by itself ({_status(one)}); it is "
+                "held and retried, and everything else is delivered"
+            )
+        return tuple(newly_held), kept
+
     def _push(self, events: tuple[Event, ...]) -> Outcome:
         outcome = self._around.finish(lambda: self._intake.push(events))
         if outcome is None:
@@ -127,6 +144,7 @@ class Delivery:
         After enough attempts over some minutes, it becomes a dead letter.
         """
         metrics.HELD_EVENTS.set(len(checkpoint.held))
+        self._count_letters()
         if not checkpoint.held or self._monotonic() < self._held_due:
             return checkpoint
         first, *others = checkpoint.held
@@ -140,29 +158,44 @@ class Delivery:
         counts = self._intake.accepted_within(since_last)
         again = replace(first, attempts=first.attempts + counts, status=error.failure.status or first.status)
         pause = min(HELD_RETRY_LONGEST_S, HELD_RETRY_S * 2 ** max(0, again.attempts - HELD_ATTEMPTS))
-        self._held_due = self._monotonic() + pause / len(checkpoint.held)
+        self._held_due = self._monotonic() + max(pause / len(checkpoint.held), HELD_RETRY_S / HELD_AT_MOST)
         if (
             again.attempts >= HELD_ATTEMPTS
             and now_ms - again.since_ms >= HELD_AT_LEAST_MS
-            and self._intake.accepts_others
+            and self._intake.accepted_within(OTHERS_WITHIN_S)
             and self._set_aside(again, now_ms)
         ):
             return replace(checkpoint, held=tuple(others))
         return replace(checkpoint, held=(*others, again))
 
     def _set_aside(self, held: Held, now_ms: int) -> bool:
-        """Write a dead letter; return whether it is stored."""
+        """Write a dead letter; return whether it is stored. A file that takes none is left alone for a while."""
+        if self._monotonic() < self._file_due:
+            return False
         if not self._dead_letters.append(DeadLetter(held.text, held.uuid, held.status or None, now_ms)):
+            self._file_due = self._monotonic() + FILE_RETRY_S
             self._reporter.dead_letters_failed()
             return False
         metrics.EVENTS.labels(outcome="dead_letter").inc()
-        metrics.DEAD_LETTERS.set(self._dead_letters.count() or 0)
+        self._count_due = self._monotonic()
         self._reporter.error(
-            f"The intake refused event {held.uuid or 'without uuid'} (HTTP {held.status}, attempts: {held.attempts}) "
+            f"The intake refused event {held.uuid or 'without uuid'} ({_status(held)}, attempts: {held.attempts}) "
             "while it accepted others. It is set aside in dead_letters.jsonl, beside the state; the manual says how "
             "to send it again."
         )
         return True
+
+    def _count_letters(self) -> None:
+        """Show how many letters the file holds, in the background: a person may have emptied it."""
+        if self._monotonic() < self._count_due or (self._counting is not None and not self._counting.done()):
+            return
+
+        def count() -> None:
+            if (letters := self._dead_letters.count()) is not None:
+                metrics.DEAD_LETTERS.set(letters)
+
+        self._count_due = self._monotonic() + LETTERS_COUNTED_S
+        self._counting = self._around.submit(count)
 
     def held_wait_s(self, checkpoint: Checkpoint) -> float:
         """Return in how many seconds a held event is due; a long time without one."""
@@ -179,3 +212,7 @@ class Delivery:
 
 def _held(event: Event, error: CyberArkError, now_ms: int) -> Held:
     return Held(event.text, event.uuid, error.failure.status or 0, now_ms)
+
+
+def _status(held: Held) -> str:
+    return f"HTTP {held.status}" if held.status else "no answer"

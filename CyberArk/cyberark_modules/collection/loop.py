@@ -58,7 +58,7 @@ class Loop:
             self._open_query()
             self._pages.ask(self._checkpoint)
             self._collect()
-            self._commit(self._delivery.retry_held(self._checkpoint, self._around.now_ms()))
+            self._retry_held()
             self._state.retry()
             self._survey.take(self._checkpoint)
         raise Stopping
@@ -68,7 +68,8 @@ class Loop:
         due = [LONGEST_WAIT_S, self._pages.wait_s(checkpoint), self._delivery.held_wait_s(checkpoint)]
         if opening is None and self._pages.may_open_query(checkpoint):
             due.append(max(self._queries.wait_s, self._pages.held_for_s()))
-        futures: list[Future[Any]] = [*self._pages.futures, *([opening.cursor] if opening else [])]
+        futures: list[Future[Any]] = [*self._pages.futures, *self._state.futures]
+        futures.extend([opening.cursor] if opening else [])
         self._around.wait_for(futures, max(0.0, min(due)))
 
     def _open_query(self) -> None:
@@ -119,7 +120,7 @@ class Loop:
         if checkpoint.seen.size > self._pruned_size + 20_000:
             checkpoint = self._pruned(checkpoint, now_ms)
         is_new = bool(fresh) or checkpoint.coverage.gaps != self._checkpoint.coverage.gaps
-        self._state.commit(checkpoint, write=is_new)
+        self._state.commit(checkpoint, write=is_new, delivered=bool(fresh))
 
     def _arrivals(self) -> Iterable[Arrival]:
         """Fetch: the pages that have arrived, without what was delivered; the next one is asked for meanwhile."""
@@ -169,7 +170,7 @@ class Loop:
         for stream, events in confirmation.settled(delivered.settled):
             checkpoint = checkpoint.delivered(events, stream, self._around.overlap_ms, now_ms)
         checkpoint = replace(checkpoint, held=(*checkpoint.held, *delivered.held))
-        self._state.commit(checkpoint, write=not confirmation.is_complete)
+        self._state.commit(checkpoint, write=not confirmation.is_complete, delivered=True)
 
     def _advanced(self, checkpoint: Checkpoint, arrival: Arrival) -> Checkpoint:
         """Return the checkpoint after a page, all of whose events are delivered."""
@@ -190,13 +191,14 @@ class Loop:
         if stream.use is Use.LOOKBACK:
             if is_proven:
                 self._survey.fresh(read.stream, arrival.asked_ms)
-            self._pages.tail_paused()
             checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
 
-    def _commit(self, checkpoint: Checkpoint) -> None:
-        if checkpoint is not self._checkpoint:
-            self._state.commit(checkpoint)
+    def _retry_held(self) -> None:
+        checkpoint = self._delivery.retry_held(self._checkpoint, self._around.now_ms())
+        # One more attempt is not worth a write: a restart would only make it again.
+        is_fewer = len(checkpoint.held) < len(self._checkpoint.held)
+        self._state.commit(checkpoint, write=is_fewer, delivered=True)
 
     def _pruned(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
         checkpoint = checkpoint.pruned(self._around.overlap_ms, now_ms)

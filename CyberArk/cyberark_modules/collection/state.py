@@ -2,32 +2,50 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 
 from ..audit_api.backoff import Backoff
 from ..checkpoint.encoding import BadCheckpoint, NothingCollected, decode, encode
 from ..checkpoint.store import CheckpointStore
 from ..checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint, first_run, resume_from
 from ..errors import StateUnreadable, StateUnwritable
+from ..platform.background import Background
 from ..telemetry import metrics
 from ..telemetry.reporter import Reporter, moment
 
 _UNSTORED = "The state cannot be written. Collection goes on; a restart now would send again what was delivered since"
 _UNKNOWN = "The state exists but cannot be read. Nothing is collected until it can be"
+# What the intake has accepted is stored before more is pushed, unless the write takes longer: then the storage hangs.
+WRITE_WITHIN_S = 4.0
+# For what else is stored, a hanging storage must not keep the next page waiting.
+WRITE_SHORTLY_S = 0.5
 
 
 class State:
-    """Holds the current checkpoint. While it cannot be stored, collection goes on and the write is retried."""
+    """Holds the current checkpoint. While it cannot be stored, collection goes on and the write is retried.
+
+    There is one write at a time, in the background. While writes fail, nothing waits for them.
+    """
 
     def __init__(
-        self, store: CheckpointStore, reporter: Reporter, backoff: Backoff, monotonic: Callable[[], float]
+        self,
+        store: CheckpointStore,
+        reporter: Reporter,
+        backoff: Backoff,
+        background: Background,
+        monotonic: Callable[[], float],
     ) -> None:
         self.checkpoint: Checkpoint
         self.is_loaded = False
         self._store = store
         self._reporter = reporter
         self._backoff = backoff
+        self._background = background
         self._monotonic = monotonic
-        self._is_stored = True
+        self._writing: Future[None] | None = None
+        self._began = 0.0
+        self._is_stored = True  # by the write in flight, if there is one
         self._due = float("-inf")
         self._failures = 0
 
@@ -79,47 +97,87 @@ class State:
         except StateUnwritable:
             return "no copy of it could be written"
 
-    def commit(self, checkpoint: Checkpoint, *, write: bool = True, backup: bool = False) -> None:
+    def commit(
+        self, checkpoint: Checkpoint, *, write: bool = True, backup: bool = False, delivered: bool = False
+    ) -> None:
         """Go on with that checkpoint, and store it unless it has brought nothing that a restart would miss.
 
-        Raises StateTaken when another instance has taken the state.
+        `delivered` is for what the intake has accepted. Raises StateTaken when another instance has taken the state.
         """
         self.checkpoint = checkpoint
         if write:
             self._is_stored = False
-            self._save(backup)
+            self._save(WRITE_WITHIN_S if delivered else WRITE_SHORTLY_S, backup)
+
+    @property
+    def futures(self) -> tuple[Future[None], ...]:
+        """The write in flight, if there is one."""
+        return () if self._writing is None else (self._writing,)
 
     def check(self) -> None:
         """Raise StateTaken when another instance has taken the state, where that is known at once."""
-        self._store.check()
+        if self._writing is None:  # else the write finds out
+            self._store.check()
 
     def retry(self) -> None:
         """Store what could not be stored before, once its pause is over. Raises as `commit` does."""
-        if not self._is_stored:
-            self._save()
+        self._save(0.0)
 
-    def save_last(self) -> bool:
-        """Store what is not stored yet, because the process ends; return whether everything is stored."""
-        if not self._is_stored:
-            self._due = float("-inf")
-            self._save()
-        return self._is_stored
+    def save_last(self, within_s: float) -> bool:
+        """Store what is not stored yet, because the process ends; return whether everything is stored.
 
-    def _save(self, backup: bool = False) -> None:
-        if self._monotonic() < self._due:
-            return
-        started, outcome = time.monotonic(), "error"
+        Raises as `commit` does.
+        """
+        end = self._monotonic() + within_s
+        for _ in range(2):  # a write that is in flight, and one of what is newer or was not written
+            if self._writing is None and not self._is_stored:
+                self._write()
+            if self._writing is not None:
+                with suppress(Exception):  # raised, or reported, when it is settled
+                    self._writing.result(max(0.0, end - self._monotonic()))
+                self._settle(0.0)
+        return self._is_stored and self._writing is None
+
+    def _save(self, seconds: float, backup: bool = False) -> None:
+        if self._settle(seconds) and not self._is_stored and self._monotonic() >= self._due:
+            self._write(backup)
+            self._settle(seconds)
+
+    def _write(self, backup: bool = False) -> None:
+        content = encode(self.checkpoint)
+
+        def write() -> None:
+            started, outcome = time.monotonic(), "error"
+            try:
+                self._store.save(content, backup)
+                outcome = "written"
+                metrics.STATE_BYTES.set(len(content))
+            finally:
+                metrics.STATE_WRITES.labels(outcome=outcome).observe(time.monotonic() - started)
+
+        self._is_stored, self._began = True, self._monotonic()
+        self._writing = self._background.submit(write)
+
+    def _settle(self, seconds: float) -> bool:
+        """Give the write in flight so long, unless writes fail; return whether there is none any more."""
+        if self._writing is None:
+            return True
+        if not self._background.wait((self._writing,), 0.0 if self._failures else seconds):
+            if not self._failures and self._monotonic() - self._began >= WRITE_WITHIN_S:
+                self._failed(StateUnwritable(f"no answer from the storage for {WRITE_WITHIN_S:.0f} s"))
+            return False
+        written, self._writing = self._writing, None
         try:
-            content = encode(self.checkpoint)
-            self._store.save(content, backup)
-            outcome = "written"
+            written.result()
         except StateUnwritable as error:
-            self._failures += 1
-            self._due = self._monotonic() + self._backoff.pause(error, self._failures)
-            self._reporter.state_failed(error, _UNSTORED)
+            self._is_stored = False
+            self._failed(error)
         else:
-            metrics.STATE_BYTES.set(len(content))
-            self._is_stored, self._failures = True, 0
+            self._failures = 0
             self._reporter.recovered("state")
-        finally:
-            metrics.STATE_WRITES.labels(outcome=outcome).observe(time.monotonic() - started)
+        return True
+
+    def _failed(self, error: StateUnwritable) -> None:
+        self._failures += 1
+        self._due = self._monotonic() + self._backoff.pause(error, self._failures)
+        self._reporter.state_failed(error, _UNSTORED)

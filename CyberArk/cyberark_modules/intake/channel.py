@@ -26,7 +26,6 @@ class Receipts:
     timeout_s: float
     accepted: list[str] = field(default_factory=list)
     refused: list[tuple[list[str], CyberArkError]] = field(default_factory=list)
-    ids_missing: int = 0
 
 
 class Channel:
@@ -70,4 +69,3 @@ class Channel:
             return
         collect_ids[chunk_index] = answer
         receipts.accepted.extend(chunk)
-        receipts.ids_missing += max(0, len(chunk) - len(answer))

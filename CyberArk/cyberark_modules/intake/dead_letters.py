@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..checkpoint.disk import DiskFile
 from ..checkpoint.files import stored_file
 
 FILE_NAME = "dead_letters.jsonl"
@@ -58,12 +57,10 @@ class DeadLetters:
             if _has(content, letter.text):
                 return True
             if content and not content.endswith(b"\n"):
-                line = b"\n" + line  # the end of a line that was cut by a kill or a full disk
+                line = b"\n" + line  # a person has edited it
             if content.count(b"\n") >= self._letters_at_most or len(content) + len(line) > self._bytes_at_most:
                 return False
-            if isinstance(self._file, DiskFile):
-                self._file.append(line)
-            else:
+            with self._file.lock():
                 self._file.replace(content + line, found.version if found else None)
         except Exception:  # the storage libraries raise their own errors, not only OSError
             return False

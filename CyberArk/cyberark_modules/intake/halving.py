@@ -4,7 +4,9 @@ What fails may be one event (a filter before the intake), the size of the reques
 (an outage). Only in the first two do smaller requests pass, so nothing is isolated before one has.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from cachetools import TTLCache
 
@@ -43,11 +45,8 @@ def halves(events: Events) -> tuple[Events, ...]:
     """Split events where half of their characters is reached, the later half first; one event is not split."""
     if len(events) < 2:
         return (events,) if events else ()
-    middle, seen, cut = size_of(events) / 2, 0, 0
-    while seen < middle:
-        seen += len(events[cut].text)
-        cut += 1
-    cut = min(max(cut, 1), len(events) - 1)
+    ends = list(accumulate(len(event.text) for event in events))
+    cut = min(bisect_left(ends, ends[-1] / 2) + 1, len(events) - 1)
     return events[cut:], events[:cut]
 
 

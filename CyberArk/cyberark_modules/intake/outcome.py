@@ -22,7 +22,6 @@ class Outcome:
     `remaining`: neither accepted nor known to be refused alone, to be pushed again. `failure` is why (the first reason
     seen): wait before the next push, unless this one made progress. None with something remaining: the push was long
     enough, push the rest at once.
-    `ids_missing` is how many events the intake accepted without giving an id for them.
     """
 
     accepted: tuple[Event, ...] = ()
@@ -30,7 +29,6 @@ class Outcome:
     isolated: tuple[Isolated, ...] = ()
     remaining: tuple[Event, ...] = ()
     failure: CyberArkError | None = None
-    ids_missing: int = 0
 
     @property
     def made_progress(self) -> bool:

@@ -19,8 +19,6 @@ REQUESTS_AT_MOST = 100
 PARTS_WITHIN_S = 30.0
 # So many failures in a row, nothing accepted in between, look like an outage; it takes 17 to find one event of 94 000.
 FAILURES_AT_MOST = 20
-# Less than an event is held before it becomes a dead letter: what was accepted before it was held must not count.
-OTHERS_WITHIN_S = 120.0
 
 
 @dataclass
@@ -35,7 +33,6 @@ class _Push:
     failures: list[CyberArkError] = field(default_factory=list)
     requests: int = 0
     failures_in_row: int = 0
-    ids_missing: int = 0
 
     @property
     def set_apart(self) -> int:
@@ -108,16 +105,10 @@ class Intake:
         """
         return self._evidence.accepted_within(seconds)
 
-    @property
-    def accepts_others(self) -> bool:
-        """Whether the intake accepted something in the last two minutes."""
-        return self.accepted_within(OTHERS_WITHIN_S)
-
     def _attempt(self, push: _Push, events: Events, is_probe: bool = False) -> list[_Refused]:
         """Push those events as one piece; return the requests of the SDK that were not accepted."""
         receipts = self._channel.send([event.text for event in events], is_probe)
         push.requests += 1
-        push.ids_missing += receipts.ids_missing
         accepted = events
         if len(receipts.accepted) < len(events):
             texts = set(receipts.accepted)
@@ -206,15 +197,13 @@ class Intake:
 
     def _outcome(self, push: _Push, events: Sequence[Event]) -> Outcome:
         if len(push.accepted) == len(events):
-            return Outcome(tuple(events), ids_missing=push.ids_missing)
+            return Outcome(tuple(events))
         remaining, failure = push.without_done(events), None
         if remaining and push.failures:
             failure = self._softened(push.failures[0])
         elif remaining and not push.accepted:
             failure = _unsent()
-        return Outcome(
-            tuple(push.accepted), tuple(push.too_large), tuple(push.isolated), remaining, failure, push.ids_missing
-        )
+        return Outcome(tuple(push.accepted), tuple(push.too_large), tuple(push.isolated), remaining, failure)
 
     def _softened(self, error: CyberArkError) -> CyberArkError:
         """Have a refusal retried soon where the key and the address worked minutes ago: they are not its reason."""

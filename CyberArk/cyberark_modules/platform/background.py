@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Future
+from concurrent.futures import FIRST_COMPLETED, Executor, Future
 from concurrent.futures import TimeoutError as StillWaiting
 from concurrent.futures import wait as wait_for_one
 from typing import Any, TypeVar
@@ -38,6 +38,26 @@ class Background:
             else:
                 self._clock.wait(self._stop_event, remaining)
         return done
+
+
+class DaemonExecutor(Executor):
+    """So many calls at a time, each in a daemon thread.
+
+    The interpreter does not end before the threads of a ThreadPoolExecutor, the SDK's, have: a request that is not
+    answered would hold a connector that has stopped.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = threading.Semaphore(workers)
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Make the call once a worker is free."""
+
+        def run() -> T:
+            with self._workers:
+                return call(*args, **kwargs)
+
+        return in_background(run)
 
 
 def in_background(call: Callable[[], T]) -> Future[T]:

@@ -9,11 +9,12 @@ from sekoia_automation.trigger import Trigger
 
 from ..clock import Clock
 from ..intake import Channel, Intake
-from .background import Background
+from .background import Background, DaemonExecutor
 from .logs import LogSender
 from .start import can_log, configuration_faults
-from .stop import STOP_WITHIN_S, Stop
+from .stop import LAST_LINE_WITHIN_S, STOP_WITHIN_S, Stop
 
+REQUESTS_AT_ONCE = 4  # as many as the SDK's executor
 LOGS_KEPT = 1000
 LOGS_FLUSHED_WITHIN_S = 0.5
 
@@ -28,6 +29,7 @@ class PlatformConnector(Connector):
         # The SDK's event: it has no public name, and everything that waits has to wait on it.
         self.stopping = Stop(self._stop_event, self.clock.monotonic)
         self.background = Background(self._stop_event, self.clock)
+        self._executor = DaemonExecutor(REQUESTS_AT_ONCE)  # type: ignore[assignment]
         # The SDK's session, whose User-Agent the intake knows; it has no public name either.
         self.channel = Channel(
             self.push_events_to_intakes, lambda: self._http_session, lambda: self.configuration.intake_key
@@ -48,6 +50,11 @@ class PlatformConnector(Connector):
             self._log_sender.flush(STOP_WITHIN_S)
             raise SystemExit(1)
         super().start_monitoring()  # type: ignore[no-untyped-call]
+
+    def execute(self) -> None:
+        """Run as the SDK does, then give the last log lines a moment."""
+        super().execute()
+        self._log_sender.flush(min(LOGS_FLUSHED_WITHIN_S, self.stopping.remaining_s(LAST_LINE_WITHIN_S)))
 
     def stop_monitoring(self) -> None:
         """Close the two monitoring servers; each would take half a second, which the process does not wait for."""
@@ -111,13 +118,11 @@ class PlatformConnector(Connector):
         self.channel.send_chunk(batch_api, chunk_index, chunk, collect_ids)
 
     def _send_logs_to_api(self) -> None:  # type: ignore[override]
-        """Have the log lines sent soon; while stopping, give that a moment. The SDK calls it."""
+        """Have the log lines sent soon. The SDK calls it."""
         with self._log_lock:
             if not self._logs:
                 return
         self._log_sender.send_soon()
-        if not self.running:
-            self._log_sender.flush(LOGS_FLUSHED_WITHIN_S)
 
     def _send_logs_once(self) -> None:
         Trigger._send_logs_to_api.__wrapped__(self)  # without the SDK's ten attempts

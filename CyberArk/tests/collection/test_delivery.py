@@ -2,12 +2,14 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from collection.values import NOW, OVERLAP_MS, checkpoint
 from cyberark_modules.audit_api.backoff import Backoff
@@ -20,6 +22,9 @@ from cyberark_modules.collection.delivery import (
     HELD_ATTEMPTS,
     HELD_CHARACTERS_AT_MOST,
     HELD_RETRY_S,
+    HELD_WITHOUT_FILE_AT_MOST,
+    HELD_WITHOUT_FILE_CHARACTERS_AT_MOST,
+    LETTERS_COUNTED_S,
     Delivered,
     Delivery,
     Stopping,
@@ -195,13 +200,31 @@ def test_what_is_refused_beyond_what_the_state_can_hold_is_set_aside(scenery: Sc
     assert json.loads(letter)["text"] == pushed[3].text
 
 
-def test_what_can_neither_be_held_nor_set_aside_is_pushed_again(scenery: Scenery) -> None:
+def test_what_cannot_be_set_aside_is_held_beyond_that(scenery: Scenery) -> None:
+    pushed = events(20)
+    refusing(scenery, pushed[3], pushed[7])
+    (scenery.folder / FILE_NAME).mkdir()
+    scenery.push(pushed, (Held("{}", None, 400, NOW),) * (HELD_WITHOUT_FILE_AT_MOST - 2))
+    assert len(scenery.server.accepted) == 18
+    assert sum(len(each.held) for each in scenery.settled) == 2
+    assert sum(level == "error" for level, _ in scenery.lines) == 1
+
+
+@pytest.mark.parametrize(
+    "full",
+    [
+        (Held("{}", None, 400, NOW),) * HELD_WITHOUT_FILE_AT_MOST,
+        (Held("x" * HELD_WITHOUT_FILE_CHARACTERS_AT_MOST, None, 400, NOW),),
+    ],
+    ids=["events", "characters"],
+)
+def test_what_can_neither_be_held_nor_set_aside_is_pushed_again(scenery: Scenery, full: tuple[Held, ...]) -> None:
     pushed = events(20)
     refusing(scenery, pushed[3])
     (scenery.folder / FILE_NAME).mkdir()
     scenery.stop_after(20)
     with pytest.raises(Stopping):
-        scenery.push(pushed, (Held("{}", None, 400, NOW),) * HELD_AT_MOST)
+        scenery.push(pushed, full)
     assert len(scenery.server.accepted) == 19
     assert pushed[3].text not in scenery.texts
 
@@ -271,3 +294,28 @@ def test_an_event_that_cannot_be_set_aside_stays_held_and_that_is_said_once(scen
         state = scenery.retry(state)
     assert len(state.held) == 1
     assert [level for level, _ in scenery.lines] == ["error"]
+
+
+def test_many_held_events_are_not_retried_more_often_than_fifty(scenery: Scenery) -> None:
+    scenery.server.respond = lambda _texts, _size: Answer(400)
+    state = holding(*(Held(str(number), None, 400, NOW) for number in range(1000)))
+    assert scenery.delivery.held_wait_s(scenery.retry(state)) == pytest.approx(HELD_RETRY_S / HELD_AT_MOST)
+
+
+def test_how_many_letters_the_file_holds_is_shown_from_the_start_until_a_person_has_removed_it(
+    scenery: Scenery,
+) -> None:
+    def shown_becomes(count: int) -> bool:
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            scenery.delivery.retry_held(holding(), NOW)
+            if REGISTRY.get_sample_value("symphony_module_cyberark_dead_letters") == count:
+                return True
+            time.sleep(0.01)
+        return False
+
+    (scenery.folder / FILE_NAME).write_text("{}\n{}\n")
+    assert shown_becomes(2)
+    (scenery.folder / FILE_NAME).unlink()
+    scenery.clock.passed += LETTERS_COUNTED_S
+    assert shown_becomes(0)

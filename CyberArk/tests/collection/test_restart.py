@@ -352,3 +352,17 @@ def test_an_instance_whose_state_was_taken_sends_nothing_more(scene: Scene) -> N
     assert scene.clock.passed < 120
     assert max(scene.accepted_at.values()) <= 100
     assert any("has taken over its state" in line for line in scene.said("error"))
+
+
+def test_a_stop_of_an_instance_whose_state_was_taken_ends_it(scene: Scene, disk: Disk) -> None:
+    """As in a rolling update: the newer one has loaded the state before the older one is told to stop."""
+    live(scene, 300)
+
+    def take() -> None:
+        disk.free()
+        (scene.folder / FILE_NAME).write_text((scene.folder / FILE_NAME).read_text() + " ")
+
+    scene.clock.alarms += [(250.0, disk.fill), (300.0, take)]
+    scene.run(300)
+    assert any("has taken over its state" in line for line in scene.said("error"))
+    assert not any("Unexpected error" in line for line in scene.said("error"))

@@ -1,4 +1,4 @@
-"""A platform on loopback that takes log lines. A test module that imports these fixtures can use them."""
+"""A platform on loopback that takes log lines and has no secrets. A test module that imports the fixtures has them."""
 
 import json
 import signal
@@ -31,6 +31,13 @@ def platform_url(platform_logs: list[dict[str, str]], platform_status: list[int]
             self.send_response(platform_status[0])
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def do_GET(self) -> None:
+            content = b'{"value": {}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -1,13 +1,19 @@
 """Calls in the background, and how long one waits for them."""
 
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
 from cyberark_modules.clock import Clock
-from cyberark_modules.platform.background import Background, within
+from cyberark_modules.platform.background import Background, DaemonExecutor, within
+
+MODULE = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -63,3 +69,29 @@ def test_within_gives_up_in_time() -> None:
         within(0.05, lambda: time.sleep(0.5), TimeoutError("late"))
     with pytest.raises(ZeroDivisionError):
         within(1, lambda: 1 // 0, TimeoutError())
+
+
+def test_an_executor_makes_so_many_calls_at_a_time() -> None:
+    executor, at_once, most = DaemonExecutor(2), Counter[str](), []
+
+    def call(number: int) -> int:
+        at_once["now"] += 1
+        most.append(at_once["now"])
+        time.sleep(0.02)
+        at_once["now"] -= 1
+        return number
+
+    futures = [executor.submit(call, number) for number in range(6)]
+    assert [future.result(5) for future in futures] == list(range(6))
+    assert max(most) == 2
+
+
+def test_a_call_that_does_not_end_does_not_hold_the_process() -> None:
+    program = (
+        "import threading; from cyberark_modules.platform.background import DaemonExecutor; "
+        "DaemonExecutor(1).submit(threading.Event().wait); print('ended')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=MODULE, timeout=20, capture_output=True, check=True, text=True
+    )
+    assert ended.stdout == "ended\n"

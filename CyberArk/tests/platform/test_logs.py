@@ -19,6 +19,8 @@ __all__ = ["platform_logs", "platform_status", "platform_url"]
 def connector(tmp_path: Path, platform_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PlatformConnector]:
     monkeypatch.setenv("URL_LOGS", f"{platform_url}/logs")
     monkeypatch.setenv("TOKEN", "token")
+    monkeypatch.setenv("URL_SECRETS", f"{platform_url}/secrets")
+    monkeypatch.setenv("MODULE_CONFIGURATION", "{}")
     monkeypatch.setattr(logs, "RETRIED_AFTER_S", 0.05)
     with connector_to("http://127.0.0.1:9", tmp_path) as connector:
         yield connector
@@ -80,7 +82,8 @@ def test_the_last_line_is_sent_before_the_end(
     connector: PlatformConnector, platform_logs: list[dict[str, str]]
 ) -> None:
     connector.stop()
-    connector.log("Stopped", level="error")
+    connector.log("Stopped", level="info")
+    connector.execute()
     assert [line["message"] for line in platform_logs] == ["Stopped"]
 
 
@@ -90,7 +93,8 @@ def test_a_platform_that_is_down_does_not_hold_the_end(
     platform_status[0] = 500
     connector.stop()
     started = time.monotonic()
-    connector.log("Stopped", level="error")
+    connector.log("Stopped", level="info")
+    connector.execute()
     assert time.monotonic() - started < 1
 
 
