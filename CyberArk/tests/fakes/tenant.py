@@ -5,6 +5,7 @@ place; a second query within a minute is refused.
 """
 
 import base64
+import heapq
 import json
 import math
 import threading
@@ -155,12 +156,12 @@ class TenantServer:
         """Return what a cursor shows now, and the cursor of what follows."""
         from_ms, to_ms, size, filters, place = json.loads(base64.b64decode(reference))
         now_ms = self.now() * 1000
-        shown = [
+        shown = (
             ([self._rank(event, number), number], event.text)
             for number, event in enumerate(self.events)
             if event.shown_ms <= now_ms and from_ms <= event.time_ms and (to_ms is None or event.time_ms < to_ms)
-        ]
-        page = sorted(each for each in shown if each[0] > place)[:size]
+        )
+        page = heapq.nsmallest(size, (each for each in shown if each[0] > place))
         following = _cursor(from_ms, to_ms, size, filters, page[-1][0] if page else place)
         return [text for _, text in page], following
 
