@@ -1,5 +1,7 @@
 """The whole connector, between a tenant and an intake on loopback: what it delivers, stores, and asks for next."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -86,10 +88,38 @@ def test_the_same_event_twice_in_one_page_is_delivered_once(scene: Scene) -> Non
 
 
 def test_an_event_in_two_streams_at_once_is_delivered_once(scene: Scene) -> None:
-    """The tail and the lookback show it in pages that arrive together."""
-    for number in range(300):
-        scene.tenant.add(START_MS + number * 500)
-    scene.run(160)
+    """The tail and the lookback show it in pages that arrive while another event is being pushed."""
+    scene.form["chunk_size"] = 3
+    for offset_ms in (-60_000, 10_000, 20_000):
+        scene.tenant.add(START_MS + offset_ms)
+    late = scene.tenant.add(START_MS - 30_000, START_MS + 50_000)  # behind what the tail reads
+    new: list[str] = []
+    showing: list[str] = []
+    is_pushing, is_shown_twice = threading.Event(), threading.Event()
+
+    def respond(path: str, document: dict[str, Any]) -> None:
+        if path != "results" or not scene.tenant.queries[1:] or is_shown_twice.is_set():
+            return
+        if late in scene.tenant.page_at(document["cursorRef"])[0]:
+            scene.clock.passed += 6  # by when the tail is read again
+            new.append(scene.tenant.add(scene.clock.now_ms()))
+            return
+        assert is_pushing.wait(5)
+        if new[0] in scene.tenant.page_at(document["cursorRef"])[0]:
+            showing.append(document["cursorRef"])
+        if len(showing) == 2:
+            is_shown_twice.set()
+
+    def accept(texts: list[str], size: int) -> None:
+        scene.note(texts, size)
+        if late in texts:
+            is_pushing.set()
+            assert is_shown_twice.wait(5)
+            time.sleep(0.2)  # until both pages are read
+
+    scene.tenant.respond, scene.intake.respond = respond, accept
+    scene.run(100)
+    assert is_shown_twice.is_set()
     scene.assert_each_delivered_once()
 
 
