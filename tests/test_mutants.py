@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests import mutants
+from mutants import main
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_every_defect_of_the_table_is_noticed() -> None:
-    assert mutants.main("") == 0
+    assert main("") == 0
