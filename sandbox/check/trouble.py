@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.check.mistakes import Answered, Make, Mistake, MistakeType
 from sandbox.environment import Service
-from sandbox.server.http import Response, json_response
+from sandbox.http import Response, json_response
 from sandbox.server.impostor import Authority, Handle, listen, refusing_proxy, silent, without_tls
 from sandbox.server.server import Sandbox
 

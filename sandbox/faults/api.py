@@ -6,7 +6,7 @@ from email.utils import formatdate
 from typing import Any
 
 from sandbox.faults.fault import Build, Changed, Down, Fault, FaultType, Instead, Mixed, Refusing, Spoilt, Stage, ended
-from sandbox.server.http import HTML_HEADERS, Request, Response, html_response, json_response
+from sandbox.http import HTML_HEADERS, Request, Response, html_response, json_response
 from sandbox.tenant.settings import PageFailure
 
 _AUDIT = {"query", "results"}

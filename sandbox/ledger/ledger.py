@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import RLock
 
+from sandbox.events.index import EventIndex
+from sandbox.http import Request
 from sandbox.ledger.percentiles import Percentiles
 from sandbox.ledger.snapshot import Shown, Snapshot
-from sandbox.server.http import Request
-from sandbox.tenant.index import EventIndex
 
 RETENTION_SECONDS = 7 * 86400
 """What is older is no longer shown by the Audit API."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sandbox.environment import Service
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import RETENTION_SECONDS
 from sandbox.platform.sekoia import read_batch
-from sandbox.server.http import Request, Response
 from sandbox.simulation.network import Latency
 from sandbox.simulation.simulation import Simulation
 

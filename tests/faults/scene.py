@@ -11,9 +11,9 @@ from typing import Any
 
 from sandbox.demo.process import ConnectorProcess
 from sandbox.faults.fault import Instead, Stage
+from sandbox.http import Response
 from sandbox.ledger.ledger import Ledger
 from sandbox.ledger.snapshot import Snapshot
-from sandbox.server.http import Response
 from sandbox.server.server import Sandbox
 from sandbox.tenant.tenant import Tenant
 

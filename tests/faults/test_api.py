@@ -6,7 +6,7 @@ import pytest
 
 from faults.scene import Scene, ShortenedProcess
 from sandbox.faults.api import API_FAULTS
-from sandbox.server.http import Response, html_response, json_response
+from sandbox.http import Response, html_response, json_response
 
 KINDS = [fault.name for fault in API_FAULTS if fault.name.startswith("api") and fault.name != "api-hang"]
 BACKLOG = 10_000

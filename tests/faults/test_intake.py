@@ -5,7 +5,7 @@ import json
 import pytest
 
 from faults.scene import Scene, ShortenedProcess
-from sandbox.server.http import Response, json_response
+from sandbox.http import Response, json_response
 
 BACKLOG = 5000
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from faults.scene import PAGE, Scene
-from sandbox.server.http import Response, html_response
+from sandbox.http import Response, html_response
 
 KILLS = 20
 BACKLOG = 50_000

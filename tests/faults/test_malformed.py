@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from faults.scene import Scene
+from sandbox.events.malformed import malformed_events
 from sandbox.simulation import Simulation
-from sandbox.tenant.malformed import malformed_events
 
 ROUNDS = 5
 

@@ -11,8 +11,8 @@ import pytest
 
 from faults.scene import Scene, ShortenedProcess
 from sandbox.faults.fault import Instead, Stage
+from sandbox.http import json_response
 from sandbox.platform.settings import Acceptance
-from sandbox.server.http import json_response
 from sandbox.simulation import Simulation
 
 STATUSES = (400, 403, 413, 500)

@@ -3,7 +3,7 @@
 import pytest
 
 from faults.scene import Scene, ShortenedProcess
-from sandbox.server.http import html_response
+from sandbox.http import html_response
 
 BACKLOG = 6000
 

@@ -8,7 +8,7 @@ import pytest
 from sandbox_client import START, Client, FakeClock, iso, read_page
 
 from sandbox.environment import Environment
-from sandbox.server.http import Request
+from sandbox.http import Request
 from sandbox.tenant.settings import Drained, RetryAfter
 
 DAY = 86400

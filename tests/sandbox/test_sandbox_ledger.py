@@ -7,7 +7,7 @@ import pytest
 from sandbox_client import START, Client, FakeClock
 
 from sandbox.environment import Environment
-from sandbox.server.http import Request
+from sandbox.http import Request
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from reading_tenant import HOUR, Tenant
 from sandbox_client import START, FakeClock, iso, read_page
 
 from sandbox.faults import FAULTS
+from sandbox.readings import READINGS, Readings, describe_readings
 from sandbox.tenant.audit_api import CREATE_QUERY
-from sandbox.tenant.readings import READINGS, Readings, describe_readings
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from sandbox_client import Client
 
 from sandbox import TOP
 from sandbox.environment import Service
-from sandbox.server.http import Request, Response
+from sandbox.http import Request, Response
 from sandbox.server.server import Sandbox
 
 

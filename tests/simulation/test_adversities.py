@@ -10,7 +10,7 @@ import pytest
 from watched import EmptyPages, Watched
 
 from sandbox.faults.fault import Fault
-from sandbox.server.http import Request, Response, json_response
+from sandbox.http import Request, Response, json_response
 from sandbox.simulation import Latency, Simulation
 from sandbox.tenant.query import decode_cursor
 

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from sandbox.faults.fault import Fault
-from sandbox.server.http import Request, Response, json_response
+from sandbox.http import Request, Response, json_response
 from sandbox.simulation.judge import Judge
 from sandbox.simulation.network import Latency
 
