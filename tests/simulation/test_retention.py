@@ -1,9 +1,9 @@
 """What is remembered so that nothing is delivered twice: the whole overlap, whatever its volume."""
 
 import pytest
-from watched import Watched
 
 from sandbox.simulation.judge import STATE
+from simulation.watched import Watched
 
 
 @pytest.mark.parametrize("count", [3_000, 10_000, pytest.param(60_000, marks=pytest.mark.long)])
