@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.faults.fault import Fault
+from sandbox.http import Request, Response, json_response
 from sandbox.simulation import Latency
 from simulation.watched import Watch
 
@@ -218,12 +220,19 @@ def test_a_stop_without_a_state_says_what_is_sent_again(watch: Watch) -> None:
     assert "is sent again" in [line.message for line in simulation.lines][-1]
 
 
+class IntakeDown(Fault):
+    """The intake asks for a quarter of an hour between two attempts."""
+
+    def before(self, endpoint: str, request: Request) -> Response | None:
+        return json_response({}, 503, {"Retry-After": "900"}) if endpoint == "intake" else None
+
+
 @pytest.mark.usefixtures("unmeasured")
 def test_an_outage_longer_than_the_api_remembers_is_not_said_to_cost_nothing(watch: Watch) -> None:
     watched = watch()
     simulation = watched.simulation
     watched.follow(0.001, seconds=300)
-    watched.faults.add("intake-down", 60, duration=8 * DAY)
+    watched.faults.hold(IntakeDown(), duration=8 * DAY)
     simulation.run_for(8 * DAY + HOUR)
     assert any("7 days" in message for message in simulation.said("error"))
     assert not any("nothing was lost" in line.message for line in simulation.lines)

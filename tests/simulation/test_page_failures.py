@@ -121,7 +121,7 @@ def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watc
     watched.follow(0.2, seconds=600)
     bad = ledger.requests["query", "200"] + 1
     watched.faults.hold(Refused(lambda request: decode_cursor(request.body).number == bad, status))
-    simulation.run_for(3 * HOUR)
+    simulation.run_for(1.5 * HOUR)
     assert ledger.snapshot().waiting < 10
     assert ledger.requests["results", str(status)] < 30
 
