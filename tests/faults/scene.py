@@ -80,6 +80,23 @@ class Scene:
         self.prepare(**options).start()
         return self.connector
 
+    def at_work(
+        self, backlog: int, accepted: int, span: float = 600.0, latency: float = 0.2, shortened: bool = False
+    ) -> None:
+        """Start the connector on a backlog and a tenant in use, and wait until so many events are accepted."""
+        self.tenant.add_backlog(backlog, span)
+        self.tenant.settings.page_latency = latency
+        self.tenant.produce(20)
+        self.start(kind=ShortenedProcess if shortened else ConnectorProcess)
+        self.until_accepted(accepted)
+
+    def outlast(self, fault: str, backlog: int, seconds: float = 240) -> None:
+        """Start the connector on a backlog under a fault that lasts so long, and wait until all is delivered."""
+        self.sandbox.faults.add(fault, duration=seconds)
+        self.at_work(backlog, accepted=0, span=3000)
+        self.until(lambda: self.elapsed > seconds, seconds + 10, "the fault ends")
+        self.until_delivered(within=200)
+
     def kill(self) -> None:
         self.kills += 1
         self.connector.kill()
