@@ -86,7 +86,7 @@ def _figures(found: dict[str, Figures]) -> list[Figure]:
         figures.append(Figure("Longest lag at 500/s", busy["lag"]["p100"], "{:.1f} s", Bound(180.0)))
         behind = busy["waiting"] / 500
         figures.append(Figure("Not delivered at the end, at 500/s", behind, "{:.1f} s of events", Bound(180.0)))
-    for name, field in {"Lost": "lost", "Duplicates": "doubled", "Altered": "altered"}.items():
+    for name, field in {"Lost": "lost", "Duplicates": "duplicates", "Altered": "altered"}.items():
         total = sum(one[field] for one in found.values())
         figures.append(Figure(f"{name}, in all of them", total, "{:.0f}", Bound(0.0)))
     return figures
@@ -96,7 +96,8 @@ def _row(name: str, one: Figures) -> tuple[str, ...]:
     lag, requests = one["lag"], one["requests_per_minute"]
     return (
         name, f"{lag['p50']:.1f} s", f"{lag['p95']:.1f} s", f"{lag['p100']:.1f} s", f"{one['accepted']:,}",
-        f"{one['lost']}", f"{one['doubled']}", f"{requests.get('results', 0):.1f}", f"{requests.get('query', 0):.2f}",
+        f"{one['lost']}", f"{one['duplicates']}",
+        f"{requests.get('results', 0):.1f}", f"{requests.get('query', 0):.2f}",
         f"{100 * one['read_again_share']:.0f} %", f"{one['state_bytes_per_minute'] / 1e6:.1f} MB",
         f"{one['kept_keys']:,}",
     )  # fmt: skip

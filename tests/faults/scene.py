@@ -169,7 +169,7 @@ class Scene:
             "made": f"{seen.made}",
             "accepted": f"{seen.accepted}",
             "lost": f"{len(lost)}",
-            "duplicates": f"{seen.doubled}" + (f" (≤ {duplicates})" if duplicates else ""),
+            "duplicates": f"{seen.duplicates}" + (f" (≤ {duplicates})" if duplicates else ""),
             "altered": f"{seen.altered}",
             "kills": f"{self.kills}",
             "queries": f"{seen.queries}",
@@ -180,7 +180,7 @@ class Scene:
         print("  ".join(f"{name} {value}" for name, value in self.figures.items() if value), f"seed {self.seed}")
         assert not lost, f"{len(lost)} lost, the first: {lost[0][:300]}"
         assert seen.altered == 0, f"not what the API sent: {self.ledger.altered[0][:300]}"
-        assert seen.doubled <= duplicates, f"{seen.doubled} duplicates"
+        assert seen.duplicates <= duplicates, f"{seen.duplicates} duplicates"
         assert seen.queries_too_soon == 0, f"queries {spacing:.1f} s apart"
         assert spacing is None or spacing >= _LEAST_SPACING_S
         return seen

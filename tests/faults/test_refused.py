@@ -52,7 +52,7 @@ def end(simulation: Simulation) -> None:
     simulation.run_until(lambda: environment.ledger.snapshot().waiting <= 0, within=1800)
     assert environment.ledger.lost() == []
     snapshot = environment.ledger.snapshot()
-    assert (snapshot.doubled, snapshot.altered, snapshot.queries_too_soon) == (0, 0, 0)
+    assert (snapshot.duplicates, snapshot.altered, snapshot.queries_too_soon) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("answer", ["healthy", "ok", "empty", "error"])

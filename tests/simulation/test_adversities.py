@@ -22,7 +22,7 @@ def test_thousands_of_events_at_one_instant_survive_refused_cursors(watch: Watch
     watched.faults.add("cursor-refused", 70, duration=400)
     watched.simulation.start()
     watched.settle()
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
 
 
 @pytest.mark.parametrize("step_ms", [1, 200, 999])
@@ -34,7 +34,7 @@ def test_pages_may_end_in_the_middle_of_a_second(watch: Watch, step_ms: int) -> 
     watched.faults.add("cursor-null", 0.3)
     watched.simulation.start()
     watched.settle(within=2 * HOUR)
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
 
 
 def test_an_intake_that_is_down_for_longer_than_a_day_loses_nothing(watch: Watch) -> None:
@@ -44,7 +44,7 @@ def test_an_intake_that_is_down_for_longer_than_a_day_loses_nothing(watch: Watch
     watched.faults.add("intake-down", 60, duration=26 * HOUR)
     simulation.run_for(26 * HOUR)
     watched.settle()
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
     assert watched.ledger.requests["intake", "503"] < 26 * 70
 
 
@@ -54,7 +54,7 @@ def test_one_event_a_page(watch: Watch) -> None:
     watched.tenant.add_backlog(150, 3000)
     watched.follow(0.05, seconds=HOUR)
     watched.settle()
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
 
 
 def test_no_overlap_loses_nothing_that_is_in_time(watch: Watch) -> None:
@@ -104,7 +104,7 @@ def test_events_of_the_future_at_the_end_of_the_stream_hide_no_others(watch: Wat
     tenant.produce(0.1)
     simulation.run_for(HOUR)
     watched.settle()
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
 
 
 def test_a_filter_leaves_nothing_else_out(watch: Watch) -> None:
@@ -164,7 +164,7 @@ def test_nine_days_off_cost_what_the_api_no_longer_shows_and_it_is_said(watch: W
     simulation.run_for(300)
     assert any(message.startswith("Lost: the events from ") for message in simulation.said("error"))
     watched.settle()
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
 
 
 def test_a_tenant_that_sorts_by_arrival_shows_late_events_once(watch: Watch) -> None:
@@ -180,7 +180,7 @@ def test_a_tenant_that_sorts_by_arrival_shows_late_events_once(watch: Watch) -> 
     simulation.run_for(400)
     snapshot = watched.ledger.snapshot()
     assert snapshot.accepted == 600
-    assert snapshot.doubled == 0
+    assert snapshot.duplicates == 0
 
 
 def test_a_rare_query_is_not_waited_for_while_nothing_is_read(watch: Watch) -> None:
@@ -262,4 +262,4 @@ def test_an_end_that_shows_its_last_second_again_is_an_end(watch: Watch, chunk_s
     assert ledger.requests["query", "200"] == 10
     assert ledger.requests["results", "200"] < 600
     watched.settle()
-    assert ledger.snapshot().doubled == 0
+    assert ledger.snapshot().duplicates == 0

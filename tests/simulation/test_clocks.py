@@ -60,7 +60,7 @@ def test_a_clock_of_identity_that_is_behind_repeats_nothing_at_a_restart(watch: 
     simulation.stop()
     simulation.start()
     simulation.run_for(300)
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
 
 
 def test_a_clock_of_the_api_that_is_behind_brings_no_query_too_soon(watch: Watch) -> None:

@@ -51,7 +51,7 @@ def test_pages_that_come_empty_now_and_then_hide_nothing(watch: Watch) -> None:
     simulation.start()
     simulation.run_for(1000)
     watched.settle()
-    assert watched.ledger.snapshot().doubled == 0
+    assert watched.ledger.snapshot().duplicates == 0
 
 
 @pytest.mark.parametrize("status", [502, 413])
@@ -98,7 +98,7 @@ def test_while_a_query_cannot_be_read_the_tail_is(watch: Watch) -> None:
     simulation.run_for(1200)
     assert ledger.snapshot().lag["p100"] < 20
     watched.settle()
-    assert ledger.snapshot().doubled == 0
+    assert ledger.snapshot().duplicates == 0
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -190,4 +190,4 @@ def test_a_page_that_the_api_cannot_serve_holds_nothing_else_until_it_can(watch:
     assert ledger.snapshot().waiting < 50
     assert ledger.requests["results", "500"] < 180
     watched.settle()
-    assert ledger.snapshot().doubled == 0
+    assert ledger.snapshot().duplicates == 0

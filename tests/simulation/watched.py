@@ -63,7 +63,7 @@ class Watched(Judge):
         """Check what holds at every moment. Raises AssertionError."""
         snapshot = self.ledger.snapshot()
         assert snapshot.altered == 0, self.ledger.altered[:3]
-        assert snapshot.doubled <= self.duplicates_allowed, f"{snapshot.doubled} > {self.duplicates_allowed}"
+        assert snapshot.duplicates <= self.duplicates_allowed, f"{snapshot.duplicates} > {self.duplicates_allowed}"
         assert snapshot.queries_too_soon == 0
         assert not [line for line in self.simulation.said("error") if line.startswith(("Unexpected", "Traceback"))]
 
