@@ -47,12 +47,12 @@ def measure(is_quick: bool) -> Section:
 def _section(found: dict[str, Figures], rates: list[float]) -> Section:
     section = Section(
         "Lag and requests in the steady state",
-        "A tenant that produces events at an even rate, with 300 ms for a page, 150 ms for a push and 40 ms of network "
-        "latency, measured after a warm-up of three minutes; the time is simulated, the code is the connector's own. "
-        "Lag is the time from an event's date to its acceptance by the intake; the tenant shows an event 0.1 to 1.5 s "
-        "after that date. The query of each minute reads the overlap (five minutes) again, and between two of "
-        "them the tail is read every five seconds. Where reading a lookback takes longer than a minute, it becomes "
-        "a backfill, and the next query opens at the live edge.",
+        "A tenant that produces events at an even rate, with 300 ms for a page, 150 ms for a push and 40 ms of "
+        "network latency, measured after a warm-up of three minutes; the time is simulated, the code is the "
+        "connector's own. Lag is the time from an event's date to its acceptance by the intake; the tenant shows an "
+        "event 0.1 to 1.5 s after that date. The query of each minute reads the overlap (five minutes) again, and "
+        "between two of them the tail is read every five seconds. Where reading a lookback takes longer than a "
+        "minute, it becomes a backfill, and the next query opens at the live edge.",
     )
     section.figures += _figures(found)
     columns = (
