@@ -34,7 +34,7 @@ def letters_in(folder: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def at_work(*, per_second: float = 20.0) -> Iterator[Simulation]:
+def at_work(*, per_second: float = 5.0) -> Iterator[Simulation]:
     """A simulated connector that follows its tenant."""
     with Simulation(7) as simulation:
         simulation.environment.tenant.add_backlog(3000, 3000)
