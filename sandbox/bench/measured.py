@@ -20,6 +20,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from cyberark_modules.audit_api import client as audit_api
+from cyberark_modules.audit_api.events import RawPage
 from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.checkpoint.store import CheckpointStore
 from cyberark_modules.collection import state
@@ -30,7 +31,7 @@ from cyberark_modules.platform.connector import PlatformConnector
 
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "receive": [(Transport, "post")],
-    "read": [(audit_api, "read_page")],
+    "read": [(audit_api, "split_page"), (RawPage, "read")],
     "choose": [(Loop, "_read")],
     "push": [(Intake, "push"), (PlatformConnector, "_send_chunk")],
     "remember": [(Loop, "_confirm"), (Loop, "_advanced"), (Loop, "_pruned")],

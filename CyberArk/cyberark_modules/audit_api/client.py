@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from ..errors import ClientError, CursorExpired, FailureKind, Service
-from .events import Page, decode_cursor, encode_cursor, read_page
+from .events import Page, RawPage, decode_cursor, encode_cursor, split_page
 from .token import BearerAuth, Token, TokenSource
 from .transport import Answer, Transport
 
@@ -76,6 +76,10 @@ class AuditApi:
 
         HTTP 204 is a drained query: an empty page without a cursor.
         """
+        return self.fetch_raw(cursor).read()
+
+    def fetch_raw(self, cursor: str) -> RawPage:
+        """Fetch the page at that cursor, and leave its events unread. Raises as `fetch` does."""
         try:
             answer = self._post(RESULTS, {"cursorRef": decode_cursor(cursor)})
         except ClientError as error:
@@ -83,9 +87,9 @@ class AuditApi:
                 raise CursorExpired(error.failure) from None
             raise
         if answer.failure.status == 204:
-            return Page((), None)
+            return RawPage((), None)
         try:
-            return read_page(answer.body)
+            return split_page(answer.body)
         except ValueError:
             is_json = answer.body.lstrip()[:1] in (b"{", b"[")
         # Outside of the handler: a JSON error holds the whole page.

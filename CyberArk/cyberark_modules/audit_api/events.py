@@ -49,6 +49,18 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """A page that was split into the texts of its events, which were not read yet."""
+
+    texts: Sequence[msgspec.Raw | str]
+    cursor: str | None
+
+    def read(self) -> Page:
+        """Read its events."""
+        return Page(tuple(map(_read_text, self.texts)), self.cursor)
+
+
 class _Envelope(msgspec.Struct, gc=False):
     data: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
     paging: Any = None
@@ -69,7 +81,12 @@ def uuid_key(uuid: str) -> bytes:
 
 
 def read_page(body: bytes) -> Page:
-    """Read the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
+    """Split and read the answer of `results`. Raises ValueError as `split_page` does."""
+    return split_page(body).read()
+
+
+def split_page(body: bytes) -> RawPage:
+    """Split the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
 
     `data` may be null, and any level of `paging` null or absent. Raises ValueError when the body is not JSON or not of
     that shape; without `data` it is an error of the service, whatever its status. A malformed event raises nothing.
@@ -82,23 +99,16 @@ def read_page(body: bytes) -> Page:
     except (msgspec.DecodeError, RecursionError):
         # One event can make the whole page invalid to a strict parser (a lone surrogate does).
         try:
-            return _page(*_split_leniently(body.decode("utf-8", "replace")))
+            return _split_leniently(body.decode("utf-8", "replace"))
         except RecursionError:
             raise ValueError("an answer that is nested too deeply") from None
     if data is msgspec.UNSET:
         raise ValueError("an answer without data")
-    return _page(data or (), paging)
+    return RawPage(data or (), _next_cursor(paging))
 
 
-def _page(texts: Sequence[msgspec.Raw | str], paging: Any) -> Page:
-    return Page(tuple(map(_read_text, texts)), _next_cursor(paging))
-
-
-def _split_leniently(body: str) -> tuple[list[str], Any]:
-    """Return the texts and the `paging` of a page that a strict parser refuses.
-
-    Numbers are read as texts, so that their size does not matter.
-    """
+def _split_leniently(body: str) -> RawPage:
+    """Split a page that a strict parser refuses. Numbers are read as texts, so that their size does not matter."""
     members: dict[str, Any] = {}
     texts: list[str] = []
     position = _after(body, 0, "{")
@@ -117,7 +127,7 @@ def _split_leniently(body: str) -> tuple[list[str], Any]:
     data = members.get("data", "")
     if _after(body, position, "}") != len(body) or (data is not None and data is not texts):
         raise ValueError("an answer of an unexpected shape")
-    return texts, members.get("paging")
+    return RawPage(texts, _next_cursor(members.get("paging")))
 
 
 def _split_list(body: str, position: int) -> tuple[list[str], int]:
