@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox.demo.options import Parser, add_options, describe_faults, fill, how_to_look, open_sandbox
 from sandbox.demo.view import summary_line
-from sandbox.tenant.readings import describe_readings
+from sandbox.readings import describe_readings
 
 
 def main() -> int:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from sandbox.events.factory import EventFactory
+from sandbox.events.index import EventIndex
 from sandbox.faults import Faults
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import Ledger
+from sandbox.middleware import Middleware
 from sandbox.platform.sekoia import Sekoia
-from sandbox.server.http import Request, Response
-from sandbox.server.middleware import Middleware
-from sandbox.tenant.events import EventFactory
-from sandbox.tenant.index import EventIndex
 from sandbox.tenant.tenant import Tenant
 
 Service: TypeAlias = Literal["identity", "audit", "intake", "platform"]

@@ -50,12 +50,11 @@ def rules() -> list[Rule]:
 
 
 def with_expression(alert: str, expression: str) -> str:
-    """The text of the rules with the expression of one alert replaced."""
+    """The text of the rules with that alert alone, its expression replaced."""
 
     def replaced(match: re.Match[str]) -> str:
-        rule = match[0]
         block = f"|-\n          {expression}" if "\n" in expression else expression
-        return rule.replace(f"expr: {match[2]}\n", f"expr: {block}\n") if match[1] == alert else rule
+        return match[0].replace(f"expr: {match[2]}\n", f"expr: {block}\n") if match[1] == alert else ""
 
     return _RULE.sub(replaced, rules_text())
 

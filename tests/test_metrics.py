@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from operations_files import COMMON, OURS
+from sandbox.events.index import INTAKE_EVENT_LIMIT
 from sandbox.server.server import Sandbox
 from sandbox.simulation import Simulation
-from sandbox.tenant.index import INTAKE_EVENT_LIMIT
 from scraping import connector_process, scrape, scrape_when
 
 MADE = 1200

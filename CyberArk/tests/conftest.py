@@ -1,7 +1,25 @@
-"""How every test of the module runs."""
+"""How every test of the module runs, and the two places where a connector's state can be."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from fakes import s3
 
 # Real files answer when they answer; a failure prints the example that made it.
 settings.register_profile("module", deadline=None, print_blob=True)
 settings.load_profile("module")
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    with s3.s3_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["disk", "S3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A connector's folder, on disk and in S3."""
+    return tmp_path / "connector" if request.param == "disk" else s3.bucket(request.getfixturevalue("s3_address"))

@@ -89,7 +89,7 @@ def _add_live(section: Section) -> None:
                 time.sleep(0.05)
             connector.stop()
         end = ledger.snapshot()
-        if ledger.lost() or end.doubled or end.altered or end.queries_too_soon:
+        if ledger.lost() or end.duplicates or end.altered or end.queries_too_soon:
             raise RuntimeError(f"the promise was broken: {end}")
     bound = 500 / PAGE_SECONDS
     rate = _LIVE_BACKLOG / (snapshot.time - ledger.query_times[0])

@@ -97,7 +97,7 @@ def drain(
             connector.stop()
         ledger = sandbox.ledger
         snapshot = ledger.snapshot()
-        if ledger.lost() or snapshot.doubled or snapshot.altered or snapshot.queries_too_soon:
+        if ledger.lost() or snapshot.duplicates or snapshot.altered or snapshot.queries_too_soon:
             raise RuntimeError(f"the promise was broken: {snapshot}")
         assert ledger.last_accepted_at is not None
         more = events - accepted

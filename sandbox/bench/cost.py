@@ -21,7 +21,7 @@ _STAGES = {
 
 
 def measure(is_quick: bool) -> Section:
-    """Runs of the floor and of the connector in turn, so that a change of the machine's mood meets both."""
+    """Runs of the floor and of the connector in turn, so that a change of the machine's load affects both."""
     rounds, events = (3, 40_000) if is_quick else (5, 100_000)
     section = Section(
         "CPU time",

@@ -14,7 +14,7 @@ import orjson
 from sekoia_automation.connector import Connector
 
 from cyberark_modules import CyberArkModule
-from sandbox.tenant.events import EventFactory
+from sandbox.events.factory import EventFactory
 
 _PAGES_KEPT = 40
 _START_MS = 1_800_000_000_000

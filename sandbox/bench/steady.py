@@ -47,12 +47,12 @@ def measure(is_quick: bool) -> Section:
 def _section(found: dict[str, Figures], rates: list[float]) -> Section:
     section = Section(
         "Lag and requests in the steady state",
-        "A tenant that makes events at an even rate, with 300 ms a page, 150 ms a push and 40 ms on the way, looked "
-        "at after a warm-up of three minutes; the time is simulated, the code is the connector's own. Lag is the time "
-        "from the moment that an event is dated to the intake's acceptance, and the tenant shows an event 0.1 to "
-        "1.5 s after the fact. The query of each minute reads the overlap (five minutes) again, and between two of "
-        "them the tail is read every five seconds. Where reading a lookback takes longer than a minute, it becomes "
-        "a backfill, and the next query opens at the live edge.",
+        "A tenant that produces events at an even rate, with 300 ms for a page, 150 ms for a push and 40 ms of "
+        "network latency, measured after a warm-up of three minutes; the time is simulated, the code is the "
+        "connector's own. Lag is the time from an event's date to its acceptance by the intake; the tenant shows an "
+        "event 0.1 to 1.5 s after that date. The query of each minute reads the overlap (five minutes) again, and "
+        "between two of them the tail is read every five seconds. Where reading a lookback takes longer than a "
+        "minute, it becomes a backfill, and the next query opens at the live edge.",
     )
     section.figures += _figures(found)
     columns = (
@@ -86,7 +86,7 @@ def _figures(found: dict[str, Figures]) -> list[Figure]:
         figures.append(Figure("Longest lag at 500/s", busy["lag"]["p100"], "{:.1f} s", Bound(180.0)))
         behind = busy["waiting"] / 500
         figures.append(Figure("Not delivered at the end, at 500/s", behind, "{:.1f} s of events", Bound(180.0)))
-    for name, field in {"Lost": "lost", "Duplicates": "doubled", "Altered": "altered"}.items():
+    for name, field in {"Lost": "lost", "Duplicates": "duplicates", "Altered": "altered"}.items():
         total = sum(one[field] for one in found.values())
         figures.append(Figure(f"{name}, in all of them", total, "{:.0f}", Bound(0.0)))
     return figures
@@ -96,7 +96,8 @@ def _row(name: str, one: Figures) -> tuple[str, ...]:
     lag, requests = one["lag"], one["requests_per_minute"]
     return (
         name, f"{lag['p50']:.1f} s", f"{lag['p95']:.1f} s", f"{lag['p100']:.1f} s", f"{one['accepted']:,}",
-        f"{one['lost']}", f"{one['doubled']}", f"{requests.get('results', 0):.1f}", f"{requests.get('query', 0):.2f}",
+        f"{one['lost']}", f"{one['duplicates']}",
+        f"{requests.get('results', 0):.1f}", f"{requests.get('query', 0):.2f}",
         f"{100 * one['read_again_share']:.0f} %", f"{one['state_bytes_per_minute'] / 1e6:.1f} MB",
         f"{one['kept_keys']:,}",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sandbox.faults.fault import Fault
-from sandbox.server.http import Request, Response, html_response
+from sandbox.http import Request, Response, html_response
 from sandbox.server.server import Sandbox, free_port
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from sandbox.check.mistakes import MISTAKES, Mistake
 from sandbox.check.trouble import TROUBLES
 from sandbox.check.values import VARIABLES, Values
+from sandbox.readings import Readings
 from sandbox.server.server import Sandbox
-from sandbox.tenant.readings import Readings
 
 BREAKS = dict(sorted({**MISTAKES, **TROUBLES}.items()))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.check.mistakes import Answered, Make, Mistake, MistakeType
 from sandbox.environment import Service
-from sandbox.server.http import Response, json_response
+from sandbox.http import Response, json_response
 from sandbox.server.impostor import Authority, Handle, listen, refusing_proxy, silent, without_tls
 from sandbox.server.server import Sandbox
 
@@ -101,7 +101,7 @@ _TYPES = (
     MistakeType("other-tenant", "the Audit URL is of another tenant", _answered("query", 401, {})),
     MistakeType("filter", "the tenant refuses the filters of the query", _answered("query", 400, _BAD)),
     MistakeType("cursor", "the cursor is refused", _answered("results", 400, _BAD)),
-    MistakeType("pace", "pages are asked for too often", _answered("results", 429, {}, {"Retry-After": "1"})),
+    MistakeType("rate", "pages are asked for too often", _answered("results", 429, {}, {"Retry-After": "1"})),
     MistakeType(
         "identity-refusal",
         "Identity refuses for a reason of its own",

@@ -14,8 +14,8 @@ from sandbox.demo.process import ConnectorProcess
 from sandbox.demo.summary import Verdict, print_summary
 from sandbox.demo.view import Backlog, Moment, View, open_view
 from sandbox.faults import FAULTS
+from sandbox.readings import describe_readings
 from sandbox.server.server import Sandbox
-from sandbox.tenant.readings import describe_readings
 
 _TICK_SECONDS = 0.25
 _LONGEST_SECONDS = 205.0

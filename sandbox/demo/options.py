@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sandbox.events.factory import SEQUENCE_BITS
 from sandbox.faults import FAULTS
+from sandbox.readings import Readings
 from sandbox.server.server import Sandbox
-from sandbox.tenant.events import SEQUENCE_BITS
-from sandbox.tenant.readings import Readings
 from sandbox.tenant.replay import newest_time
 
 BACKLOG_SPAN_SECONDS = 3000.0

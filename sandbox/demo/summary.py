@@ -46,7 +46,7 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
         "delivered": f"{snapshot.accepted:,}",
         "waiting": f"{waiting(snapshot):,}",
         "lost": f"{lost:,}",
-        "duplicates": f"{snapshot.doubled:,}" + (f" ({allowed:,} allowed after kills)" if verdict.kills else ""),
+        "duplicates": f"{snapshot.duplicates:,}" + (f" ({allowed:,} allowed after kills)" if verdict.kills else ""),
         "altered": f"{snapshot.altered:,}",
         "queries": f"{snapshot.queries:,}{spacing}, {snapshot.queries_too_soon:,} too soon",
         "live lag, from the event's time": _delays(snapshot.lag),
@@ -70,7 +70,7 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
         table.add_row(name, value)
     console = Console()
     console.print(table)
-    faults = _faults(lost, snapshot.doubled - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
+    faults = _faults(lost, snapshot.duplicates - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
     faults += [
         f"the fault {name} never happened ({FAULTS[name].counted}: 0); try a longer --duration, "
         f"or another intensity ({name}=…, in {FAULTS[name].unit})"
@@ -86,15 +86,15 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
         for line in list(connector.lines)[-_SHOWN_LINES:]:
             print_wrapped("  ", line)
         return 1
-    duplicates = f"{snapshot.doubled:,} duplicates, as a kill may cost" if snapshot.doubled else "no duplicates"
+    duplicates = f"{snapshot.duplicates:,} duplicates, as a kill may cost" if snapshot.duplicates else "no duplicates"
     console.print(f"[bold green]✓ PASS[/] everything made was delivered, {duplicates}")
     return 0
 
 
-def _faults(lost: int, doubled: int, altered: int, too_soon: int, alive: bool) -> list[str]:
+def _faults(lost: int, duplicates: int, altered: int, too_soon: int, alive: bool) -> list[str]:
     found = {
         f"{lost:,} events lost": lost > 0,
-        f"{doubled:,} duplicates more than kills may cost": doubled > 0,
+        f"{duplicates:,} duplicates more than kills may cost": duplicates > 0,
         f"{altered:,} texts are of no event": altered > 0,
         f"{too_soon:,} queries came within a minute of the last": too_soon > 0,
         "the connector stopped by itself": not alive,

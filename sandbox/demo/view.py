@@ -81,7 +81,7 @@ def balance(snapshot: Snapshot) -> str:
 
 def summary_line(snapshot: Snapshot) -> str:
     return (
-        f"{balance(snapshot)}  duplicates {snapshot.doubled:,}  queries {snapshot.queries}"
+        f"{balance(snapshot)}  duplicates {snapshot.duplicates:,}  queries {snapshot.queries}"
         f"  live lag {delay(snapshot.lag)}"
     )
 
@@ -152,7 +152,7 @@ def _figures(moment: Moment) -> Table:
     table.add_column(ratio=2)
     table.add_column(ratio=1)
     table.add_row(f"[b]CyberArk → Sekoia, {moment.phase}", f"[b]{moment.elapsed:.0f} s")
-    table.add_row(f"[b green]{balance(snapshot)}", f"duplicates {snapshot.doubled:,}")
+    table.add_row(f"[b green]{balance(snapshot)}", f"duplicates {snapshot.duplicates:,}")
     table.add_row(f"live lag {delay(snapshot.lag)}", f"queries {snapshot.queries}, last {since}")
     table.add_row(f"backlog {moment.backlog}", f"requests {sum(snapshot.requests.values()):,}, {failed:,} not 200")
     return table

@@ -1,12 +1,12 @@
-"""Faults of the Audit API and of the token service."""
+"""Faults of the Audit API."""
 
 import json
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
-from sandbox.faults.fault import Build, Changed, Down, Fault, FaultType, Instead, Mixed, Refusing, Spoilt, Stage, ended
-from sandbox.server.http import HTML_HEADERS, Request, Response, html_response, json_response
+from sandbox.faults.fault import Build, Changed, Fault, FaultType, Instead, Mixed, Refusing, Spoilt, Stage, ended
+from sandbox.http import HTML_HEADERS, Request, Response, html_response, json_response
 from sandbox.tenant.settings import PageFailure
 
 _AUDIT = {"query", "results"}
@@ -88,30 +88,6 @@ def _api(stage: Stage, share: float) -> Fault:
     return Mixed(*(build(stage, each) for build in (*parts, _resets)), _extra(stage, share))
 
 
-class _ShortTokens(Changed):
-    """Counts the tokens given."""
-
-    def after(self, endpoint: str, request: Request, response: Response) -> Response:
-        self._acted += endpoint == "token" and response.status == 200
-        return response
-
-
-def _token_revoked(stage: Stage, seconds: float) -> Fault:
-    return Refusing(stage, seconds, stage.tenant.revoke_tokens, 401, at_once=False)
-
-
-def _token_expiring(stage: Stage, seconds: float) -> Fault:
-    return _ShortTokens(stage.tenant.identity_settings, token_lifetime=seconds)
-
-
-def _token_down(stage: Stage, seconds: float) -> Fault:
-    return Down(stage, {"token"}, seconds, lambda: html_response("503 Service Unavailable", 503))
-
-
-def _token(stage: Stage, seconds: float) -> Fault:
-    return Mixed(_token_expiring(stage, 2 * seconds), _token_revoked(stage, seconds), _token_down(stage, seconds / 2))
-
-
 def _minute_used(stage: Stage, _: float) -> Fault:
     return Refusing(stage, 30, stage.tenant.use_up_the_minute, 429)
 
@@ -169,19 +145,6 @@ API_FAULTS = (
     FaultType("api-extra", "unknown fields beside the known ones", 1, "share of calls", _extra),
     FaultType("api-resets", "connections to the Audit API are reset", 0.3, "share of calls", _resets),
     FaultType("api-hang", "no answer until the caller gives up", 0.05, "share of calls", _hang),
-    FaultType("token", "tokens are revoked and live short, their service fails", 20, "seconds between", _token),
-    FaultType(
-        "token-revoked",
-        "every token is revoked, again and again",
-        20,
-        "seconds between",
-        _token_revoked,
-        counted="refused tokens",
-    ),
-    FaultType(
-        "token-expiring", "tokens live short", 30, "seconds of life", _token_expiring, counted="short-lived tokens"
-    ),
-    FaultType("token-down", "the token service answers 503", 30, "seconds of each minute", _token_down),
     FaultType(
         "minute-used",
         "another integration opens every query of the tenant",

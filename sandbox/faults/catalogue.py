@@ -5,6 +5,7 @@ from sandbox.faults.content import CONTENT_FAULTS
 from sandbox.faults.cursor import CURSOR_FAULTS
 from sandbox.faults.fault import Fault, FaultType, Stage
 from sandbox.faults.intake import INTAKE_FAULTS
+from sandbox.faults.token import TOKEN_FAULTS
 
 
 def _nothing(stage: Stage, intensity: float) -> Fault:
@@ -27,5 +28,6 @@ PROCESS_FAULTS = (
 )
 
 FAULTS: dict[str, FaultType] = {
-    fault.name: fault for fault in (*INTAKE_FAULTS, *API_FAULTS, *CURSOR_FAULTS, *CONTENT_FAULTS, *PROCESS_FAULTS)
+    fault.name: fault
+    for fault in (*INTAKE_FAULTS, *API_FAULTS, *TOKEN_FAULTS, *CURSOR_FAULTS, *CONTENT_FAULTS, *PROCESS_FAULTS)
 }

@@ -1,8 +1,8 @@
 """Faults of the events themselves: late, malformed, or very many at once."""
 
+from sandbox.events.malformed import events_with_line_breaks, malformed_events
 from sandbox.faults.fault import Changed, Fault, FaultType, Repeated, Stage
-from sandbox.server.http import Request, Response
-from sandbox.tenant.malformed import events_with_line_breaks, malformed_events
+from sandbox.http import Request, Response
 
 _LATE_SHARE = 0.2
 

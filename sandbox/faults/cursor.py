@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sandbox.faults.fault import Build, Changed, Fault, FaultType, Mixed, Refusing, Spoilt, Stage
-from sandbox.server.http import Request, Response
+from sandbox.http import Request, Response
 from sandbox.tenant.settings import Drained
 
 _PAGING = b'],"paging":'

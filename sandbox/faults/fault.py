@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import Ledger
 from sandbox.platform.sekoia import Sekoia
-from sandbox.server.http import Request, Response
 from sandbox.tenant.tenant import Tenant
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sandbox.faults.catalogue import FAULTS
 from sandbox.faults.fault import Fault, Stage
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import Ledger
 from sandbox.platform.sekoia import Sekoia
-from sandbox.server.http import Request, Response
 from sandbox.tenant.tenant import Tenant
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sandbox.faults.fault import Changed, Down, Fault, FaultType, Instead, Mixed, Spoilt, Stage, ended
-from sandbox.server.http import JSON_HEADERS, Request, Response, html_response, json_response
+from sandbox.http import JSON_HEADERS, Request, Response, html_response, json_response
 
 _INTAKE = {"intake"}
 

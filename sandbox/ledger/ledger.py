@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import RLock
 
+from sandbox.events.index import EventIndex
+from sandbox.http import Request
 from sandbox.ledger.percentiles import Percentiles
 from sandbox.ledger.snapshot import Shown, Snapshot
-from sandbox.server.http import Request
-from sandbox.tenant.index import EventIndex
 
 RETENTION_SECONDS = 7 * 86400
 """What is older is no longer shown by the Audit API."""
@@ -38,7 +38,7 @@ class Ledger:
         self.query_times: list[float] = []
         self.altered: list[str] = []
         self.altered_count = 0
-        self.doubled = 0
+        self.duplicates = 0
         self.taken_but_refused = 0
         self.queries_too_soon = 0
         self.refused: set[int] = set()
@@ -66,7 +66,7 @@ class Ledger:
                     if len(self.altered) < 20:
                         self.altered.append(text)
                 elif self._times_accepted[sequence]:
-                    self.doubled += 1
+                    self.duplicates += 1
                     self._times_accepted[sequence] = min(self._times_accepted[sequence] + 1, _SATURATED)
                 else:
                     self._accepted += 1
@@ -179,7 +179,7 @@ class Ledger:
                 shown=shown,
                 accepted=self._accepted,
                 waiting=shown - too_large - self._accepted - self.expired(),
-                doubled=self.doubled,
+                duplicates=self.duplicates,
                 altered=self.altered_count,
                 taken_but_refused=self.taken_but_refused,
                 queries=len(self.query_times),

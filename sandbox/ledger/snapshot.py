@@ -27,7 +27,7 @@ class Snapshot:
     shown: int
     accepted: int
     waiting: int
-    doubled: int
+    duplicates: int
     altered: int
     taken_but_refused: int
     queries: int

@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
+from sandbox.events.index import INTAKE_EVENT_LIMIT
+from sandbox.http import Request, Response, json_response
 from sandbox.ledger.ledger import Ledger
+from sandbox.middleware import Middleware
 from sandbox.platform.settings import SekoiaSettings
-from sandbox.server.http import Request, Response, json_response
-from sandbox.server.middleware import Middleware
-from sandbox.tenant.index import INTAKE_EVENT_LIMIT
 from sandbox.tenant.settings import IdentitySettings
 
 PAYLOAD_LIMIT = 10 * 1024 * 1024

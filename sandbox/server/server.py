@@ -20,10 +20,10 @@ from aiohttp.web_protocol import RequestHandler
 
 from sandbox.environment import SERVICES, Environment, Service
 from sandbox.faults import Faults
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import Ledger
 from sandbox.platform.sekoia import Sekoia
 from sandbox.server.clock import SandboxClock
-from sandbox.server.http import Request, Response
 from sandbox.tenant.tenant import Tenant
 
 _LARGEST_REQUEST = 64 * 1024 * 1024

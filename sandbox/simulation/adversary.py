@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sandbox import MODULE
+from sandbox.readings import READINGS
 from sandbox.simulation.combination import HOUR, Combination
 from sandbox.simulation.judge import Findings, Judge
 from sandbox.simulation.network import Latency
-from sandbox.tenant.readings import READINGS
 
 SEED_VARIABLE = "ADVERSARY_SEED"
 _SETTLED_WITHIN_S = 3 * HOUR

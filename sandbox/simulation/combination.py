@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.events.malformed import malformed_events
 from sandbox.faults import FAULTS
+from sandbox.readings import ROWS, Readings
 from sandbox.simulation.judge import Judge
-from sandbox.tenant.malformed import malformed_events
-from sandbox.tenant.readings import ROWS, Readings
 
 HOUR, DAY = 3600.0, 86_400.0
 Step = Callable[[Judge, random.Random], None]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sandbox.environment import Service
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import RETENTION_SECONDS
 from sandbox.platform.sekoia import read_batch
-from sandbox.server.http import Request, Response
 from sandbox.simulation.network import Latency
 from sandbox.simulation.simulation import Simulation
 
@@ -126,13 +126,13 @@ class Judge:
         snapshot = ledger.snapshot()
         lost, lost_late = self.missing(), self.missing(within_overlap=False)
         found.lost, found.lost_late = len(lost), len(lost_late)
-        found.duplicates, found.duplicates_allowed = snapshot.doubled, self.duplicates_allowed
+        found.duplicates, found.duplicates_allowed = snapshot.duplicates, self.duplicates_allowed
         for name, sequences in (("lost", lost), ("late and not found", lost_late)):
             if sequences:
                 texts = [ledger.index.text(sequence).decode()[:120] for sequence in sequences[:2]]
                 found.failures.append(f"{len(sequences)} {name}: {texts}")
-        if snapshot.doubled > self.duplicates_allowed:
-            found.failures.append(f"{snapshot.doubled} duplicates, {self.duplicates_allowed:g} allowed")
+        if snapshot.duplicates > self.duplicates_allowed:
+            found.failures.append(f"{snapshot.duplicates} duplicates, {self.duplicates_allowed:g} allowed")
         if snapshot.altered:
             found.failures.append(f"{snapshot.altered} altered: {ledger.altered[:1]}")
         if snapshot.queries_too_soon > self._excused_queries:

@@ -11,7 +11,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from sandbox.environment import Environment, Service
-from sandbox.server.http import Request, Response
+from sandbox.http import Request, Response
 from sandbox.simulation.timeline import Group, Killed, Timeline
 
 HOSTS: Mapping[str, Service] = {

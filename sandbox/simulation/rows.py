@@ -75,7 +75,7 @@ def backlog(
             keys,
             state,
             len(ledger.lost()),
-            snapshot.doubled,
+            snapshot.duplicates,
             _refused(snapshot.requests),
         )
 
@@ -116,7 +116,9 @@ def failing_page(events: int = 50_000, live: float = 5.0) -> FailingPage:
         healed_after = simulation.now - healed
         _settle(simulation)
         snapshot = ledger.snapshot()
-        return FailingPage(lag, len(elsewhere), missing_ms / 1000, healed_after, len(ledger.lost()), snapshot.doubled)
+        return FailingPage(
+            lag, len(elsewhere), missing_ms / 1000, healed_after, len(ledger.lost()), snapshot.duplicates
+        )
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def late(by: float, rate: float = 1.0, hours: float = 8.0) -> Late:
         snapshot = ledger.snapshot()
         times, arrivals = ledger.index.times_ms, ledger.index.arrivals
         count = sum(arrivals[number] - times[number] / 1000 >= by for number in range(len(arrivals)))
-        return Late(count, snapshot.lag_since_arrival["p100"], len(ledger.lost()), snapshot.doubled)
+        return Late(count, snapshot.lag_since_arrival["p100"], len(ledger.lost()), snapshot.duplicates)
 
 
 def _set(environment: Environment, tenant: Mapping[str, Any]) -> None:

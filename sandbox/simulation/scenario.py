@@ -52,7 +52,7 @@ class Figures:
     accepted: int
     waiting: int
     lost: int
-    doubled: int
+    duplicates: int
     altered: int
     queries_too_soon: int
     requests_per_minute: dict[str, float]
@@ -88,7 +88,7 @@ def simulate(scenario: Scenario) -> Figures:
             accepted=after.accepted - before.accepted,
             waiting=after.waiting,
             lost=_lost_at_last(simulation, scenario),
-            doubled=after.doubled,
+            duplicates=after.duplicates,
             altered=after.altered,
             queries_too_soon=after.queries_too_soon,
             requests_per_minute=_rates(before, after, minutes, good=True),

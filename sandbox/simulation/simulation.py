@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from sandbox.environment import Environment, Service
-from sandbox.server.http import Request, Response
+from sandbox.http import Request, Response
 from sandbox.simulation.folder import StateFolder
 from sandbox.simulation.network import Latency, Network
 from sandbox.simulation.process import Process, SimulatedConnector

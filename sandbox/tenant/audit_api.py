@@ -6,10 +6,10 @@ from dataclasses import replace
 from email.utils import formatdate
 from math import ceil, inf
 
+from sandbox.events.index import EventIndex
+from sandbox.http import JSON_HEADERS, Request, Response, json_response
 from sandbox.ledger.ledger import RETENTION_SECONDS, Ledger
-from sandbox.server.http import JSON_HEADERS, Request, Response, json_response
 from sandbox.tenant.identity import Identity
-from sandbox.tenant.index import EventIndex
 from sandbox.tenant.pages import Pages
 from sandbox.tenant.query import BadRequest, Cursor, decode_cursor, encode_cursor, parse_query
 from sandbox.tenant.settings import AuditSettings, PageFailure

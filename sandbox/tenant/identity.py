@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from sandbox.server.http import Request, Response, html_response, json_response
+from sandbox.http import Request, Response, html_response, json_response
 from sandbox.tenant.settings import AUDIENCE, SCOPE, IdentitySettings
 
 

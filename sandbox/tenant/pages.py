@@ -5,11 +5,11 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sandbox.events.index import EventIndex
+from sandbox.events.orders import SEQUENCE_MASK, Order, SortedKeys, first_key, scrambled
 from sandbox.ledger.ledger import RETENTION_SECONDS
-from sandbox.tenant.index import EventIndex
-from sandbox.tenant.orders import SEQUENCE_MASK, SortedKeys, first_key, scrambled
 from sandbox.tenant.query import Cursor, Query
-from sandbox.tenant.settings import AuditSettings, Order
+from sandbox.tenant.settings import AuditSettings
 
 Accepts = Callable[[int], bool]
 

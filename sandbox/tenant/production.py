@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
-from sandbox.tenant.index import EventIndex
+from sandbox.events.index import EventIndex
 
 
 @dataclass

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from sandbox.events.orders import Order
+
 SCOPE = "isp.audit.events:read"
 AUDIENCE = "cyberark.isp.audit"
 
 RetryAfter: TypeAlias = Literal["seconds", "date", "absent"]
-Order: TypeAlias = Literal["event-time", "arrival", "roughly", "none"]
 DateField: TypeAlias = Literal["event", "arrival"]
 DateTo: TypeAlias = Literal["in", "out", "ignored"]
 Drained: TypeAlias = Literal[

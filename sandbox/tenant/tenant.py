@@ -4,12 +4,12 @@ from collections.abc import Callable
 from math import inf
 from pathlib import Path
 
+from sandbox.events.orders import SEQUENCE_MASK
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import Ledger
-from sandbox.server.http import Request, Response
-from sandbox.server.middleware import Middleware
+from sandbox.middleware import Middleware
 from sandbox.tenant.audit_api import CREATE_QUERY, RESULTS, AuditApi
 from sandbox.tenant.identity import Identity
-from sandbox.tenant.orders import SEQUENCE_MASK
 from sandbox.tenant.production import Delays, Production
 from sandbox.tenant.replay import read_events
 from sandbox.tenant.settings import AuditSettings, IdentitySettings, PageFailure

@@ -64,7 +64,7 @@ _CONNECTOR = {
     "api-key": "audit-key",
     "filter": "query-refused",
     "minute-used": "query-limit",
-    "pace": "audit-pace",
+    "rate": "audit-rate",
     "intake-key": "intake-key",
     "intake-name": "intake-name",
     "intake-other": "intake-address",

@@ -14,10 +14,10 @@ from sandbox.check.profile.line import Line
 from sandbox.check.profile.plan import TEN_MINUTES_S, Plan
 from sandbox.check.profile.record import Finding, Record
 from sandbox.environment import Environment
+from sandbox.readings import HOUR, Readings
 from sandbox.simulation.network import Latency, Network
 from sandbox.simulation.tasks import Tasks
 from sandbox.simulation.timeline import Group, ProcessClock, Timeline
-from sandbox.tenant.readings import HOUR, Readings
 from sandbox.tenant.settings import IdentitySettings
 
 START = 1_800_000_000.0

@@ -16,7 +16,7 @@ from cyberark_modules.account_validator import CyberArkAccountValidator
 from sandbox.check.rehearsal import BREAKS
 from sandbox.demo.process import ConnectorProcess
 from sandbox.faults.fault import Fault
-from sandbox.server.http import Request, Response
+from sandbox.http import Request, Response
 from sandbox.server.impostor import Authority, dripping, listen
 from sandbox.server.server import Sandbox
 

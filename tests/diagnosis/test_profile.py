@@ -7,7 +7,7 @@ import pytest
 from profile_scene import Profile, profile
 
 from sandbox.check.profile.events import EITHER_ORDER
-from sandbox.tenant.readings import READINGS, Readings
+from sandbox.readings import READINGS, Readings
 
 ORDER, FROM, TO, SHOWN = (
     "order of a query's pages",

@@ -12,7 +12,7 @@ from cyberark_modules.errors import ClientError
 from sandbox.check.profile.report import as_json, lines
 from sandbox.environment import Environment
 from sandbox.faults.fault import Fault
-from sandbox.server.http import Request, Response, json_response
+from sandbox.http import Request, Response, json_response
 
 
 class WithoutArrivals(Fault):

@@ -11,9 +11,9 @@ from typing import Any
 
 from sandbox.demo.process import ConnectorProcess
 from sandbox.faults.fault import Instead, Stage
+from sandbox.http import Response
 from sandbox.ledger.ledger import Ledger
 from sandbox.ledger.snapshot import Snapshot
-from sandbox.server.http import Response
 from sandbox.server.server import Sandbox
 from sandbox.tenant.tenant import Tenant
 
@@ -79,6 +79,23 @@ class Scene:
     def start(self, **options: Any) -> ConnectorProcess:
         self.prepare(**options).start()
         return self.connector
+
+    def at_work(
+        self, backlog: int, accepted: int, span: float = 600.0, latency: float = 0.2, shortened: bool = False
+    ) -> None:
+        """Start the connector on a backlog and a tenant in use, and wait until so many events are accepted."""
+        self.tenant.add_backlog(backlog, span)
+        self.tenant.settings.page_latency = latency
+        self.tenant.produce(20)
+        self.start(kind=ShortenedProcess if shortened else ConnectorProcess)
+        self.until_accepted(accepted)
+
+    def outlast(self, fault: str, backlog: int, seconds: float = 240) -> None:
+        """Start the connector on a backlog under a fault that lasts so long, and wait until all is delivered."""
+        self.sandbox.faults.add(fault, duration=seconds)
+        self.at_work(backlog, accepted=0, span=3000)
+        self.until(lambda: self.elapsed > seconds, seconds + 10, "the fault ends")
+        self.until_delivered(within=200)
 
     def kill(self) -> None:
         self.kills += 1
@@ -152,7 +169,7 @@ class Scene:
             "made": f"{seen.made}",
             "accepted": f"{seen.accepted}",
             "lost": f"{len(lost)}",
-            "duplicates": f"{seen.doubled}" + (f" (≤ {duplicates})" if duplicates else ""),
+            "duplicates": f"{seen.duplicates}" + (f" (≤ {duplicates})" if duplicates else ""),
             "altered": f"{seen.altered}",
             "kills": f"{self.kills}",
             "queries": f"{seen.queries}",
@@ -163,7 +180,7 @@ class Scene:
         print("  ".join(f"{name} {value}" for name, value in self.figures.items() if value), f"seed {self.seed}")
         assert not lost, f"{len(lost)} lost, the first: {lost[0][:300]}"
         assert seen.altered == 0, f"not what the API sent: {self.ledger.altered[0][:300]}"
-        assert seen.doubled <= duplicates, f"{seen.doubled} duplicates"
+        assert seen.duplicates <= duplicates, f"{seen.duplicates} duplicates"
         assert seen.queries_too_soon == 0, f"queries {spacing:.1f} s apart"
         assert spacing is None or spacing >= _LEAST_SPACING_S
         return seen

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from faults.scene import Scene, ShortenedProcess
+from faults.scene import Scene
 from sandbox.faults.api import API_FAULTS
-from sandbox.server.http import Response, html_response, json_response
+from sandbox.http import Response, html_response, json_response
 
 KINDS = [fault.name for fault in API_FAULTS if fault.name.startswith("api") and fault.name != "api-hang"]
 BACKLOG = 10_000
@@ -14,11 +14,7 @@ BACKLOG = 10_000
 
 def at_work(scene: Scene, shortened: bool = False) -> None:
     """A connector whose first query is open."""
-    scene.tenant.add_backlog(BACKLOG, 600)
-    scene.tenant.settings.page_latency = 0.1
-    scene.tenant.produce(20)
-    scene.start(**{"kind": ShortenedProcess} if shortened else {})
-    scene.until_accepted(500)
+    scene.at_work(BACKLOG, accepted=500, latency=0.1, shortened=shortened)
 
 
 @pytest.mark.parametrize("fault", KINDS)
@@ -84,13 +80,7 @@ def test_a_query_that_is_refused_is_tried_again_a_minute_later(scene: Scene) -> 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["api", "api-hang", "api-html", "api-429-date"])
 def test_queries_and_pages_that_fail_in_any_way_for_minutes(scene: Scene, fault: str) -> None:
-    scene.tenant.settings.page_latency = 0.2
-    scene.tenant.add_backlog(30_000, 3000)
-    scene.tenant.produce(20)
-    scene.sandbox.faults.add(fault, duration=240)
-    scene.start()
-    scene.until(lambda: scene.elapsed > 240, 250, "the faults end")
-    scene.until_delivered(within=200)
+    scene.outlast(fault, backlog=30_000)
     pages = scene.asked("results")
     queries = scene.asked("query")
     scene.judge(

@@ -9,11 +9,7 @@ BACKLOG = 6000
 
 def at_work(scene: Scene) -> None:
     """A connector in the middle of a backlog."""
-    scene.tenant.add_backlog(BACKLOG, 600)
-    scene.tenant.settings.page_latency = 0.2
-    scene.tenant.produce(20)
-    scene.start()
-    scene.until_accepted(1500)
+    scene.at_work(BACKLOG, accepted=1500)
 
 
 def test_a_cursor_refused_in_the_middle_of_a_query_costs_a_new_query_a_minute_later(scene: Scene) -> None:
@@ -67,11 +63,5 @@ def test_every_shape_of_the_end_is_an_end(scene: Scene, fault: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["cursor", "cursor-refused", "cursor-expiring", "ceiling"])
 def test_cursors_that_fail_for_minutes(scene: Scene, fault: str) -> None:
-    scene.tenant.settings.page_latency = 0.2
-    scene.tenant.add_backlog(20_000, 3000)
-    scene.tenant.produce(20)
-    scene.sandbox.faults.add(fault, duration=240)
-    scene.start()
-    scene.until(lambda: scene.elapsed > 240, 250, "the faults end")
-    scene.until_delivered(within=200)
+    scene.outlast(fault, backlog=20_000)
     scene.judge(pages=scene.asked("results"), refused=scene.asked("results", "400"))

@@ -5,18 +5,14 @@ import json
 import pytest
 
 from faults.scene import Scene, ShortenedProcess
-from sandbox.server.http import Response, json_response
+from sandbox.http import Response, json_response
 
 BACKLOG = 5000
 
 
 def at_work(scene: Scene, shortened: bool = False, accepted: int = 1000) -> None:
     """A connector in the middle of a backlog."""
-    scene.tenant.add_backlog(BACKLOG, 600)
-    scene.tenant.settings.page_latency = 0.1
-    scene.tenant.produce(20)
-    scene.start(**{"kind": ShortenedProcess} if shortened else {})
-    scene.until_accepted(accepted)
+    scene.at_work(BACKLOG, accepted, latency=0.1, shortened=shortened)
 
 
 @pytest.mark.parametrize("outages", [1, pytest.param(4, marks=pytest.mark.long)])

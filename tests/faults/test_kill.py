@@ -5,7 +5,7 @@ import time
 import pytest
 
 from faults.scene import PAGE, Scene
-from sandbox.server.http import Response, html_response
+from sandbox.http import Response, html_response
 
 KILLS = 20
 BACKLOG = 50_000
@@ -21,10 +21,10 @@ def test_kills_at_random_instants_cost_at_most_a_page_each(scene: Scene, kills: 
     scene.start()
     most_twice = 0
     for _ in range(kills):
-        before = scene.snapshot().doubled
+        before = scene.snapshot().duplicates
         time.sleep(scene.rng.uniform(0.3, 5.0))
         scene.kill()
-        most_twice = max(most_twice, scene.snapshot().doubled - before)
+        most_twice = max(most_twice, scene.snapshot().duplicates - before)
         scene.connector.start()
     scene.tenant.settings.page_latency = 0
     scene.sandbox.faults.clear()
@@ -64,7 +64,7 @@ def test_a_kill_between_fetch_and_commit_leaves_the_page_to_be_sent_again(
     scene.connector.start()
     scene.until_delivered()
     seen = scene.judge(duplicates=again, accepted_before=accepted)
-    assert seen.doubled == again
+    assert seen.duplicates == again
     assert accepted < 5000
 
 

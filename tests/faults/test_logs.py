@@ -5,7 +5,7 @@ import time
 import pytest
 
 from faults.scene import Scene, ShortenedProcess
-from sandbox.server.http import Response, html_response
+from sandbox.http import Response, html_response
 from sandbox.server.server import free_port
 
 

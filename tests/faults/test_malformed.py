@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 from faults.scene import Scene
+from sandbox.events.malformed import malformed_events
 from sandbox.simulation import Simulation
-from sandbox.tenant.malformed import malformed_events
 
 ROUNDS = 5
 
@@ -42,7 +42,7 @@ def test_malformed_events_go_through_as_they_are_and_are_not_sent_again() -> Non
         environment.tenant.stop_production()
         assert simulation.run_until(lambda: environment.ledger.snapshot().waiting <= 0, within=600)
         seen, index = environment.ledger.snapshot(), environment.ledger.index
-        assert (environment.ledger.lost(), seen.doubled, seen.altered) == ([], 0, 0)
+        assert (environment.ledger.lost(), seen.duplicates, seen.altered) == ([], 0, 0)
         assert seen.accepted == len(index) - ROUNDS
         for sequence in index.too_large:
             uuid = json.loads(index.text(sequence))["uuid"]

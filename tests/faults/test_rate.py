@@ -19,4 +19,4 @@ def test_an_api_that_takes_one_call_a_minute_is_read_from_its_first_minutes_on()
         assert checkpoint is not None
         assert len(checkpoint.streams) <= 7
         assert seen.lag["p95"] < 240
-        assert (ledger.lost(patience_seconds=300), seen.doubled, seen.queries_too_soon) == ([], 0, 0)
+        assert (ledger.lost(patience_seconds=300), seen.duplicates, seen.queries_too_soon) == ([], 0, 0)

@@ -12,8 +12,8 @@ import pytest
 from faults.scene import Scene, ShortenedProcess
 from sandbox.demo.process import ConnectorProcess
 from sandbox.faults.fault import Instead, Stage
+from sandbox.http import json_response
 from sandbox.platform.settings import Acceptance
-from sandbox.server.http import json_response
 from sandbox.simulation import Simulation
 
 STATUSES = (400, 403, 413, 500)
@@ -35,7 +35,7 @@ def letters_in(folder: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def at_work(*, per_second: float = 20.0) -> Iterator[Simulation]:
+def at_work(*, per_second: float = 5.0) -> Iterator[Simulation]:
     """A simulated connector that follows its tenant."""
     with Simulation(7) as simulation:
         simulation.environment.tenant.add_backlog(3000, 3000)
@@ -53,7 +53,7 @@ def end(simulation: Simulation) -> None:
     simulation.run_until(lambda: environment.ledger.snapshot().waiting <= 0, within=1800)
     assert environment.ledger.lost() == []
     snapshot = environment.ledger.snapshot()
-    assert (snapshot.doubled, snapshot.altered, snapshot.queries_too_soon) == (0, 0, 0)
+    assert (snapshot.duplicates, snapshot.altered, snapshot.queries_too_soon) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("answer", ["healthy", "ok", "empty", "error"])

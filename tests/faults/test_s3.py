@@ -89,10 +89,10 @@ def test_a_state_in_s3_survives_kills(scene: Scene, storage: Storage) -> None:
     at_work(scene, storage, 15_000)
     kills, most_twice = 6, 0
     for _ in range(kills):
-        before = scene.snapshot().doubled
+        before = scene.snapshot().duplicates
         time.sleep(scene.rng.uniform(1.0, 5.0))
         scene.kill()
-        most_twice = max(most_twice, scene.snapshot().doubled - before)
+        most_twice = max(most_twice, scene.snapshot().duplicates - before)
         scene.connector.start()
     scene.until_delivered(within=130)
     scene.judge(duplicates=kills * PAGE, most_a_kill=most_twice, objects=len(storage.objects()))

@@ -15,11 +15,7 @@ SPAN_S = 1200
 
 def at_work(scene: Scene, accepted: int = 2000) -> None:
     """A connector in the middle of a backlog."""
-    scene.tenant.add_backlog(BACKLOG, SPAN_S)
-    scene.tenant.settings.page_latency = 0.2
-    scene.tenant.produce(20)
-    scene.start()
-    scene.until_accepted(accepted)
+    scene.at_work(BACKLOG, accepted, span=SPAN_S)
 
 
 def test_a_state_that_cannot_be_written_for_a_while_stops_nothing_and_is_said_once(scene: Scene) -> None:

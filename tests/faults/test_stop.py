@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from faults.scene import PAGE, Scene
-from sandbox.server.http import Response, html_response
+from sandbox.http import Response, html_response
 
 AT_ONCE_S = 2.0
 ALWAYS_S = 10.0

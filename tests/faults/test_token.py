@@ -2,19 +2,15 @@
 
 import pytest
 
-from faults.scene import Scene, ShortenedProcess
-from sandbox.server.http import html_response
+from faults.scene import Scene
+from sandbox.http import html_response
 
 BACKLOG = 6000
 
 
 def at_work(scene: Scene, shortened: bool = False) -> None:
     """A connector in the middle of a backlog."""
-    scene.tenant.add_backlog(BACKLOG, 600)
-    scene.tenant.settings.page_latency = 0.2
-    scene.tenant.produce(20)
-    scene.start(**{"kind": ShortenedProcess} if shortened else {})
-    scene.until_accepted(1000)
+    scene.at_work(BACKLOG, accepted=1000, shortened=shortened)
 
 
 def test_a_token_revoked_in_the_middle_is_replaced_at_once(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Many events: within one second, within ten minutes, and for long on a stream whose head is never empty."""
+"""Many events: within one second, within ten minutes, and for long on a stream that never comes empty."""
 
 import pytest
 

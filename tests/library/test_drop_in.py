@@ -34,6 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_the_module_alone_passes(command: str, folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    # What `./dev lint` has left of the same files saves half a minute; mypy compares their contents.
+    environment["MYPY_CACHE_DIR"] = str(MODULE / ".mypy_cache")
     # -P: an installed command does not find the folder that it is started in either.
     ran = subprocess.run(
         [sys.executable, "-P", "-m", *command.split()],

@@ -202,3 +202,10 @@ def test_the_queries_are_valid(tmp_path: Path, kind: str) -> None:
 
 def _asked(expression: str) -> str:
     return expression.replace("$__rate_interval", "5m")
+
+
+def test_what_a_runbook_searches_the_log_for_is_in_a_line() -> None:
+    searched = re.findall(r"docker logs .*grep '([^']+)'", page())
+    lines = [line for line, _, _ in documented_lines()]
+    assert searched
+    assert [words for words in searched if not any(words in line for line in lines)] == []

@@ -5,7 +5,7 @@ import json
 from sandbox_client import Client, FakeClock
 
 from sandbox.environment import Environment
-from sandbox.tenant.readings import Readings
+from sandbox.readings import Readings
 
 HOUR = 3600
 

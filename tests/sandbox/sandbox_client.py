@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.environment import Environment, Service
-from sandbox.server.http import Request, Response
+from sandbox.http import Request, Response
 from sandbox.tenant.audit_api import CREATE_QUERY, RESULTS
 from sandbox.tenant.settings import SCOPE
 

@@ -8,7 +8,7 @@ import pytest
 from sandbox_client import START, Client, FakeClock, iso, read_page
 
 from sandbox.environment import Environment
-from sandbox.server.http import Request
+from sandbox.http import Request
 from sandbox.tenant.settings import Drained, RetryAfter
 
 DAY = 86400
@@ -237,7 +237,7 @@ def test_live_events_arrive_a_little_after_they_happened(client: Client, clock: 
     clock.sleep(60)
     everything, _ = client.drain(client.open())
     assert len(everything) == 201
-    # The jitter at the head of the stream is what a cursor alone misses.
+    # The jitter at the live edge is what a cursor alone misses.
     assert 0 < len(everything) - len(seen) < 120
 
 

@@ -8,8 +8,8 @@ import pytest
 from sandbox_client import START, Client, FakeClock
 
 from sandbox.environment import Environment
-from sandbox.tenant.events import EventFactory
-from sandbox.tenant.malformed import malformed_events
+from sandbox.events.factory import EventFactory
+from sandbox.events.malformed import malformed_events
 from sandbox.tenant.replay import newest_time
 
 KEYS_OF_EVERY_EVENT = {

@@ -7,7 +7,7 @@ import pytest
 from sandbox_client import START, Client, FakeClock
 
 from sandbox.environment import Environment
-from sandbox.server.http import Request
+from sandbox.http import Request
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def test_what_was_not_accepted_is_waiting_then_lost(client: Client, clock: FakeC
     assert len(client.environment.ledger.lost(patience_seconds=10)) == 3
 
 
-def test_what_comes_again_is_doubled(client: Client) -> None:
+def test_what_comes_again_is_a_duplicate(client: Client) -> None:
     client.environment.tenant.add_backlog(10, 60)
     texts = collect(client)
     client.push(texts)
     client.push(texts[:3])
     client.push(texts[:1])
-    assert client.environment.ledger.snapshot().doubled == 4
+    assert client.environment.ledger.snapshot().duplicates == 4
     assert client.environment.ledger.lost() == []
 
 
@@ -64,7 +64,7 @@ def test_a_text_added_twice_is_one_event(client: Client) -> None:
         client.environment.tenant.add('{"uuid":"a"}')
     client.push(collect(client))
     snapshot = client.environment.ledger.snapshot()
-    assert (snapshot.made, snapshot.accepted, snapshot.doubled) == (1, 1, 0)
+    assert (snapshot.made, snapshot.accepted, snapshot.duplicates) == (1, 1, 0)
 
 
 def test_what_the_intake_cannot_take_is_not_lost(client: Client) -> None:
@@ -91,7 +91,7 @@ def test_events_taken_by_an_intake_that_answers_otherwise_are_not_accepted(clien
     client.environment.faults.clear()
     client.push(texts)
     snapshot = client.environment.ledger.snapshot()
-    assert (snapshot.taken_but_refused, snapshot.accepted, snapshot.doubled) == (10, 10, 0)
+    assert (snapshot.taken_but_refused, snapshot.accepted, snapshot.duplicates) == (10, 10, 0)
 
 
 def test_the_spacing_of_queries_is_measured_between_attempts(client: Client, clock: FakeClock) -> None:

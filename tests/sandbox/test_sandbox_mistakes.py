@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from sandbox.check.mistakes import MISTAKES, Mistake
+from sandbox.check.rehearsal import right_values
 from sandbox.server.server import Sandbox
 from sandbox.tenant.settings import SCOPE
 
@@ -49,18 +50,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def walk(sandbox: Sandbox, mistake: Mistake) -> str:
     """The first link of the chain that fails, and how."""
-    identity = sandbox.tenant.identity_settings
-    values = {
-        "auth_base_url": sandbox.identity_url,
-        "application_id": identity.application_id,
-        "login_name": identity.login_name,
-        "password": identity.password,
-        "api_base_url": sandbox.audit_url,
-        "api_key": sandbox.tenant.settings.api_key,
-        "intake_server": sandbox.intake_url,
-        "intake_key": sandbox.sekoia.settings.intake_key,
-        **mistake.fields,
-    }
+    values = right_values(sandbox) | mistake.fields
     session = requests.Session()
     session.trust_env = False
     session.verify = mistake.variables.get("REQUESTS_CA_BUNDLE", str(sandbox.ca_file)) or True

@@ -45,7 +45,7 @@ def test_the_connector_delivers_the_backlog_and_can_be_killed_started_and_stoppe
         assert connector.stop() == 0
     assert list(connector.lines) == log.read_text().splitlines()
     snapshot = sandbox.ledger.snapshot()
-    assert (snapshot.accepted, snapshot.doubled, snapshot.altered, snapshot.queries_too_soon) == (200, 0, 0, 0)
+    assert (snapshot.accepted, snapshot.duplicates, snapshot.altered, snapshot.queries_too_soon) == (200, 0, 0, 0)
 
 
 def _answers(url: str) -> bool:

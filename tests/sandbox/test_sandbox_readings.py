@@ -7,8 +7,8 @@ import pytest
 from reading_tenant import HOUR, Tenant
 from sandbox_client import START, FakeClock, iso, read_page
 
+from sandbox.readings import ROWS
 from sandbox.tenant.audit_api import CREATE_QUERY
-from sandbox.tenant.readings import ROWS
 
 
 @pytest.fixture

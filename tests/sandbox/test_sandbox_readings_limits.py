@@ -8,8 +8,8 @@ from reading_tenant import HOUR, Tenant
 from sandbox_client import START, FakeClock, iso, read_page
 
 from sandbox.faults import FAULTS
+from sandbox.readings import READINGS, Readings, describe_readings
 from sandbox.tenant.audit_api import CREATE_QUERY
-from sandbox.tenant.readings import READINGS, Readings, describe_readings
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_two_contents_under_one_uuid_stand_in_one_page(clock: FakeClock, order: 
     assert len({json.loads(text)["uuid"] for text in texts}) == 18
     one.client.push(texts[:-1])
     assert one.environment.ledger.lost() == texts[-1:]
-    assert one.environment.ledger.snapshot().doubled == 0
+    assert one.environment.ledger.snapshot().duplicates == 0
 
 
 def test_twins_that_were_shown_in_two_pages_need_not_both_be_delivered(clock: FakeClock) -> None:

@@ -18,7 +18,7 @@ from sandbox_client import Client
 
 from sandbox import TOP
 from sandbox.environment import Service
-from sandbox.server.http import Request, Response
+from sandbox.http import Request, Response
 from sandbox.server.server import Sandbox
 
 
@@ -54,7 +54,7 @@ def test_a_backlog_travels_from_tenant_to_intake(sandbox: Sandbox, client: Clien
     for start in range(0, len(texts), 500):
         assert client.push(texts[start : start + 500]).status == 200
     snapshot = sandbox.ledger.snapshot()
-    assert (snapshot.accepted, snapshot.doubled, snapshot.altered) == (3000, 0, 0)
+    assert (snapshot.accepted, snapshot.duplicates, snapshot.altered) == (3000, 0, 0)
     assert sandbox.ledger.lost() == []
 
 

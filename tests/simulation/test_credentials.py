@@ -64,7 +64,7 @@ def test_an_hour_of_a_mistake_costs_few_requests_and_one_critical(spoil: Change,
         environment.tenant.stop_production()
         simulation.run_for(120)
         assert environment.ledger.lost() == []
-        assert environment.ledger.snapshot().doubled == 0
+        assert environment.ledger.snapshot().duplicates == 0
         assert len(simulation.said("critical")) == 1
         assert any("recovered after" in message for message in simulation.said("info"))
 

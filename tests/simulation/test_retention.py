@@ -1,9 +1,9 @@
 """What is remembered so that nothing is delivered twice: the whole overlap, whatever its volume."""
 
 import pytest
-from watched import Watched
 
 from sandbox.simulation.judge import STATE
+from simulation.watched import Watched
 
 
 @pytest.mark.parametrize("count", [3_000, 10_000, pytest.param(60_000, marks=pytest.mark.long)])
@@ -20,7 +20,7 @@ def test_every_event_of_the_overlap_is_remembered(count: int) -> None:
             simulation.run_for(100, restart=True)
             watched.check()
         assert _kept(watched) == count
-        assert simulation.environment.ledger.snapshot().doubled <= watched.duplicates_allowed
+        assert simulation.environment.ledger.snapshot().duplicates <= watched.duplicates_allowed
 
         assert len(simulation.folder.read(STATE) or b"") < 20 * count + 100_000
         watched.settle()
@@ -40,7 +40,7 @@ def test_events_without_a_date_are_remembered_as_long_as_they_can_come_again() -
         simulation.run_for(900, restart=True)
         tenant.stop_production()
         watched.settle()
-        assert simulation.environment.ledger.snapshot().doubled <= simulation.kills * 20
+        assert simulation.environment.ledger.snapshot().duplicates <= simulation.kills * 20
 
 
 def test_nothing_new_costs_no_write() -> None:

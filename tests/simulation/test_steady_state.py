@@ -9,7 +9,7 @@ pytestmark = pytest.mark.usefixtures("unmeasured")
 
 def kept(figures: Figures) -> Figures:
     """The figures of a run that kept the promise."""
-    assert (figures.lost, figures.doubled, figures.altered, figures.queries_too_soon) == (0, 0, 0, 0), figures
+    assert (figures.lost, figures.duplicates, figures.altered, figures.queries_too_soon) == (0, 0, 0, 0), figures
     return figures
 
 

@@ -1,12 +1,15 @@
 """A judged simulation for directed tests: what holds at every moment, and what holds once time has passed."""
 
 import random
-from typing import Any
+from typing import Any, Protocol
 
+from sandbox.faults import Faults
 from sandbox.faults.fault import Fault
-from sandbox.server.http import Request, Response, json_response
+from sandbox.http import Request, Response, json_response
+from sandbox.ledger.ledger import Ledger
 from sandbox.simulation.judge import Judge
 from sandbox.simulation.network import Latency
+from sandbox.tenant.tenant import Tenant
 
 
 class EmptyPages(Fault):
@@ -29,35 +32,52 @@ class Watched(Judge):
         self._promise()
 
     @property
+    def tenant(self) -> Tenant:
+        return self.simulation.environment.tenant
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.simulation.environment.ledger
+
+    @property
+    def faults(self) -> Faults:
+        return self.simulation.environment.faults
+
+    @property
     def accepted(self) -> list[int]:
         """The events that the intake has accepted, by their numbers in the ledger."""
-        ledger = self.simulation.environment.ledger
-        return [number for number in range(len(ledger.index)) if ledger.times_accepted(number)]
+        return [number for number in range(len(self.ledger.index)) if self.ledger.times_accepted(number)]
 
     @property
     def too_soon(self) -> int:
         """How many queries came within a minute of the last."""
-        return self.simulation.environment.ledger.snapshot().queries_too_soon
+        return self.ledger.snapshot().queries_too_soon
+
+    def follow(self, per_second: float, seconds: float) -> None:
+        """Start the connector on a tenant that makes so many events a second, and let so many seconds pass."""
+        self.tenant.produce(per_second)
+        self.simulation.start()
+        self.simulation.run_for(seconds)
 
     def check(self) -> None:
         """Check what holds at every moment. Raises AssertionError."""
-        ledger = self.simulation.environment.ledger
-        snapshot = ledger.snapshot()
-        assert snapshot.altered == 0, ledger.altered[:3]
-        assert snapshot.doubled <= self.duplicates_allowed, f"{snapshot.doubled} > {self.duplicates_allowed}"
+        snapshot = self.ledger.snapshot()
+        assert snapshot.altered == 0, self.ledger.altered[:3]
+        assert snapshot.duplicates <= self.duplicates_allowed, f"{snapshot.duplicates} > {self.duplicates_allowed}"
         assert snapshot.queries_too_soon == 0
         assert not [line for line in self.simulation.said("error") if line.startswith(("Unexpected", "Traceback"))]
 
     def settle(self, within: float = 6 * 3600.0, step: float = 60.0) -> None:
-        """Let time pass until everything promised is delivered, and a little longer; then check the promise."""
+        """End production; let time pass until everything promised is delivered, and a little longer; then check it."""
+        self.tenant.stop_production()
         simulation = self.simulation
-        latest = simulation.environment.ledger.index.last_arrival() or simulation.now
+        latest = self.ledger.index.last_arrival() or simulation.now
         self._run(max(0.0, latest - simulation.now) + 1.0, step)
         end = simulation.now + within
         while self.missing() and simulation.now < end:
             self._run(step, step)
         self._run(130.0, step)
-        index = simulation.environment.ledger.index
+        index = self.ledger.index
         missing = self.missing()
         assert not missing, f"{len(missing)} lost: {[index.text(number)[:200] for number in missing[:5]]}"
 
@@ -66,3 +86,9 @@ class Watched(Judge):
         while self.simulation.now < end:
             self.simulation.run_for(min(step, end - self.simulation.now), restart=True)
             self.check()
+
+
+class Watch(Protocol):
+    """Enters a judged simulation."""
+
+    def __call__(self, latency: Latency | None = None, **configuration: Any) -> Watched: ...

@@ -26,11 +26,7 @@ _LATEST_MS = 4_102_444_800_000  # the year 2100
 
 
 class BadCheckpoint(ValueError):
-    """The stored value is not a checkpoint. `date_ms` is the date that could still be read from it, if any."""
-
-    def __init__(self, reason: str, date_ms: int | None = None) -> None:
-        super().__init__(reason)
-        self.date_ms = date_ms
+    """The stored value is not a checkpoint."""
 
 
 class NothingCollected(BadCheckpoint):
@@ -123,9 +119,9 @@ def decode(content: bytes, now_ms: int) -> Checkpoint:
         else:
             checkpoint = _of_first_edition(_FIRST_EDITION.validate_python(collection), document, now_ms)
     except (ValidationError, ValueError, KeyError, TypeError):
-        raise BadCheckpoint("its collection is damaged", date_ms) from None
+        raise BadCheckpoint("its collection is damaged") from None
     if not 0 <= checkpoint.coverage.watermark_ms < _LATEST_MS or not 0 <= checkpoint.position_ms < _LATEST_MS:
-        raise BadCheckpoint("its times are impossible", date_ms)
+        raise BadCheckpoint("its times are impossible")
     if collection["most_recent_date_seen"] != date:
         # The published connector has gone on from our state, and has kept the part that it does not know.
         return _of_published(document, date_ms, now_ms)

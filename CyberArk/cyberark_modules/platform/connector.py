@@ -109,7 +109,7 @@ class PlatformConnector(Connector):
         silent = self.clock.monotonic() - self._beat_at
         if silent < self.last_heartbeat_threshold:
             return True
-        self.log(f"The connector has not moved for {silent:.0f} s; the platform restarts it", level="error")
+        self.log(f"The connector has made no progress for {silent:.0f} s; the platform restarts it", level="error")
         return False
 
     def _send_chunk(

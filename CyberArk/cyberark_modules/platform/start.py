@@ -1,4 +1,4 @@
-"""What the platform has to give a connector, all checked before anything is tried, and all faults said at once.
+"""What the platform has to give a connector, all checked before anything is tried, and all faults reported together.
 
 Without this the SDK tries for a minute to fetch secrets from an address that it does not have, stops at the first of
 two wrong forms, and shows Pydantic's own text.
@@ -27,7 +27,7 @@ _HOW = (
 
 
 def configuration_faults(module: Module, connector: type[Connector]) -> str:
-    """Return everything that is missing or wrong, and how to mend it, in one text; empty when nothing is.
+    """Return everything that is missing or wrong, and how to correct it, in one text; empty when nothing is.
 
     It repeats no value: that may be a secret, or hold one.
     """

@@ -205,6 +205,7 @@ def test_what_is_no_page_is_refused(body: bytes) -> None:
         ("9999-12-31T23:59:59-23:00", None),
     ],
 )
+@pytest.mark.usefixtures("far_east")
 def test_a_timestamp_is_read_in_every_form_seen(timestamp: object, epoch_ms: int | None) -> None:
     assert to_epoch_ms(timestamp) == epoch_ms
 

@@ -238,9 +238,8 @@ def test_a_collection_that_is_damaged_is_not_gone_on_from(path: tuple[str, ...],
     for name in path[:-1]:
         part = part[name]
     part[path[-1]] = value
-    with pytest.raises(BadCheckpoint) as raised:
+    with pytest.raises(BadCheckpoint):
         decode(json.dumps(document).encode(), NOW)
-    assert raised.value.date_ms == NOW - HOUR_MS
 
 
 @given(st.data())

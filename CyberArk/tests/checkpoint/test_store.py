@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,12 @@ from botocore.awsrequest import AWSResponse
 from s3path import S3Path
 
 from cyberark_modules.checkpoint import disk
+from cyberark_modules.checkpoint import s3 as objects
 from cyberark_modules.checkpoint.store import BACKUP_NAME, FILE_NAME, CheckpointStore, Stored
 from cyberark_modules.errors import StateTaken, StateUnreadable, StateUnwritable
 from fakes import s3
 
 STATE = b'{"version": 2}'
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3.s3_server() as address:
-        yield address
-
-
-@pytest.fixture(params=["disk", "S3"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    if request.param == "disk":
-        return tmp_path / "connector"
-    return s3.bucket(request.getfixturevalue("address"))
 
 
 def loaded(folder: Path) -> CheckpointStore:
@@ -159,7 +147,7 @@ def test_two_instances_never_leave_half_a_state(tmp_path: Path) -> None:
     writers = [threading.Thread(target=write, args=(digit,)) for digit in (b"1", b"2")]
     for writer in writers:
         writer.start()
-    end, read = time.monotonic() + 1.0, 0
+    end, read = time.monotonic() + 0.5, 0
     while time.monotonic() < end:
         try:
             content = (tmp_path / FILE_NAME).read_bytes().rstrip()
@@ -233,17 +221,20 @@ def test_a_lock_that_is_held_for_ever_costs_seconds(tmp_path: Path, monkeypatch:
     store.save(STATE)
 
 
-def test_an_s3_that_never_answers_costs_seconds(address: str) -> None:
+def test_an_s3_that_never_answers_costs_a_second_and_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert objects.CONNECT_TIMEOUT_S <= 2
+    assert objects.READ_TIMEOUT_S <= 2
+    monkeypatch.setattr(objects, "READ_TIMEOUT_S", 0.2)
     with s3.silent_server() as silent:
         store = CheckpointStore(s3.bucket(silent, create=False))
         started = time.monotonic()
         with pytest.raises(StateUnwritable):
             store.save(b"x" * 500_000)
-        assert 1.5 < time.monotonic() - started < 4
+        assert time.monotonic() - started < 2.5
 
 
-def test_a_bucket_that_is_not_there_can_neither_be_read_nor_written(address: str) -> None:
-    store = CheckpointStore(s3.bucket(address, create=False))
+def test_a_bucket_that_is_not_there_can_neither_be_read_nor_written(s3_address: str) -> None:
+    store = CheckpointStore(s3.bucket(s3_address, create=False))
     with pytest.raises(StateUnreadable):
         store.load()
     with pytest.raises(StateUnwritable):
@@ -251,8 +242,8 @@ def test_a_bucket_that_is_not_there_can_neither_be_read_nor_written(address: str
 
 
 @pytest.fixture
-def s3_folder(address: str) -> S3Path:
-    return s3.bucket(address)
+def s3_folder(s3_address: str) -> S3Path:
+    return s3.bucket(s3_address)
 
 
 def test_a_write_whose_answer_was_lost_is_our_own(s3_folder: S3Path) -> None:

@@ -1,6 +1,7 @@
 """What a restart goes on from: nothing is lost, nothing is sent again, no query comes too early."""
 
 import json
+import math
 import os
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -278,16 +279,24 @@ def test_a_state_that_cannot_be_read_is_waited_for(scene: Scene) -> None:
 
 
 class Disk:
-    """A disk that is full while `is_full`; `attempts` are the times of writes that failed."""
+    """A disk that is full while `is_full`; `attempts` are the times of writes that failed.
+
+    The first one that fails after `last_at` (s) is the last: there is room again, and the connector is told to stop.
+    """
 
     def __init__(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = False
         self.attempts: list[float] = []
+        self.last_at = math.inf
         write = os.fsync
 
         def fsync(descriptor: int) -> None:
             if self.is_full:
                 self.attempts.append(scene.clock.passed)
+                if scene.clock.passed > self.last_at:
+                    self.is_full = False
+                    assert scene.connector is not None
+                    scene.connector.stop()
                 raise OSError(28, "No space left on device")
             write(descriptor)
 
@@ -334,8 +343,10 @@ def test_a_write_that_failed_is_made_again_without_anything_new(scene: Scene, di
 
 def test_what_could_not_be_written_is_written_at_a_stop_although_its_pause_lasts(scene: Scene, disk: Disk) -> None:
     live(scene, 300)
-    scene.clock.alarms += [(10.0, disk.fill), (299.9, disk.free)]
+    scene.clock.alarms.append((10.0, disk.fill))
+    disk.last_at = 200.0
     scene.run(300)
+    assert disk.attempts[-1] < 290
     assert scene.lines[-1] == ("info", "Stopped; what the intake has accepted is committed")
     scene.run(100)
     scene.assert_each_delivered_once()

@@ -9,12 +9,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import trustme
+
+from fakes.loopback import LoopbackServer
 
 CLAIMS = {"scope": "isp.audit.events:read", "aud": "cyberark.isp.audit", "tenant_id": "t-1"}
 _ENDPOINTS = {"/api/audits/stream/createQuery": "query", "/api/audits/stream/results": "results"}
@@ -49,7 +51,7 @@ def jwt(**claims: Any) -> str:
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
 
 
-class FakeTenant:
+class FakeTenant(LoopbackServer):
     """Listens while its context lasts. `script[endpoint]` answers `token`, `query`, `results` or `other` requests:
     a function from the request, or a list of answers, of which the last one is given again and again.
     """
@@ -63,34 +65,23 @@ class FakeTenant:
             "other": [Answer(404)],
         }
         self.tokens: list[str] = []
-        self._authority = trustme.CA()
+        authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ca_file = folder / "ca.pem"
-        self._authority.cert_pem.write_to_path(str(self.ca_file))
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        authority.issue_cert("localhost").configure_cert(context)
         self._stopping = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert("localhost").configure_cert(context)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self.url = f"https://localhost:{self._server.server_port}"
+        super().__init__(self._handler(), context, "localhost")
 
     def token_answer(self, lifetime: Any = 18000, claims: Mapping[str, Any] = CLAIMS) -> Answer:
         """A token of its own for each request."""
         self.tokens.append(jwt(**claims, jti=len(self.tokens)))
         return Answer(body={"access_token": self.tokens[-1], "token_type": "Bearer", "expires_in": lifetime})
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
 
     def answer(self, request: Received) -> Answer:
         endpoint = "token" if request.path.startswith("/oauth2/token/") else _ENDPOINTS.get(request.path, "other")

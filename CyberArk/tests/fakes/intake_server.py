@@ -8,9 +8,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from fakes.loopback import LoopbackServer
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,7 @@ class Answer:
 Respond = Callable[[list[str], int], Answer | None]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing: the other end has gone, or the connection was reset on purpose."""
-
-
-class IntakeServer:
+class IntakeServer(LoopbackServer):
     """Listens while its context lasts. `respond(texts, bytes of the request)` returns None for the usual answer.
 
     `accepted` counts the texts that were accepted; `requests` holds the texts of every request, `keys` their keys.
@@ -45,20 +38,7 @@ class IntakeServer:
         self.requests: list[list[str]] = []
         self.keys: set[str] = set()
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler(), tls)
 
     def answer(self, body: bytes) -> Answer:
         """Record a request, and return its answer."""

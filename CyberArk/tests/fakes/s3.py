@@ -5,6 +5,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
@@ -31,16 +32,18 @@ def silent_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def client(address: str) -> Any:
-    return boto3.client("s3", endpoint_url=address, **ACCESS)
+@cache
+def resource(address: str) -> Any:
+    """The SDK's way to that server: made once, because it takes a tenth of a second."""
+    boto3.setup_default_session(**ACCESS)
+    return boto3.resource("s3", endpoint_url=address)
 
 
 def bucket(address: str, create: bool = True) -> S3Path:
     """A folder in a new bucket, made known as the SDK does it."""
-    boto3.setup_default_session(**ACCESS)
     name = uuid.uuid4().hex
     if create:
-        client(address).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        resource(address).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     path = S3Path(f"/{name}")
-    register_configuration_parameter(path, resource=boto3.resource("s3", endpoint_url=address, **ACCESS))
+    register_configuration_parameter(path, resource=resource(address))
     return path / "connector"

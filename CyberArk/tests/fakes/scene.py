@@ -26,6 +26,7 @@ from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
 from fakes.intake_server import IntakeServer
 from fakes.tenant import TenantServer
 
+PASSWORD = "s3cret-password"
 START_S = 1_800_000_000
 START_MS = START_S * 1000
 MINUTE_MS = 60_000
@@ -116,7 +117,7 @@ class Scene:
         module = CyberArkModule()
         # Loopback without TLS, which the forms rightly refuse.
         module._configuration = CyberArkModuleConfiguration(
-            auth_base_url="https://identity.test", login_name="svc@a.1", password="s3cret", application_id="app"
+            auth_base_url="https://identity.test", login_name="svc@a.1", password=PASSWORD, application_id="app"
         ).model_copy(update={"auth_base_url": self.tenant.url})
         form = {"api_base_url": "https://audit.test", "api_key": "key", "intake_key": "intake"} | self.form
         connector = Connector(module, self.folder)

@@ -5,6 +5,7 @@ place; a second query within a minute is refused.
 """
 
 import base64
+import heapq
 import json
 import math
 import threading
@@ -12,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from fakes.loopback import LoopbackServer
 
 TENANT_ID = "tenant-1"
 RETENTION_S = 7 * 86_400
@@ -49,15 +51,7 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing: the other end has gone."""
-
-
-class TenantServer:
+class TenantServer(LoopbackServer):
     """Listens while its context lasts. `now` gives its time (epoch s).
 
     `respond(path, document)` may return another answer, None for the usual one. `order` is by "time" of the event, by
@@ -76,18 +70,7 @@ class TenantServer:
         self.respond: Callable[[str, dict[str, Any]], Refusal | None] = lambda _path, _document: None
         self._counted_at = -math.inf
         self._lock = threading.RLock()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def add(self, time_ms: int, shown_ms: int | None = None, number: int | None = None, **fields: Any) -> str:
         """Have an event, shown when it happens unless told otherwise; return its text."""
@@ -155,12 +138,12 @@ class TenantServer:
         """Return what a cursor shows now, and the cursor of what follows."""
         from_ms, to_ms, size, filters, place = json.loads(base64.b64decode(reference))
         now_ms = self.now() * 1000
-        shown = [
+        shown = (
             ([self._rank(event, number), number], event.text)
             for number, event in enumerate(self.events)
             if event.shown_ms <= now_ms and from_ms <= event.time_ms and (to_ms is None or event.time_ms < to_ms)
-        ]
-        page = sorted(each for each in shown if each[0] > place)[:size]
+        )
+        page = heapq.nsmallest(size, (each for each in shown if each[0] > place))
         following = _cursor(from_ms, to_ms, size, filters, page[-1][0] if page else place)
         return [text for _, text in page], following
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,6 @@ from cyberark_modules.intake.dead_letters import FILE_NAME
 from fakes import s3
 
 NOW_MS = 1_769_853_600_000
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3.s3_server() as address:
-        yield address
-
-
-@pytest.fixture(params=["disk", "S3"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return tmp_path / "connector" if request.param == "disk" else s3.bucket(request.getfixturevalue("address"))
 
 
 def letter(number: int, text: str = "") -> DeadLetter:
@@ -105,5 +93,5 @@ def test_a_file_that_cannot_be_read_takes_no_letter(tmp_path: Path) -> None:
     assert letters.count() is None
 
 
-def test_an_s3_that_is_not_there_takes_no_letter(address: str) -> None:
-    assert not DeadLetters(s3.bucket(address, create=False)).append(letter(1))
+def test_an_s3_that_is_not_there_takes_no_letter(s3_address: str) -> None:
+    assert not DeadLetters(s3.bucket(s3_address, create=False)).append(letter(1))

@@ -19,6 +19,8 @@ from cyberark_modules.platform import secrets
 from cyberark_modules.platform.connector import PlatformConnector
 from fakes.connector import KEY, connector_to, events
 from fakes.intake_server import Answer, IntakeServer
+from fakes.scene import PASSWORD as FORM_PASSWORD
+from fakes.scene import scene_in
 
 PASSWORD, API_KEY = 's3cret "pass" wörd/1', "s3cret-api-key"
 
@@ -105,6 +107,18 @@ def test_a_defect_that_reaches_sentry_holds_no_secret(reported: list[str], tmp_p
     assert '"vars"' not in text
     for secret in (PASSWORD, "s3cret", KEY, API_KEY):
         assert secret not in text
+
+
+def test_the_secrets_of_both_forms_are_masked_from_the_start(reported: list[str], tmp_path: Path) -> None:
+    def defect() -> None:
+        raise RuntimeError(f"unexpected {API_KEY}, {KEY}, {FORM_PASSWORD}")
+
+    with scene_in(tmp_path) as scene:
+        scene.form |= {"api_key": API_KEY, "intake_key": KEY}
+        scene.clock.alarms.append((3.0, defect))
+        scene.run(10)
+    assert any("unexpected **********, **********, **********" in text for text in reported)
+    assert not any(secret in text for text in reported for secret in (API_KEY, KEY, FORM_PASSWORD))
 
 
 def test_what_is_no_secret_reaches_sentry(reported: list[str], connector: PlatformConnector) -> None:

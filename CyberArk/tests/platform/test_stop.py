@@ -65,7 +65,7 @@ def ended(server: IntakeServer, folder: Path, number: int, limits: tuple[float, 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_is_accepted_in_time_after_a_signal_is_known(tmp_path: Path, number: int) -> None:
     def slow(_texts: list[str], _size: int) -> None:
-        time.sleep(0.8)
+        time.sleep(0.2)
 
     with IntakeServer(slow) as server:
         assert ended(server, tmp_path, number, (8, 9.5)) == "accepted 3\n"
@@ -79,7 +79,7 @@ def test_what_is_not_answered_in_time_is_unknown_and_holds_nothing(tmp_path: Pat
         release.wait(20)
 
     with IntakeServer(hanging) as server:
-        said = ended(server, tmp_path, signal.SIGTERM, (0.5, 1.0))
+        said = ended(server, tmp_path, signal.SIGTERM, (0.2, 0.7))
         release.set()
     assert said == "unknown\n"
 

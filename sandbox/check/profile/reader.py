@@ -7,7 +7,7 @@ from cyberark_modules.clock import Clock
 from sandbox.check.profile.line import Line
 from sandbox.check.profile.record import Page, Record
 
-# For a 429 without a Retry-After: the first pause, doubled from call to call.
+# For a 429 without a Retry-After: the first pause, duplicates from call to call.
 FIRST_PAUSE_S = 1.0
 _TRIES = 7
 

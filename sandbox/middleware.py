@@ -5,8 +5,8 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Protocol, TypeAlias
 
+from sandbox.http import Request, Response
 from sandbox.ledger.ledger import Ledger
-from sandbox.server.http import Request, Response
 
 Core: TypeAlias = Callable[[Request], Response]
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 
 import orjson
 
-from sandbox.tenant.events import EventFactory, Kind
-from sandbox.tenant.orders import EPOCH_MS, SEQUENCE_MASK, SortedKeys, scrambled
-from sandbox.tenant.settings import Order
+from sandbox.events.factory import EventFactory, Kind
+from sandbox.events.orders import EPOCH_MS, SEQUENCE_MASK, Order, SortedKeys, scrambled
 
 INTAKE_EVENT_LIMIT = 250_000
 """Characters of the largest event that the intake takes."""

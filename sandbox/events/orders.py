@@ -3,9 +3,11 @@
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
 
-from sandbox.tenant.events import SEQUENCE_BITS
+from sandbox.events.factory import SEQUENCE_BITS
 
+Order: TypeAlias = Literal["event-time", "arrival", "roughly", "none"]
 SEQUENCE_MASK = (1 << SEQUENCE_BITS) - 1
 EPOCH_MS = 1_600_000_000_000
 """Ranks count from here: with the sequence number they have to fit into 63 bits."""

@@ -4,7 +4,7 @@ import json
 import random
 from dataclasses import dataclass
 
-from sandbox.tenant.shapes import SHAPES, Shape, build
+from sandbox.events.shapes import SHAPES, Shape, build
 
 SEQUENCE_BITS = 23
 """A tenant holds eight million events at most."""

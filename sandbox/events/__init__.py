@@ -1,0 +1,1 @@
+"""The events of the sandbox: how they are made, and in which orders they are kept."""
