@@ -42,8 +42,8 @@ def test_disorder_at_the_head_of_the_stream_waits_for_no_query(scene: Scene) -> 
 
 
 @pytest.mark.long
-def test_what_arrives_later_than_the_overlap_is_not_promised(scene: Scene) -> None:
-    """The limit of the promise, which the overlap of the form sets."""
+def test_what_arrives_later_than_the_overlap_is_found_by_no_lookback(scene: Scene) -> None:
+    """Within minutes: the reconciliation of the hour finds it."""
     scene.tenant.add_backlog(2000, 100)
     scene.start(overlap=1)
     scene.until_lookbacks(1)

@@ -20,7 +20,7 @@ class Arrival:
 
 
 class Confirmation:
-    """Which of the pushed events are settled; a key is remembered once all events that share it are."""
+    """Which of the pushed events are done; a key is remembered once all events that share it are."""
 
     def __init__(self, arrivals: Sequence[Arrival]) -> None:
         self._open = {id(event): (event, arrival.stream) for arrival in arrivals for event in arrival.fresh}
@@ -28,11 +28,11 @@ class Confirmation:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every event is settled."""
+        """Whether every event is done."""
         return not self._open
 
-    def settled(self, events: Iterable[Event]) -> Iterator[tuple[Stream, list[Event]]]:
-        """Note what is settled; yield the events to remember now, by stream."""
+    def done(self, events: Iterable[Event]) -> Iterator[tuple[Stream, list[Event]]]:
+        """Note what is done; yield the events to remember now, by stream."""
         self._waiting += [self._open.pop(id(event)) for event in events]
         open_keys = {event.key for event, _ in self._open.values()}
         known = [(event, stream) for event, stream in self._waiting if event.key not in open_keys]

@@ -36,9 +36,9 @@ class Stopping(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of the pushed events: settled (accepted, too large, or held), and those newly held."""
+    """What became of the pushed events: done (accepted, too large, or held), and those newly held."""
 
-    settled: tuple[Event, ...] = ()
+    done: tuple[Event, ...] = ()
     held: tuple[Held, ...] = ()
 
 
@@ -68,9 +68,9 @@ class Delivery:
         self._counting: Future[None] | None = None
 
     def push(
-        self, events: Sequence[Event], held: Sequence[Held], now_ms: int, settled: Callable[[Delivered], None]
+        self, events: Sequence[Event], held: Sequence[Held], now_ms: int, confirm: Callable[[Delivered], None]
     ) -> None:
-        """Push those events until all are settled; `settled` is told of each part, before the next one is tried.
+        """Push those events until all are done; `confirm` is told of each part, before the next one is tried.
 
         Raises Stopping when the connector is to stop before.
         """
@@ -83,11 +83,11 @@ class Delivery:
             all_held.extend(newly_held)
             done = (*outcome.accepted, *outcome.too_large, *isolated)
             self._forwarded(len(outcome.accepted), len(outcome.too_large), time.monotonic() - started)
-            # In the order of the page, so that two events of one uuid are settled together or not at all.
+            # In the order of the page, so that two events of one uuid are done together or not at all.
             over = [each.event for each in outcome.isolated if each.event not in isolated]
             remaining = (*outcome.remaining, *over)
             if done:
-                settled(Delivered(done, newly_held))
+                confirm(Delivered(done, newly_held))
             if not remaining:
                 break
             if self._around.is_stopping():

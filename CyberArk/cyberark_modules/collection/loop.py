@@ -124,7 +124,7 @@ class Loop:
 
     def _arrivals(self) -> Iterable[Arrival]:
         """Fetch: the pages that have arrived, without what was delivered; the next one is asked for meanwhile."""
-        taken: set[bytes] = set()
+        shown: set[bytes] = set()
         likely = self._checkpoint
         for each in self._pages.arrived():
             stream = next((one for one in self._checkpoint.streams if one.number == each.number), None)
@@ -137,12 +137,12 @@ class Loop:
             if stream is None or stream.cursor != each.cursor:
                 continue  # closed, or replaced, while the page was on its way
             self._failures.page_served(stream)
-            arrival = self._read(stream, page, taken, each.asked_ms)
-            taken.update(event.key for event in arrival.fresh)
-            likely = self._ask_ahead(likely, arrival)
+            arrival = self._read(stream, page, shown, each.asked_ms)
+            shown.update(event.key for event in arrival.fresh)
+            likely = self._prefetch(likely, arrival)
             yield arrival
 
-    def _ask_ahead(self, likely: Checkpoint, arrival: Arrival) -> Checkpoint:
+    def _prefetch(self, likely: Checkpoint, arrival: Arrival) -> Checkpoint:
         """Ask for what is next once this page is delivered; return the checkpoint as it will be then."""
         stream = arrival.read.stream
         if arrival.read.end is not End.NOT_YET:
@@ -153,11 +153,11 @@ class Loop:
         self._pages.ask(likely)
         return likely
 
-    def _read(self, stream: Stream, page: Page, taken: set[bytes], asked_ms: int) -> Arrival:
+    def _read(self, stream: Stream, page: Page, shown: set[bytes], asked_ms: int) -> Arrival:
         seen = self._checkpoint.seen
         # Two contents under one uuid in one page are two events; shown again later, they are one that was delivered.
         unseen = {
-            (event.key, event.text): event for event in page.events if event not in seen and event.key not in taken
+            (event.key, event.text): event for event in page.events if event not in seen and event.key not in shown
         }
         read = self._endings.read(stream, page, bool(unseen), self._around.now_ms(), self._pages.is_slow)
         for event in beyond_window(read.stream, page, self._around.overlap_ms):
@@ -167,7 +167,7 @@ class Loop:
     def _confirm(self, confirmation: Confirmation, delivered: Delivered, now_ms: int) -> None:
         """Remember what the intake has accepted, at once: a stop before the rest is must not send it again."""
         checkpoint = self._checkpoint
-        for stream, events in confirmation.settled(delivered.settled):
+        for stream, events in confirmation.done(delivered.done):
             checkpoint = checkpoint.delivered(events, stream, self._around.overlap_ms, now_ms)
         checkpoint = replace(checkpoint, held=(*checkpoint.held, *delivered.held))
         self._state.commit(checkpoint, write=not confirmation.is_complete, delivered=True)

@@ -71,7 +71,7 @@ class Failures:
         return highest
 
 
-class Evidence:
+class Acceptances:
     """What the intake has accepted lately, and what that lets us conclude of an event that it refuses alone."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

@@ -11,7 +11,7 @@ from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
 from ..audit_api.events import Event
 from ..errors import CyberArkError, Failure, FailureKind, Service, TransientError
 from .channel import Channel
-from .halving import DOUBTFUL_AT_MOST, Events, Evidence, Failures, RequestSize, halves, is_about_content, size_of
+from .halving import DOUBTFUL_AT_MOST, Acceptances, Events, Failures, RequestSize, halves, is_about_content, size_of
 from .outcome import Isolated, Outcome
 
 # A push ends after so many requests, or seconds of sending parts; what remains is pushed again by the caller.
@@ -70,7 +70,7 @@ class Intake:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._failures = Failures(monotonic)
-        self._evidence = Evidence(monotonic)
+        self._acceptances = Acceptances(monotonic)
         self._size = RequestSize(monotonic)
 
     def push(self, events: Sequence[Event]) -> Outcome:
@@ -93,7 +93,7 @@ class Intake:
         with self._lock:
             receipts = self._channel.send([text])
             if receipts.accepted:
-                self._evidence.accepted()
+                self._acceptances.accepted()
                 return None
             return receipts.refused[0][1] if receipts.refused else _unsent()
 
@@ -103,7 +103,7 @@ class Intake:
         A refusal of an event counts against it only if others were accepted since the one before: during an outage, it
         says nothing.
         """
-        return self._evidence.accepted_within(seconds)
+        return self._acceptances.accepted_within(seconds)
 
     def _attempt(self, push: _Push, events: Events, is_probe: bool = False) -> list[_Refused]:
         """Push those events as one piece; return the requests of the SDK that were not accepted."""
@@ -116,7 +116,7 @@ class Intake:
         if accepted:
             push.accepted.extend(accepted)
             push.failures_in_row = 0
-            self._evidence.accepted()
+            self._acceptances.accepted()
             self._size.passed(accepted)
         by_text = {event.text: event for event in events} if receipts.refused else {}
         refused = []
@@ -143,7 +143,7 @@ class Intake:
         if self._size.is_raised(refused.events):
             self._size.refused()
             return True
-        return self._evidence.suggests_halving(refused.error, refused.failures)
+        return self._acceptances.suggests_halving(refused.error, refused.failures)
 
     def _halve(self, push: _Push, refused: _Refused) -> None:
         """Send a refused request in parts, down to the single event, as long as there is reason to.
@@ -154,7 +154,7 @@ class Intake:
             self._probe(push, refused)
             if not push.accepted:
                 return
-        self._evidence.halving_helped()
+        self._acceptances.halving_helped()
         push.ends_at = self._monotonic() + PARTS_WITHIN_S  # the request that failed may have taken all of the time
         set_apart, passed = push.set_apart, []
         parts = list(halves(push.without_done(refused.events)))
@@ -178,7 +178,7 @@ class Intake:
 
         Others than the last time: where the first one is refused by itself, the next one may pass.
         """
-        for index in range(2 if self._evidence.is_recent else 1):
+        for index in range(2 if self._acceptances.is_recent else 1):
             event = refused.events[(refused.failures + index) % len(refused.events)]
             failed = self._attempt(push, (event,), is_probe=True)
             if not failed:
@@ -191,7 +191,7 @@ class Intake:
         if error.failure.status == 413 and len(event.text.encode("utf-8", "replace")) > EVENT_BYTES_MAX_SIZE:
             push.too_large.append(event)  # the SDK counts characters, the intake bytes
         elif push.accepted or (
-            push.pushed <= DOUBTFUL_AT_MOST and self._evidence.suffices_in_doubt(error, refused.failures)
+            push.pushed <= DOUBTFUL_AT_MOST and self._acceptances.suffices_in_doubt(error, refused.failures)
         ):
             push.isolated.append(Isolated(event, error))
 
@@ -207,7 +207,7 @@ class Intake:
 
     def _softened(self, error: CyberArkError) -> CyberArkError:
         """Have a refusal retried soon where the key and the address worked minutes ago: they are not its reason."""
-        if self._evidence.is_recent and is_about_content(error) and not isinstance(error, TransientError):
+        if self._acceptances.is_recent and is_about_content(error) and not isinstance(error, TransientError):
             return TransientError(error.failure)
         return error
 

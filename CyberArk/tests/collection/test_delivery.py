@@ -47,7 +47,7 @@ class Scenery:
     def __init__(self, connector: PlatformConnector, server: IntakeServer, clock: FakeClock, folder: Path) -> None:
         self.server, self.clock, self.folder = server, clock, folder
         self.lines: list[tuple[str, str]] = []
-        self.settled: list[Delivered] = []
+        self.confirmed: list[Delivered] = []
         self.forwarded = 0
         self.stop = threading.Event()
         around = Surroundings(
@@ -76,7 +76,7 @@ class Scenery:
         self.forwarded += accepted
 
     def push(self, pushed: list[Event], held: tuple[Held, ...] = ()) -> None:
-        self.delivery.push(pushed, held, self.clock.now_ms(), self.settled.append)
+        self.delivery.push(pushed, held, self.clock.now_ms(), self.confirmed.append)
 
     def stop_after(self, seconds: float) -> None:
         self.clock.alarms.append((self.clock.passed + seconds, self.stop.set))
@@ -89,7 +89,7 @@ class Scenery:
     @property
     def texts(self) -> list[str]:
         """What was settled, in that order."""
-        return [event.text for each in self.settled for event in each.settled]
+        return [event.text for each in self.confirmed for event in each.done]
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def scenery(tmp_path: Path) -> Iterator[Scenery]:
         yield Scenery(connector, server, FakeClock(), tmp_path)
 
 
-def test_what_the_intake_accepts_is_settled_and_nothing_is_waited_for(scenery: Scenery) -> None:
+def test_what_the_intake_accepts_is_confirmed_and_nothing_is_waited_for(scenery: Scenery) -> None:
     pushed = events(20)
     scenery.push(pushed)
     assert scenery.texts == [event.text for event in pushed]
@@ -131,10 +131,10 @@ def test_a_stop_during_an_outage_ends_the_push_and_settles_nothing(scenery: Scen
     scenery.stop_after(2)
     with pytest.raises(Stopping):
         scenery.push(events(3))
-    assert scenery.settled == []
+    assert scenery.confirmed == []
 
 
-def test_what_was_accepted_before_a_stop_is_settled(scenery: Scenery) -> None:
+def test_what_was_accepted_before_a_stop_is_confirmed(scenery: Scenery) -> None:
     """One of three requests is refused, then the connector stops."""
     big = events(90, size=235_000)  # of which the SDK makes three requests
     refused = big[45].text
@@ -178,7 +178,7 @@ def test_an_event_that_is_refused_by_itself_is_held_and_everything_else_delivere
     scenery.push(pushed)
     assert len(scenery.server.accepted) == 49
     assert set(scenery.texts) == {event.text for event in pushed}
-    [held] = [each for part in scenery.settled for each in part.held]
+    [held] = [each for part in scenery.confirmed for each in part.held]
     assert (held.text, held.uuid, held.status, held.attempts) == (pushed[20].text, pushed[20].uuid, 400, 1)
     assert any(str(pushed[20].uuid) in line for level, line in scenery.lines if level == "warning")
 
@@ -194,7 +194,7 @@ def test_what_is_refused_beyond_what_the_state_can_hold_is_set_aside(scenery: Sc
     scenery.push(pushed, full)
     assert len(scenery.server.accepted) == 19
     assert pushed[3].text in scenery.texts
-    [delivered] = scenery.settled[-1:]
+    [delivered] = scenery.confirmed[-1:]
     assert delivered.held == ()
     [letter] = (scenery.folder / FILE_NAME).read_text().splitlines()
     assert json.loads(letter)["text"] == pushed[3].text
@@ -206,7 +206,7 @@ def test_what_cannot_be_set_aside_is_held_beyond_that(scenery: Scenery) -> None:
     (scenery.folder / FILE_NAME).mkdir()
     scenery.push(pushed, (Held("{}", None, 400, NOW),) * (HELD_WITHOUT_FILE_AT_MOST - 2))
     assert len(scenery.server.accepted) == 18
-    assert sum(len(each.held) for each in scenery.settled) == 2
+    assert sum(len(each.held) for each in scenery.confirmed) == 2
     assert sum(level == "error" for level, _ in scenery.lines) == 1
 
 

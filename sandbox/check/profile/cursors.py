@@ -178,9 +178,11 @@ def _is_followed_by_old(record: Record, call: Call, later: list[tuple[Call, Page
         fresh = [event for event in page.events if event.key not in seen]
         if fresh:
             old = sum(
-                (event.time_ms or at_ms) < at_ms - _OLD_MS
-                if event.arrival_ms is None
-                else event.arrival_ms < at_ms - _TOLERANCE_MS
+                (
+                    (event.time_ms or at_ms) < at_ms - _OLD_MS
+                    if event.arrival_ms is None
+                    else event.arrival_ms < at_ms - _TOLERANCE_MS
+                )
                 for event in fresh
             )
             return old > len(fresh) / 2
