@@ -30,7 +30,7 @@ LINKS = {
         *("audit-identity", "audit-other", "audit-gateway", "audit-moved", "audit-refusal"),
         *("other-tenant", "api-key", "filter", "minute-used"),
     ],
-    "Events of the last hour": ["pace", "cursor"],
+    "Events of the last hour": ["rate", "cursor"],
     "Intake server": ["intake-name", "intake-server", *_EVERY_HOST],
     "Intake key": ["intake-key", "intake-other", "intake-refusal"],
 }
