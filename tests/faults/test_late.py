@@ -57,6 +57,7 @@ def test_what_arrives_later_than_the_overlap_is_found_by_no_lookback(scene: Scen
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("overlap", [5, 0])
 def test_a_fifth_of_the_events_late_by_up_to_the_overlap(scene: Scene, overlap: int) -> None:
     if overlap:

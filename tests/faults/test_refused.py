@@ -95,6 +95,7 @@ def test_an_event_refused_by_itself_becomes_a_dead_letter_and_holds_nothing(stat
         assert not any("key" in line for line in simulation.said("critical")), "the key is not blamed"
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("status", "kind", "within"),

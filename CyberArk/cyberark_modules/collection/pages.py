@@ -14,7 +14,7 @@ from .rate_limiter import RateLimiter
 
 TAIL_INTERVAL_S = 5.0
 # Where one page at a time is served, the tail has a turn so often while other streams wait.
-TAIL_INTERVAL_BESIDE_S = 20.0
+TAIL_INTERVAL_BESIDE_S = 30.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 _FOR_EVER_S = 3600.0
