@@ -110,3 +110,30 @@ def test_at_the_end_a_write_that_hangs_is_given_up_in_time(scenery: Scenery) -> 
     started = time.monotonic()
     assert not scenery.state.save_last(0.3)
     assert 0.3 <= time.monotonic() - started < 0.6
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a defect: each slow write that succeeds is said to have failed, then to recover"
+)
+def test_writes_that_are_slow_but_succeed_are_said_once_at_most(
+    scenery: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: time.sleep(1.3 * WITHIN_S))
+    for number in range(4):
+        scenery.commit(number)
+        scenery.state.save_last(5)
+    assert len([line for line in scenery.lines if line[0] == "error"]) <= 1
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a defect: a write that takes a second is not waited for before the query is sent"
+)
+def test_the_intent_of_a_query_is_stored_before_the_query_is_sent(
+    scenery: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `Loop._open_query` commits it, on a storage that is slow and works."""
+    monkeypatch.setattr(os, "fsync", lambda _: time.sleep((SHORTLY_S + WITHIN_S) / 2))
+    scenery.state.commit(replace(checkpoint(), queried_ms=7), backup=True)
+    stored_now = (scenery.folder / FILE_NAME).read_bytes()
+    assert scenery.state.save_last(5)
+    assert decode(stored_now, NOW).queried_ms == 7
