@@ -7,7 +7,8 @@ from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint, oldest_ms
 from ..errors import CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
-from .outcome import RETRY_FIRST_MS, as_read, ended, halved, page_failed
+from .narrowing import RETRY_FIRST_MS, halved, narrowed
+from .outcome import as_read, ended
 from .pages import Pages
 from .queries import Queries
 from .rate_limiter import RateLimiter
@@ -76,7 +77,7 @@ class Failures:
             return
         if is_alone or stream.use is Use.TAIL:
             now_ms, overlap_ms = self._around.now_ms(), self._around.overlap_ms
-            self._state.commit(page_failed(self._state.checkpoint, stream, now_ms, overlap_ms))
+            self._state.commit(narrowed(self._state.checkpoint, stream, now_ms, overlap_ms))
 
     def _is_alone(self, stream: Stream) -> bool:
         """Whether a page is refused again and again while others are served: then it is not for the rate."""

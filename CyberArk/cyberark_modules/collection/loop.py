@@ -17,7 +17,8 @@ from .arrival import Arrival, Confirmation
 from .delivery import Delivered, Delivery, Stopping
 from .endings import Endings
 from .failures import Failures
-from .outcome import ended, widened
+from .narrowing import widened
+from .outcome import ended
 from .pages import Pages
 from .queries import Queries, about_to_open
 from .reading import End, beyond_window, is_at_live_edge, tail_of
