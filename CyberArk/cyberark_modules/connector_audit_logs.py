@@ -17,6 +17,7 @@ from .collection.queries import Queries
 from .collection.rate_limiter import RateLimiter
 from .collection.start import Start
 from .collection.state import State
+from .collection.streams import Streams
 from .collection.surroundings import Surroundings
 from .collection.survey import Survey
 from .configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
@@ -117,10 +118,11 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         )
         failures = Failures(around, state, queries, pages, limiter, reporter, self.allow_critical_again)
         survey = Survey(around, limiter, reporter)
+        streams = Streams(around, state, pages, failures, survey)
         query_key = f"{configuration.api_base_url} {configuration.chunk_size} {filters}"
         start = Start(api, around, state, queries, reporter, self.backoff, query_key, configuration.start_time)
         self._reporter = reporter
-        return start, Loop(around, state, queries, pages, delivery, failures, survey)
+        return start, Loop(around, state, queries, pages, streams, delivery, failures, survey)
 
     def _beat(self) -> None:
         self.heartbeat()

@@ -109,7 +109,8 @@ def failing_page(events: int = 50_000, live: float = 5.0) -> FailingPage:
         open_now = [number for number in ledger.unaccepted() if ledger.index.arrivals[number] < simulation.now - 90]
         elsewhere = [number for number in open_now if ledger.index.times_ms[number] // 1000 != second]
         checkpoint = simulation.connector.checkpoint
-        missing_ms = checkpoint.coverage.backlog_ms if checkpoint else 0
+        gaps = checkpoint.coverage.gaps if checkpoint else ()
+        missing_ms = sum(gap.end_ms - gap.start_ms for gap in gaps)
         environment.tenant.heal_pages()
         healed = simulation.now
         simulation.run_until(lambda: not ledger.lost(90.0), within=2 * HOUR)

@@ -70,12 +70,6 @@ class Coverage:
         """Return the coverage with everything up to there delivered, except the gaps."""
         return replace(self, watermark_ms=max(self.watermark_ms, watermark_ms))
 
-    def with_backlog(self, watermark_ms: int) -> "Coverage":
-        """Return the coverage with a watermark further on, and what lies before it as a gap."""
-        if watermark_ms <= self.watermark_ms:
-            return self
-        return self.with_gap(Gap(self.watermark_ms, watermark_ms)).advanced(watermark_ms)
-
     def expired(self, oldest_ms: int) -> tuple["Coverage", tuple[Interval, ...]]:
         """Return the coverage without what the API shows no more (before `oldest_ms`), and what was lost so."""
         lost = [Interval(gap.start_ms, min(gap.end_ms, oldest_ms)) for gap in self.gaps if gap.start_ms < oldest_ms]
@@ -89,11 +83,6 @@ class Coverage:
     def first_missing_ms(self) -> int:
         """The event time up to which nothing is missing."""
         return min([self.watermark_ms, *(gap.start_ms for gap in self.gaps)])
-
-    @property
-    def backlog_ms(self) -> int:
-        """How much event time the gaps hold."""
-        return sum(gap.end_ms - gap.start_ms for gap in self.gaps)
 
 
 def _merged(gaps: list[Gap]) -> Iterator[Gap]:

@@ -85,7 +85,7 @@ class Checkpoint:
         was_read = tail is not None and tail.start_ms <= watermark_ms + SLACK_MS
         return max(watermark_ms, self.seen.complete_from_ms if was_read else 0, oldest_ms(now_ms))
 
-    def delivered(self, events: Iterable[Event], stream: Stream, overlap_ms: int, now_ms: int) -> "Checkpoint":
+    def delivered(self, events: Iterable[Event], stream: Stream, now_ms: int) -> "Checkpoint":
         """Return the checkpoint once the intake has accepted those events, which that stream had shown."""
         events = tuple(events)
         if not events:

@@ -7,8 +7,8 @@ from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint, oldest_ms
 from ..errors import CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
+from .closing import as_read, closed
 from .narrowing import RETRY_FIRST_MS, halved, narrowed
-from .outcome import as_read, ended
 from .pages import Pages
 from .queries import Queries
 from .rate_limiter import RateLimiter
@@ -44,12 +44,12 @@ class Failures:
         self._limiter = limiter
         self._reporter = reporter
         self._allow_critical = allow_critical
-        self._held_for = 0
+        self._token_failures = 0
 
     def page_served(self, stream: Stream) -> None:
         """Note a page that the API has served."""
         self._pages.succeeded(stream)
-        self._held_for = 0
+        self._token_failures = 0
         if not self._pages.is_any_failing:
             self._recovered("collection")
         if not self._limiter.is_throttled:
@@ -60,26 +60,26 @@ class Failures:
         if isinstance(error, CursorExpired):
             self._lost(stream, error)
             return
-        if isinstance(error, Throttled) and not self._is_alone(stream):
+        if isinstance(error, Throttled) and not self._others_are_served(stream):
             self._pages.throttled(stream, error)
             self._reporter.failed("rate", error)
             return
         if error.failure.service is Service.IDENTITY:
-            self._hold(error)
+            self._wait_for_token(error)
             return
         failing = self._pages.failed(stream, error)
-        is_alone = self._pages.succeeded_at > failing.since
-        if failing.failures > 3 and not is_alone:
+        others_are_served = self._pages.succeeded_at > failing.since
+        if failing.failures > 3 and not others_are_served:
             # One page that fails while others are served is reported once it is known which events it holds.
             self._reporter.failed("collection", error)
         enough = TAIL_FAILS_AFTER if stream.use is Use.TAIL else PAGE_FAILS_AFTER
         if failing.failures < enough:
             return
-        if is_alone or stream.use is Use.TAIL:
+        if others_are_served or stream.use is Use.TAIL:
             now_ms, overlap_ms = self._around.now_ms(), self._around.overlap_ms
             self._state.commit(narrowed(self._state.checkpoint, stream, now_ms, overlap_ms))
 
-    def _is_alone(self, stream: Stream) -> bool:
+    def _others_are_served(self, stream: Stream) -> bool:
         """Whether a page is refused again and again while others are served: then it is not for the rate."""
         failing = self._pages.failing(stream)
         return failing is not None and failing.failures >= ALONE_AFTER and self._pages.succeeded_at > failing.since
@@ -87,7 +87,7 @@ class Failures:
     def query_opened(self, stream: Stream) -> None:
         """Note a query that the API has accepted."""
         self._limiter.accepted()
-        self._held_for = 0
+        self._token_failures = 0
         self._recovered("query")
         self._reporter.clocks()
 
@@ -96,7 +96,7 @@ class Failures:
         size = self._queries.page_size
         self._queries.failed(error)
         if error.failure.service is Service.IDENTITY:
-            self._hold(error)
+            self._wait_for_token(error)
             return
         if self._queries.page_size != size:
             self._reporter.warning(
@@ -109,8 +109,8 @@ class Failures:
             # The API has answered: it counts the query no later than now, should a restart ask.
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
         # An answer of the API, while it opens other queries.
-        is_alone = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
-        if query.use is Use.BACKFILL and is_alone:
+        others_open = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
+        if query.use is Use.BACKFILL and others_open:
             checkpoint = _retried_later(checkpoint, query, self._around.now_ms())
         self._state.commit(checkpoint)
         self._reporter.failed("query", error)
@@ -130,7 +130,7 @@ class Failures:
 
     def _lost(self, stream: Stream, error: CyberArkError) -> None:
         overlap_ms = self._around.overlap_ms
-        checkpoint = ended(self._state.checkpoint, stream, overlap_ms, is_proven=False)
+        checkpoint = closed(self._state.checkpoint, stream, overlap_ms, is_proven=False)
         if stream.use is Use.BACKFILL and stream.disorder_ms > overlap_ms:
             # In no order, nothing of a window is covered before its end: a smaller one may be read to its end.
             checkpoint = halved(checkpoint, stream.start_ms, self._around.now_ms())
@@ -149,11 +149,11 @@ class Failures:
             self._queries.lookback_wanted()
         self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query reads on from there")
 
-    def _hold(self, error: CyberArkError) -> None:
+    def _wait_for_token(self, error: CyberArkError) -> None:
         """Without a token nothing works: everything waits."""
-        self._held_for += 1
+        self._token_failures += 1
         self._reporter.failed("collection", error)
-        self._pages.hold_for(error, self._held_for)
+        self._pages.pause_all_for(error, self._token_failures)
 
     def _recovered(self, name: str) -> None:
         if self._reporter.recovered(name):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..checkpoint.coverage import Gap
 from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
-from .outcome import ended
+from .closing import closed
 
 SMALLER = 8
 SECOND_MS = 1000
@@ -34,7 +34,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     checkpoint, stream = _as_backfill(checkpoint, stream, failed_ms, overlap_ms)
     end_ms = stream.end_ms or failed_ms
     failures = _failures_at(checkpoint, stream.start_ms) + 1
-    checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)
+    checkpoint = closed(checkpoint, stream, overlap_ms, is_proven=False)
     if stream.disorder_ms > overlap_ms:
         return _halved(checkpoint, Gap(stream.start_ms, end_ms, None, failures), now_ms)
     if failed_ms < end_ms:
@@ -158,7 +158,7 @@ def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: 
     if stream.pages < WIDENED_AFTER_PAGES * 2 ** min(failures // 3, 10) or stream.disorder_ms > overlap_ms:
         return checkpoint
     end_ms = stream.end_ms or stream.start_ms
-    checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)
+    checkpoint = closed(checkpoint, stream, overlap_ms, is_proven=False)
     return _with_gap(checkpoint, Gap(stream.resume_ms(overlap_ms), end_ms, None, failures))
 
 

@@ -24,12 +24,11 @@ _ORDER = (Use.LOOKBACK, Use.TAIL, Use.BACKFILL, Use.RECONCILIATION)
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A page that was asked for at `asked_at` (monotonic s), by the tenant's clock at `asked_ms`."""
+    """A page that was asked for at `asked_ms` (epoch ms by the tenant's clock)."""
 
     number: int
     cursor: str
     page: Future[Page]
-    asked_at: float
     asked_ms: int
 
 
@@ -67,7 +66,7 @@ class Pages:
         self._tail_due = self._tail_began = monotonic()
         self._was_tail = False
         self._tail_asked_at = float("-inf")
-        self.not_before = self.succeeded_at = self._accepted_asked_at = float("-inf")
+        self.succeeded_at = self._not_before = self._accepted_asked_at = float("-inf")
         self._asked_since_query = 0
 
     @property
@@ -131,19 +130,19 @@ class Pages:
             self._was_tail, self._tail_asked_at = False, float("-inf")
         # Beside a page in flight, it may be refused for that one alone: the next refusal tells.
         if error.retry_after and not self._in_flight:
-            self.hold(min(error.retry_after, self._backoff.longest_asked))
+            self.pause_all(min(error.retry_after, self._backoff.longest_asked))
 
-    def hold(self, seconds: float) -> None:
+    def pause_all(self, seconds: float) -> None:
         """Ask for nothing for so long."""
-        self.not_before = max(self.not_before, self._monotonic() + seconds)
+        self._not_before = max(self._not_before, self._monotonic() + seconds)
 
-    def hold_for(self, error: CyberArkError, failures: int) -> None:
+    def pause_all_for(self, error: CyberArkError, failures: int) -> None:
         """Ask for nothing while that error is given time to pass."""
-        self.hold(self._backoff.pause(error, failures))
+        self.pause_all(self._backoff.pause(error, failures))
 
-    def held_for_s(self) -> float:
+    def all_wait_s(self) -> float:
         """Return for how long (s) nothing may be asked for, queries included."""
-        return max(self._limiter.wait_s(), self.not_before - self._monotonic(), 0.0)
+        return max(self._limiter.wait_s(), self._not_before - self._monotonic(), 0.0)
 
     def query_called(self) -> None:
         """Note that a query is opened: it is a call too."""
@@ -166,7 +165,7 @@ class Pages:
         """Whether a stream waits to ask again for a page that failed."""
         return bool(self._failing)
 
-    def pause(self, stream: Stream) -> None:
+    def pause_at_live_edge(self, stream: Stream) -> None:
         """Note that a stream has come to the live edge: its next page is asked for a moment later."""
         self._paused[stream.number] = self._monotonic() + LIVE_EDGE_PAUSE_S
 
@@ -188,7 +187,7 @@ class Pages:
             self._tail_asked_at = now
         cursor = stream.cursor
         page = self._background.submit(lambda: self._fetch(cursor))
-        self._in_flight[stream.number] = InFlight(stream.number, cursor, page, now, self._now_ms())
+        self._in_flight[stream.number] = InFlight(stream.number, cursor, page, self._now_ms())
 
     @property
     def _tail_had_its_turn(self) -> bool:
@@ -199,7 +198,7 @@ class Pages:
         if stream.number in self._in_flight:
             return _FOR_EVER_S
         failing = self._failing.get(stream.number)
-        due = [self.not_before, self._paused.get(stream.number, self.not_before)]
+        due = [self._not_before, self._paused.get(stream.number, self._not_before)]
         if failing:
             due.append(failing.retry_at)
         if stream.use is Use.TAIL:

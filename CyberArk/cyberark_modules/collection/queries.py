@@ -9,7 +9,7 @@ from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import QUERY_MAY_TAKE_MS, Checkpoint
 from ..errors import ClientError, CyberArkError, Throttled
 from ..platform.background import Background
-from .scheduler import QUERY_SPACING_S, Query
+from .scheduler import QUERY_SPACING_S, Query, Turn
 
 # The tenant's clock is known by the second: a restart adds what that may hide.
 SPACING_MARGIN_S = 2.0
@@ -25,11 +25,10 @@ OpenQuery = Callable[[int, int | None, int, Mapping[str, Sequence[str]]], str]
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A query that is being opened, asked for at `asked_at` (monotonic s); its answer is the first cursor."""
+    """A query that is being opened; its answer is the first cursor."""
 
     query: Query
     cursor: Future[str]
-    asked_at: float
     opened_ms: int
 
 
@@ -56,8 +55,8 @@ class Queries:
         self.failures = 0
         self.page_size = page_size
         self.opening: Opening | None = None
-        self.filled_last = False
-        self.live_in_row = 0
+        self._filled_last = False
+        self._live_in_row = 0
 
     def restarted(self, queried_ms: int | None, now_ms: int) -> None:
         """Keep the distance from the last query of an earlier process. Times are the tenant's epoch milliseconds."""
@@ -75,23 +74,31 @@ class Queries:
         """In how many seconds a query may be opened."""
         return max(0.0, self._allowed_at - self._monotonic())
 
-    @property
-    def lookback_is_due(self) -> bool:
-        """Whether the configured time since the last lookback has passed."""
-        return self._monotonic() >= self._lookback_due
+    def turn(self, now_ms: int, overlap_ms: int, started_ms: int, is_slow: bool) -> Turn:
+        """Return what the plan has to know of this moment: see `Turn`."""
+        return Turn(
+            now_ms=now_ms,
+            overlap_ms=overlap_ms,
+            page_size=self.page_size,
+            lookback_is_due=self._monotonic() >= self._lookback_due,
+            filled_last=self._filled_last,
+            live_in_row=self._live_in_row,
+            started_ms=started_ms,
+            is_slow=is_slow,
+        )
 
     def open(self, query: Query, opened_ms: int) -> None:
         """Open that query. `opened_ms` is the moment up to which it is sure to show what has arrived."""
         now = self._monotonic()
         self._allowed_at = now + QUERY_SPACING_S
-        self.filled_last = query.use in (Use.BACKFILL, Use.RECONCILIATION)
-        self.live_in_row = 0 if self.filled_last else self.live_in_row + 1
+        self._filled_last = query.use in (Use.BACKFILL, Use.RECONCILIATION)
+        self._live_in_row = 0 if self._filled_last else self._live_in_row + 1
         # A second more: it is not known whether the second of `dateTo` is in or out.
         until_ms = None if query.end_ms is None else query.end_ms + 1000
         cursor = self._background.submit(
             lambda: self._open_query(query.start_ms, until_ms, query.page_size, self._filters)
         )
-        self.opening = Opening(query, cursor, now, opened_ms)
+        self.opening = Opening(query, cursor, opened_ms)
 
     def opened(self) -> Stream:
         """Return the stream of the query that was opened. Raises what opening it raised."""

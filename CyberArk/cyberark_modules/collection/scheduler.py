@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ..checkpoint.coverage import Gap, Interval
 from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import SLACK_MS, Checkpoint
-from .outcome import ended
+from .closing import closed
 from .reading import is_past
 
 QUERY_SPACING_S = 60.0
@@ -100,7 +100,7 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
     backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)
     if room > 0:
         return replace(checkpoint.without_stream(lookback), coverage=coverage).with_stream(backfill)
-    return ended(
+    return closed(
         replace(checkpoint, coverage=coverage).with_stream(backfill), backfill, turn.overlap_ms, is_proven=False
     )
 

@@ -8,8 +8,8 @@ from ..checkpoint.stream import Use
 from ..checkpoint.value import Checkpoint, first_run
 from ..errors import CyberArkError
 from ..telemetry.reporter import Reporter, moment
+from .closing import closed
 from .delivery import Stopping
-from .outcome import ended
 from .queries import Queries
 from .state import State
 from .surroundings import Surroundings
@@ -100,7 +100,7 @@ class Start:
         if checkpoint.query_key == self._query_key:
             return checkpoint
         for stream in checkpoint.streams:
-            checkpoint = ended(checkpoint, stream, self._around.overlap_ms, is_proven=False)
+            checkpoint = closed(checkpoint, stream, self._around.overlap_ms, is_proven=False)
         return replace(checkpoint, query_key=self._query_key)
 
     def _with_overlap(self, checkpoint: Checkpoint) -> Checkpoint:

@@ -7,7 +7,7 @@ from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
 from ..telemetry import metrics
 from ..telemetry.reporter import Reporter, Standing
-from .outcome import as_read
+from .closing import as_read
 from .rate_limiter import RateLimiter
 from .scheduler import RECONCILED_MS
 from .surroundings import Surroundings
@@ -17,7 +17,7 @@ LATE_MS = 2_000
 
 
 class Survey:
-    """Counts pages and keeps the standing up to date. `lag` is told the lag (s) after each turn of the loop."""
+    """Counts pages, and keeps the standing up to date."""
 
     def __init__(self, around: Surroundings, limiter: RateLimiter, reporter: Reporter) -> None:
         self._around = around
@@ -33,21 +33,21 @@ class Survey:
         """Return how many events a full page of that stream's size had, as far as pages were seen."""
         return min(self._longest_page, stream.page_size)
 
-    def page(self, checkpoint: Checkpoint, stream: Stream, page: Page, fresh: Sequence[Event]) -> None:
+    def page(self, checkpoint: Checkpoint, stream: Stream, page: Page, new: Sequence[Event]) -> None:
         """Count a page; `checkpoint` is the one before it was delivered."""
         self._longest_page = max(self._longest_page, len(page.events))
         now_ms, newest_ms = self._around.now_ms(), checkpoint.position_ms - LATE_MS
-        dates = [event.time_ms for event in fresh if event.time_ms is not None]
+        dates = [event.time_ms for event in new if event.time_ms is not None]
         late = [date for date in dates if date < newest_ms] if stream.use is not Use.BACKFILL else []
         gaps = checkpoint.coverage.gaps
         beyond = sum(
             date < checkpoint.coverage.watermark_ms and not any(gap.start_ms <= date < gap.end_ms for gap in gaps)
             for date in late
         )
-        malformed = sum(event.time_ms is None or event.uuid is None for event in fresh)
-        self._reporter.page(len(page.events), len(fresh), malformed, [now_ms - date for date in late], beyond)
+        malformed = sum(event.time_ms is None or event.uuid is None for event in new)
+        self._reporter.page(len(page.events), len(new), malformed, [now_ms - date for date in late], beyond)
 
-    def fresh(self, stream: Stream, asked_ms: int) -> None:
+    def read_up_to(self, stream: Stream, asked_ms: int) -> None:
         """Note that what was shown at that moment (epoch ms) has been read.
 
         A cursor may have a ceiling at its making: a tail counts once one was seen to show something later.

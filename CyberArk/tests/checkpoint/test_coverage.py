@@ -45,7 +45,7 @@ def test_it_agrees_with_a_set_of_moments(steps: list[tuple[str, tuple[int, int]]
             coverage = coverage.with_gap(Gap(start, end))
             expected |= set(range(start, end))
         elif name == "backlog":
-            coverage = coverage.with_backlog(end)
+            coverage = coverage.with_gap(Gap(watermark, end)).advanced(end)
             expected |= set(range(watermark, end))
             watermark = max(watermark, end)
         else:
@@ -57,7 +57,6 @@ def test_it_agrees_with_a_set_of_moments(steps: list[tuple[str, tuple[int, int]]
         assert missing(coverage) == expected
         assert coverage.watermark_ms == watermark
         assert is_orderly(coverage)
-        assert coverage.backlog_ms == len(expected)
         assert coverage.first_missing_ms == min({watermark, *expected})
 
 
@@ -78,11 +77,6 @@ def test_the_watermark_never_goes_back_and_never_closes_a_gap() -> None:
     assert coverage.advanced(50) == coverage
     assert coverage.advanced(500) == Coverage(500, 0, (Gap(10, 20),))
     assert coverage.advanced(500).first_missing_ms == 10
-
-
-def test_a_backlog_is_a_gap_behind_the_new_watermark() -> None:
-    assert Coverage(100, 0).with_backlog(500) == Coverage(500, 0, (Gap(100, 500),))
-    assert Coverage(100, 0).with_backlog(100) == Coverage(100, 0)
 
 
 @pytest.mark.parametrize(

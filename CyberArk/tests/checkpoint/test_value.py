@@ -132,16 +132,16 @@ def test_what_no_tail_has_read_is_never_left_out_for_want_of_keys() -> None:
 def test_the_position_is_never_in_the_future() -> None:
     delivered = [event(1, NOW - 5), event(2, NOW + HOUR_MS), event(3, None)]
     lookback = stream(Use.LOOKBACK, NOW - HOUR_MS)
-    checkpoint = Checkpoint(Coverage(NOW, NOW)).delivered(delivered, lookback, OVERLAP_MS, NOW)
+    checkpoint = Checkpoint(Coverage(NOW, NOW)).delivered(delivered, lookback, NOW)
     assert checkpoint.position_ms == NOW - 5
     assert all(each in checkpoint.seen for each in delivered)
-    assert checkpoint.delivered([], lookback, OVERLAP_MS, NOW) is checkpoint
+    assert checkpoint.delivered([], lookback, NOW) is checkpoint
 
 
 def test_the_last_uuids_are_kept_for_the_published_connector() -> None:
     checkpoint = Checkpoint(Coverage(NOW, NOW), recent=tuple(str(number) for number in range(999)))
     delivered = [event(1, NOW, "first"), event(2, NOW, None), event(3, NOW, "second")]
-    checkpoint = checkpoint.delivered(delivered, stream(Use.LOOKBACK, NOW), OVERLAP_MS, NOW)
+    checkpoint = checkpoint.delivered(delivered, stream(Use.LOOKBACK, NOW), NOW)
     assert len(checkpoint.recent) == 1000
     assert checkpoint.recent[0] == "1"
     assert checkpoint.recent[-2:] == ("first", "second")
@@ -158,7 +158,7 @@ def test_the_last_uuids_are_kept_for_the_published_connector() -> None:
 )
 def test_what_counts_as_late_is_what_the_stream_does_not_read(use: Use, time_ms: int, is_late: bool) -> None:
     reading = stream(use, NOW - HOUR_MS, NOW)
-    checkpoint = Checkpoint(Coverage(NOW, NOW)).delivered([event(1, time_ms)], reading, OVERLAP_MS, NOW)
+    checkpoint = Checkpoint(Coverage(NOW, NOW)).delivered([event(1, time_ms)], reading, NOW)
     assert (event(1, time_ms).key in checkpoint.seen.late_keys) is is_late
 
 

@@ -8,8 +8,8 @@ from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, checkpoint, r
 from cyberark_modules.checkpoint.coverage import Gap
 from cyberark_modules.checkpoint.stream import Stream, Use
 from cyberark_modules.checkpoint.value import Checkpoint
+from cyberark_modules.collection.closing import as_read, closed
 from cyberark_modules.collection.narrowing import narrowed
-from cyberark_modules.collection.outcome import as_read, ended
 
 START_MS, END_MS = NOW - 10 * HOUR_MS, NOW - 8 * HOUR_MS
 LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
@@ -18,7 +18,7 @@ GAP = Gap(START_MS, END_MS)
 
 
 def over(state: Checkpoint, reading: Stream, is_proven: bool = True) -> Checkpoint:
-    return ended(state, reading, OVERLAP_MS, is_proven=is_proven)
+    return closed(state, reading, OVERLAP_MS, is_proven=is_proven)
 
 
 def test_a_lookback_covers_up_to_an_overlap_before_its_opening() -> None:

@@ -132,12 +132,12 @@ def test_a_stream_that_was_closed_is_forgotten(scenery: Scenery) -> None:
 
 def test_a_refusal_for_the_rate_waits_as_long_as_the_api_asks(scenery: Scenery) -> None:
     scenery.pages.throttled(LOOKBACK, slower(40.0))
-    assert scenery.pages.held_for_s() == 40
+    assert scenery.pages.all_wait_s() == 40
     assert scenery.turn(LOOKBACK, TAIL) == []
     scenery.clock.passed += 40
     assert scenery.turn(LOOKBACK, TAIL) != []
     scenery.pages.throttled(LOOKBACK, slower(10**6))
-    assert scenery.pages.held_for_s() <= 900
+    assert scenery.pages.all_wait_s() <= 900
 
 
 def test_calls_that_are_kept_apart_are_made_one_by_one(scenery: Scenery) -> None:

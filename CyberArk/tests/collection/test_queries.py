@@ -6,7 +6,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from collection.values import HOUR_MS, NOW, checkpoint
+from collection.values import HOUR_MS, NOW, OVERLAP_MS, checkpoint
 from cyberark_modules.audit_api.backoff import Backoff
 from cyberark_modules.checkpoint.stream import Stream, Use
 from cyberark_modules.checkpoint.value import QUERY_MAY_TAKE_MS
@@ -16,7 +16,7 @@ from cyberark_modules.collection.queries import (
     Queries,
     about_to_open,
 )
-from cyberark_modules.collection.scheduler import QUERY_SPACING_S, Query
+from cyberark_modules.collection.scheduler import QUERY_SPACING_S, Query, Turn
 from cyberark_modules.errors import (
     ClientError,
     CyberArkError,
@@ -75,13 +75,17 @@ def opened(queries: Queries, query: Query = QUERY) -> Stream:
     return queries.opened()
 
 
+def turn(queries: Queries) -> Turn:
+    return queries.turn(NOW, OVERLAP_MS, NOW, is_slow=False)
+
+
 def refusal(status: int) -> Failure:
     return Failure(Service.AUDIT, FailureKind.STATUS, status=status)
 
 
 def test_a_query_may_be_opened_at_once_at_the_first_run(make: Callable[..., Queries]) -> None:
     queries = make()
-    assert (queries.wait_s, queries.lookback_is_due) == (0, True)
+    assert (queries.wait_s, turn(queries).lookback_is_due) == (0, True)
     queries.restarted(None, NOW)
     assert queries.wait_s == 0
 
@@ -106,10 +110,10 @@ def test_lookbacks_keep_the_configured_frequency(
     due = []
     for seconds in (due_after_s - 0.5, 0.5):
         clock.passed += seconds
-        due.append(queries.lookback_is_due)
+        due.append(turn(queries).lookback_is_due)
     assert due == [False, True]
     queries.lookback_wanted()
-    assert queries.lookback_is_due
+    assert turn(queries).lookback_is_due
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,7 @@ def test_a_restart_keeps_the_distance_from_the_last_query(
     queries = make()
     queries.restarted(NOW, NOW + elapsed_s * 1000)
     assert queries.wait_s == pytest.approx(wait_s)
-    assert queries.lookback_is_due is (wait_s == 0)
+    assert turn(queries).lookback_is_due is (wait_s == 0)
 
 
 def test_a_query_that_is_being_opened_may_still_be_counted_after_a_kill(make: Callable[..., Queries]) -> None:
@@ -153,7 +157,7 @@ def test_a_lookback_ends_at_its_opening(make: Callable[..., Queries], api: Api) 
     assert opened(queries).end_ms == NOW
     assert api.asked == [(NOW - HOUR_MS, None, 1000)]
     assert opened(queries, Query(Use.TAIL, NOW, None, 500)).end_ms is None
-    assert not queries.filled_last
+    assert not turn(queries).filled_last
 
 
 def failed(queries: Queries, error: CyberArkError) -> float:

@@ -7,7 +7,7 @@ from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
 
 
-def ended(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven: bool) -> Checkpoint:
+def closed(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven: bool) -> Checkpoint:
     """Return the checkpoint without that stream, with what it has read covered.
 
     A stream covers nothing after an overlap before its opening: that may not have arrived then. One that ended without
@@ -35,5 +35,5 @@ def as_read(checkpoint: Checkpoint, overlap_ms: int) -> Coverage:
     """Return the coverage with what the open streams have read so far, as if all of them were lost now."""
     for stream in checkpoint.streams:
         if stream.use is not Use.RECONCILIATION:
-            checkpoint = ended(checkpoint, stream, overlap_ms, is_proven=False)
+            checkpoint = closed(checkpoint, stream, overlap_ms, is_proven=False)
     return checkpoint.coverage

@@ -1,0 +1,134 @@
+"""What the pages that have arrived bring: the events that were never delivered, and how their streams go on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..audit_api.events import Event, Page
+from ..checkpoint.stream import Stream, Use
+from ..checkpoint.value import Checkpoint
+from ..errors import CyberArkError
+from .closing import closed
+from .endings import Endings
+from .failures import Failures
+from .narrowing import widened
+from .pages import InFlight, Pages
+from .reading import End, Read, beyond_window, is_at_live_edge, tail_of
+from .state import State
+from .surroundings import Surroundings
+from .survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A page that has arrived: its stream, those of its events that were never delivered, and what it leads to.
+
+    `asked_ms` is when it was requested (epoch ms by the tenant's clock).
+    """
+
+    stream: Stream
+    page: Page
+    new: tuple[Event, ...]
+    read: Read
+    asked_ms: int
+
+
+class Confirmation:
+    """Which of the pushed events are done; a key is remembered once all events that share it are."""
+
+    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self._open = {id(event): (event, arrival.stream) for arrival in arrivals for event in arrival.new}
+        self._waiting: list[tuple[Event, Stream]] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every event is done."""
+        return not self._open
+
+    def done(self, events: Iterable[Event]) -> Iterator[tuple[Stream, list[Event]]]:
+        """Note what is done; yield the events to remember now, by stream."""
+        self._waiting += [self._open.pop(id(event)) for event in events]
+        open_keys = {event.key for event, _ in self._open.values()}
+        known = [(event, stream) for event, stream in self._waiting if event.key not in open_keys]
+        self._waiting = [(event, stream) for event, stream in self._waiting if event.key in open_keys]
+        for stream in {stream.number: stream for _, stream in known}.values():
+            yield stream, [event for event, other in known if other.number == stream.number]
+
+
+class Streams:
+    """Reads pages: drops what was delivered, asks for the next ones, and moves the checkpoint on behind them."""
+
+    def __init__(self, around: Surroundings, state: State, pages: Pages, failures: Failures, survey: Survey) -> None:
+        self._around = around
+        self._state = state
+        self._pages = pages
+        self._failures = failures
+        self._survey = survey
+        self._endings = Endings(around.overlap_ms)
+
+    def arrived(self) -> Iterator[Arrival]:
+        """Yield the pages that have arrived, without what was delivered; the next ones are asked for meanwhile."""
+        shown: set[bytes] = set()
+        likely = self._state.checkpoint
+        for each in self._pages.arrived():
+            stream = next((one for one in self._state.checkpoint.streams if one.number == each.number), None)
+            try:
+                page = each.page.result(0)
+            except CyberArkError as error:
+                if stream is not None:
+                    self._failures.page_failed(stream, error)
+                continue
+            if stream is None or stream.cursor != each.cursor:
+                continue  # closed, or replaced, while the page was on its way
+            self._failures.page_served(stream)
+            arrival = self._read(stream, page, shown, each)
+            shown.update(event.key for event in arrival.new)
+            likely = self._prefetch(likely, arrival)
+            yield arrival
+
+    def _read(self, stream: Stream, page: Page, shown: set[bytes], request: InFlight) -> Arrival:
+        seen = self._state.checkpoint.seen
+        # Two contents under one uuid in one page are two events; shown again later, they are one that was delivered.
+        unseen = {
+            (event.key, event.text): event for event in page.events if event not in seen and event.key not in shown
+        }
+        read = self._endings.read(stream, page, bool(unseen), self._around.now_ms(), self._pages.is_slow)
+        for event in beyond_window(read.stream, page, self._around.overlap_ms):
+            unseen.pop((event.key, event.text), None)
+        return Arrival(stream, page, tuple(unseen.values()), read, request.asked_ms)
+
+    def _prefetch(self, likely: Checkpoint, arrival: Arrival) -> Checkpoint:
+        """Ask for what is next once this page is delivered; return the checkpoint as it will be then."""
+        stream = arrival.read.stream
+        if arrival.read.end is not End.NOT_YET:
+            return likely.without_stream(stream)
+        if stream.use is not Use.TAIL and is_at_live_edge(stream, arrival.page, self._around.now_ms()):
+            self._pages.pause_at_live_edge(stream)
+        likely = likely.with_stream(stream)
+        self._pages.ask(likely)
+        return likely
+
+    def advanced(self, checkpoint: Checkpoint, arrival: Arrival, page_size: int) -> Checkpoint:
+        """Return the checkpoint after a page, all of whose events are delivered. `page_size` is the configured one."""
+        stream, read, overlap_ms = arrival.stream, arrival.read, self._around.overlap_ms
+        if stream.use is Use.TAIL:
+            if read.end is not End.NOT_YET:
+                self._pages.tail_paused()
+                self._survey.read_up_to(read.stream, arrival.asked_ms)
+            return checkpoint.with_stream(read.stream)
+        if read.end is End.NOT_YET:
+            return widened(checkpoint.with_stream(read.stream), read.stream, page_size, overlap_ms)
+        is_proven = self._endings.is_proven(read)
+        if stream.use is Use.RECONCILIATION and is_proven:
+            checkpoint = replace(checkpoint, reconciled_ms=stream.opened_ms)
+        checkpoint = closed(checkpoint, read.stream, overlap_ms, is_proven=is_proven)
+        if is_proven:
+            self._survey.stream_ended(read.stream)
+        if stream.use is Use.LOOKBACK:
+            if is_proven:
+                self._survey.read_up_to(read.stream, arrival.asked_ms)
+            checkpoint = checkpoint.with_stream(tail_of(read.stream))
+        return checkpoint
+
+    def forget_closed(self, streams: Iterable[Stream]) -> None:
+        """Forget what streams other than those have shown."""
+        self._endings.forget_closed(streams)
