@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ..audit_api.events import Page
 from ..checkpoint.stream import Stream, Use
-from .reading import HOLE_AT_MOST, End, Read, after_page
+from .reading import HOLE_AT_MOST, End, Known, Read, after_page
 
 # Events of one second that a stream may show again and again, in whatever pages.
 SHOWN_AT_MOST = 5_000
@@ -24,16 +24,15 @@ class Endings:
         self._doubts: dict[tuple[Use, int], int] = {}
 
     def read(self, stream: Stream, page: Page, brought_new: bool, now_ms: int, is_slow: bool) -> Read:
-        """Return the stream after that page; `brought_new` and `is_slow` are those of `after_page`."""
+        """Return the stream after that page: see `after_page` and `Known`."""
         # At the live edge, an empty page is followed by what has happened since: that is no hole.
         old_ms = stream.opened_ms - self._overlap_ms
         is_hole = stream.empty_pages and stream.use is not Use.TAIL
         if is_hole and any(event.time_ms is not None and event.time_ms < old_ms for event in page.events):
             self._holes = max(self._holes, stream.empty_pages)
         shown = self._shown.get(stream.number, frozenset())
-        read = after_page(
-            stream, page, shown, brought_new, now_ms, self._overlap_ms, self._holes, self._end_is_marked, is_slow
-        )
+        known = Known(now_ms, self._overlap_ms, self._holes, self._end_is_marked, is_slow)
+        read = after_page(stream, page, shown, brought_new, known)
         if page.events:
             keys = frozenset(event.key for event in page.events)
             goes_on = read.stream.latest_ms <= stream.latest_ms and len(shown) < SHOWN_AT_MOST

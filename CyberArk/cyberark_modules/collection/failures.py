@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..checkpoint.stream import Stream, Use
-from ..checkpoint.value import Checkpoint, oldest_ms
+from ..checkpoint.value import oldest_ms
 from ..errors import CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
 from .closing import as_read, closed
-from .narrowing import RETRY_FIRST_MS, halved, narrowed
+from .narrowing import halved, narrowed, retried_later
 from .pages import Pages
 from .queries import Queries
 from .rate_limiter import RateLimiter
@@ -19,7 +19,6 @@ from .surroundings import Surroundings
 # A page that fails so often in a row, while others are served, is not asked for again as it is.
 PAGE_FAILS_AFTER = 5
 TAIL_FAILS_AFTER = 3
-QUERY_FAILS_AFTER = 4
 ALONE_AFTER = 6
 PAGES_LOST = 32
 
@@ -111,7 +110,7 @@ class Failures:
         # An answer of the API, while it opens other queries.
         others_open = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
         if query.use is Use.BACKFILL and others_open:
-            checkpoint = _retried_later(checkpoint, query, self._around.now_ms())
+            checkpoint = retried_later(checkpoint, query.start_ms, self._around.now_ms())
         self._state.commit(checkpoint)
         self._reporter.failed("query", error)
 
@@ -158,18 +157,3 @@ class Failures:
     def _recovered(self, name: str) -> None:
         if self._reporter.recovered(name):
             self._allow_critical()
-
-
-def _retried_later(checkpoint: Checkpoint, query: Query, now_ms: int) -> Checkpoint:
-    """Return the checkpoint with the gap of a query that is refused waiting: others are read meanwhile.
-
-    Refused in small pages, or again and again, it is one that cannot be served.
-    """
-    gap = next((each for each in checkpoint.coverage.gaps if each.start_ms <= query.start_ms < each.end_ms), None)
-    if gap is None:
-        return checkpoint
-    retry_ms = now_ms + RETRY_FIRST_MS * 2 ** min(gap.failures, 5)
-    later = replace(gap, failures=gap.failures + 1, retry_ms=retry_ms)
-    if gap.page_size or later.failures >= QUERY_FAILS_AFTER:
-        later = replace(later, page_size=1)
-    return replace(checkpoint, coverage=checkpoint.coverage.with_gap(later))

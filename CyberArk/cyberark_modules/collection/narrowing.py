@@ -10,11 +10,13 @@ from ..checkpoint.stream import Stream, Use
 from ..checkpoint.value import Checkpoint
 from .closing import closed
 
+# A page of 1000 that fails is asked for with 125, 15 and 1: four sizes, so three failures before the last.
 SMALLER = 8
 SECOND_MS = 1000
 WIDENED_AFTER_PAGES = 16
-# More failures than pages of four sizes account for.
+# More than one failing page accounts for, which fails in four sizes: a search has been made here before.
 FAILURES_OF_ONE_PAGE = 8
+QUERY_FAILS_AFTER = 4
 RETRY_FIRST_MS = 60_000
 RETRY_LONGEST_MS = 1_800_000
 # So many gaps that fail cost as many queries at each retry.
@@ -154,12 +156,26 @@ def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: 
     failures = _failures_at(checkpoint, stream.start_ms)
     if stream.use is not Use.BACKFILL or stream.page_size >= page_size:
         return checkpoint
-    # Each time, a page has failed in three sizes.
+    # Each page that had to be read in small ones has failed in three sizes at least.
     if stream.pages < WIDENED_AFTER_PAGES * 2 ** min(failures // 3, 10) or stream.disorder_ms > overlap_ms:
         return checkpoint
     end_ms = stream.end_ms or stream.start_ms
     checkpoint = closed(checkpoint, stream, overlap_ms, is_proven=False)
     return _with_gap(checkpoint, Gap(stream.resume_ms(overlap_ms), end_ms, None, failures))
+
+
+def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int) -> Checkpoint:
+    """Return the checkpoint with the gap of a query that is refused waiting: others are read meanwhile.
+
+    Refused in small pages, or again and again, it is one that cannot be served.
+    """
+    gap = next((each for each in checkpoint.coverage.gaps if each.start_ms <= start_ms < each.end_ms), None)
+    if gap is None:
+        return checkpoint
+    later = replace(gap, failures=gap.failures + 1, retry_ms=_retry_ms(now_ms, gap.failures))
+    if gap.page_size or later.failures >= QUERY_FAILS_AFTER:
+        later = replace(later, page_size=1)
+    return _with_gap(checkpoint, later)
 
 
 def _with_gap(checkpoint: Checkpoint, gap: Gap) -> Checkpoint:

@@ -14,7 +14,7 @@ from .scheduler import QUERY_SPACING_S, Query, Turn
 # The tenant's clock is known by the second: a restart adds what that may hide.
 SPACING_MARGIN_S = 2.0
 CLOCKS_DIFFER_S = 60.0
-# The largest page that every tenant accepts (`facts.md`: some take 1000).
+# The largest page that every tenant accepts; some take 1000.
 SAFE_PAGE_SIZE = 500
 # Where another integration uses the query of the minute, the next one is free at a moment that nobody tells.
 THROTTLED_S = 5.0

@@ -1,6 +1,6 @@
 """How many pages may be in flight, and how far apart calls have to be: found out from what the API refuses.
 
-Nobody says which limits there are (`facts.md` of the vendor's clients disagree): none, one page at a time, a distance
+CyberArk documents no limit, and its clients assume different ones: none, one page at a time, a distance
 between pages, one call of any kind a minute. A refusal (HTTP 429) first takes pages in flight away, down to one; then
 it doubles the interval between calls. After enough calls that were accepted, a little more is tried. A call that is
 refused although calls as far apart were accepted was not refused for its distance.
@@ -29,7 +29,10 @@ class RateLimiter:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._last_call = self._refused_at = self._accepted_at = float("-inf")
-        self._accepted, self._probe_after, self._patience = 0, PROBE_AFTER, PROBE_AFTER
+        # How many calls are accepted before more is probed, and how many were since the last probe or refusal.
+        self._patience, self._accepted = PROBE_AFTER, 0
+        self._is_probing = False
+        # The least distance (s) at which calls were accepted, once one page at a time is read.
         self._accepted_apart_s = float("inf")
         self._refused_in_row = 0
         self.at_once = AT_ONCE
@@ -54,11 +57,11 @@ class RateLimiter:
         if self.at_once == 1:
             self._accepted_apart_s = min(self._accepted_apart_s, apart_s)
         self._accepted += 1
-        if self._accepted < self._probe_after:
+        if self._accepted < (PROBE_AGAIN_AFTER if self._is_probing else self._patience):
             return
-        if self._probe_after == PROBE_AGAIN_AFTER:
+        if self._is_probing:
             self._patience = PROBE_AFTER  # the last probe was accepted
-        self._accepted, self._probe_after = 0, PROBE_AGAIN_AFTER
+        self._accepted, self._is_probing = 0, True
         if self.interval_s:
             self.interval_s = self.interval_s / 2 if self.interval_s / 2 >= SHORTEST_INTERVAL_S else 0.0
         else:
@@ -66,23 +69,26 @@ class RateLimiter:
 
     def refused(self, in_flight: int, retry_after: float | None = None, apart_s: float = 0.0) -> None:
         """Note that a page was refused, while so many others were in flight. `retry_after` is its header (s)."""
-        now = self._refused_at = self._monotonic()
+        self._refused_at = self._monotonic()
         self._refused_in_row += 1
         if self._refused_in_row >= REFUSED_IN_ROW:
             self._accepted_apart_s = float("inf")
         if not in_flight and self._accepted_apart_s < float("inf") and apart_s >= self._accepted_apart_s:
-            self._probe_after = PROBE_AGAIN_AFTER
+            self._is_probing = True
             return
-        if self._probe_after == PROBE_AGAIN_AFTER:
+        if self._is_probing:
             most = PROBE_AFTER_AT_MOST_APART if self.interval_s else PROBE_AFTER_AT_MOST
             self._patience = min(2 * self._patience, most)
-        self._accepted, self._probe_after = 0, self._patience
+        self._accepted, self._is_probing = 0, False
         if self.at_once > 1 and in_flight > 0:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
-        else:
-            self.at_once = 1
-            # How long after the last accepted call the next one will be: the distance that this API wants.
-            told_s = (
-                now - self._accepted_at + retry_after if retry_after and self._accepted_at > float("-inf") else 0.0
-            )
-            self.interval_s = min(LONGEST_INTERVAL_S, max(SHORTEST_INTERVAL_S, 2 * self.interval_s, told_s))
+            return
+        self.at_once = 1
+        wanted_s = max(SHORTEST_INTERVAL_S, 2 * self.interval_s, self._told_s(retry_after))
+        self.interval_s = min(LONGEST_INTERVAL_S, wanted_s)
+
+    def _told_s(self, retry_after: float | None) -> float:
+        """Return how far apart (s) accepted calls are to be, by what the API says; 0 if it says nothing."""
+        if not retry_after or self._accepted_at == float("-inf"):
+            return 0.0
+        return self._monotonic() - self._accepted_at + retry_after

@@ -23,6 +23,7 @@ EMPTY_PAGES_END = 2
 # another form, it is a hole. Elsewhere, so many in a row are the end; what is read seldom is followed further.
 EMPTY_PAGES_NEW_CURSOR = 8
 EMPTY_PAGES_NEW_CURSOR_SELDOM = 20
+SELDOM = (Use.BACKFILL, Use.RECONCILIATION)
 HOLE_AT_MOST = 500
 REPEATED_PAGES_END = 2
 EDGE_PAGES_END = 2
@@ -48,26 +49,30 @@ class Read:
     end: End
 
 
-def after_page(
-    stream: Stream,
-    page: Page,
-    previous: Collection[bytes],
-    brought_new: bool,
-    now_ms: int,
-    overlap_ms: int,
-    holes: int,
-    end_is_marked: bool = False,
-    is_slow: bool = False,
-) -> Read:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The moment (epoch ms), the overlap (ms), and what this API was seen to do.
+
+    `holes` is the longest row of empty pages that events have followed, `end_is_marked` whether a stream was seen to
+    end with an empty page that has no new cursor. `is_slow`: calls have to be kept apart, so that looking for a hole
+    costs too much.
+    """
+
+    now_ms: int
+    overlap_ms: int
+    holes: int = 0
+    end_is_marked: bool = False
+    is_slow: bool = False
+
+
+def after_page(stream: Stream, page: Page, previous: Collection[bytes], brought_new: bool, known: Known) -> Read:
     """Return the stream after that page, read at its cursor.
 
     `previous` are the keys that the stream has shown since its latest date, `brought_new` tells whether the page holds
-    anything that was not delivered before, `holes` is the longest row of empty pages that was seen to be followed by
-    events, `end_is_marked` whether this API was seen to end a stream with an empty page that has no new cursor, and
-    `is_slow` that calls have to be kept apart, so that looking for a hole costs too much.
+    anything that was not delivered before.
     """
     dates = [event.time_ms for event in page.events if event.time_ms is not None]
-    present = [date for date in dates if date <= now_ms + AHEAD_TOLERANCE_MS]
+    present = [date for date in dates if date <= known.now_ms + AHEAD_TOLERANCE_MS]
     latest_ms = max(stream.latest_ms, max(present, default=0))
     is_repeated = bool(page.events) and latest_ms <= stream.latest_ms and all(e.key in previous for e in page.events)
     following = replace(
@@ -78,7 +83,7 @@ def after_page(
         pages=stream.pages + 1,
         events=stream.events + len(present),
         longest_page=max(stream.longest_page, len(page.events)),
-        edge_pages=stream.edge_pages + 1 if _is_short_and_recent(stream, page, present, now_ms) else 0,
+        edge_pages=stream.edge_pages + 1 if _is_short_and_recent(stream, page, present, known.now_ms) else 0,
         empty_pages=0 if page.events else stream.empty_pages + 1,
         repeated_pages=stream.repeated_pages + 1 if is_repeated else 0,
     )
@@ -87,9 +92,9 @@ def after_page(
         earlier = (position for position in stream.trail if position.date_ms < latest_ms)
         following = replace(following, trail=(*earlier, Position(page.cursor, latest_ms))[-TRAIL_KEPT:])
     if stream.use is Use.TAIL:
-        return _tail_after(stream, following, page, brought_new, now_ms, holes)
+        return _tail_after(stream, following, page, brought_new, known)
     following = replace(following, cursor=page.cursor or stream.cursor)
-    return Read(following, _end(stream, following, page, overlap_ms, holes, end_is_marked, is_slow))
+    return Read(following, _end(stream, following, page, known))
 
 
 def _is_short_and_recent(stream: Stream, page: Page, present: list[int], now_ms: int) -> bool:
@@ -107,32 +112,30 @@ def _disorder_ms(stream: Stream, present: list[int]) -> int:
     return disorder
 
 
-def _end(
-    stream: Stream,
-    following: Stream,
-    page: Page,
-    overlap_ms: int,
-    holes: int,
-    end_is_marked: bool,
-    is_slow: bool,
-) -> End:
+def _end(stream: Stream, following: Stream, page: Page, known: Known) -> End:
     if not page.events:
-        enough = EMPTY_PAGES_END
-        if page.cursor and page.cursor != stream.cursor:
-            seldom = stream.use in (Use.BACKFILL, Use.RECONCILIATION)
-            enough = EMPTY_PAGES_NEW_CURSOR_SELDOM if seldom else EMPTY_PAGES_NEW_CURSOR
-            enough = max(EMPTY_PAGES_END if is_slow else enough, 2 * holes + 2 if holes else 0)
-            enough = HOLE_AT_MOST if end_is_marked else enough
+        leads_on = page.cursor and page.cursor != stream.cursor
+        enough = _empty_pages_end(stream.use, known) if leads_on else EMPTY_PAGES_END
         return End.PROVEN if following.empty_pages >= enough else End.NOT_YET
     if following.repeated_pages >= REPEATED_PAGES_END:
         # A full page that comes again may also be a cursor that was lost on the way.
         is_short = len(page.events) < max(following.longest_page, min(stream.page_size, SURELY_SHORT))
         return End.PROVEN if is_short else End.DOUBTFUL
-    if is_past(following, overlap_ms):
+    if is_past(following, known.overlap_ms):
         return End.PROVEN
     # In no order by event time, only what is shown tells that everything before has been.
-    is_at_edge = following.disorder_ms > overlap_ms and following.edge_pages >= EDGE_PAGES_END
+    is_at_edge = following.disorder_ms > known.overlap_ms and following.edge_pages >= EDGE_PAGES_END
     return End.PROVEN if is_at_edge else End.NOT_YET
+
+
+def _empty_pages_end(use: Use, known: Known) -> int:
+    """Return how many empty pages in a row, each with a new cursor, are the end of a stream of that use."""
+    if known.end_is_marked:
+        return HOLE_AT_MOST
+    least = 2 * known.holes + 2 if known.holes else EMPTY_PAGES_END
+    if known.is_slow:
+        return least
+    return max(least, EMPTY_PAGES_NEW_CURSOR_SELDOM if use in SELDOM else EMPTY_PAGES_NEW_CURSOR)
 
 
 def is_past(stream: Stream, overlap_ms: int) -> bool:
@@ -159,7 +162,7 @@ def beyond_window(stream: Stream, page: Page, overlap_ms: int) -> tuple[Event, .
     return tuple(beyond)
 
 
-def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, now_ms: int, holes: int) -> Read:
+def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, known: Known) -> Read:
     """A reading of the tail goes from a position that is some seconds old to a page that is not full.
 
     Where that brings nothing new, it looks once more at the frontier: short or empty pages can lie in between.
@@ -172,11 +175,11 @@ def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool
         return Read(replace(following, cursor=page.cursor), End.NOT_YET)
     if not brought_new and not at_frontier:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
-    is_behind = following.latest_ms < now_ms - TAIL_BEHIND_MS and 0 < following.empty_pages <= holes
-    if holes and is_behind and page.cursor and page.cursor != stream.cursor:
+    is_in_hole = following.latest_ms < known.now_ms - TAIL_BEHIND_MS and 0 < following.empty_pages <= known.holes
+    if is_in_hole and page.cursor and page.cursor != stream.cursor:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
     paused = rewound(following)
-    if not brought_new and following.latest_ms < now_ms - TAIL_QUIET_MS:
+    if not brought_new and following.latest_ms < known.now_ms - TAIL_QUIET_MS:
         # Nothing has been shown for a while, or the cursor has a ceiling: one page tells as much as two.
         paused = replace(paused, cursor=frontier)
     return Read(paused, End.PROVEN)

@@ -17,9 +17,9 @@ QUERY_SPACING_S = 60.0
 BACKFILLS_AT_ONCE = 4
 # A tail that is opened beside a lookback that takes long begins so far before now.
 TAIL_FROM_MS = 15_000
-# A window is worth another query if reading it would take longer than two queries are apart.
 # Where nothing ever comes to follow the live edge, gaps have a turn after so many queries.
 LIVE_IN_ROW = 3
+# A window is cut in two if each half takes longer to read than two queries are apart.
 WORTH_CUTTING_MS = 60_000
 RECONCILED_MS = 24 * 3_600_000
 # Less than an hour, so that what arrives right after one is delivered within the hour.

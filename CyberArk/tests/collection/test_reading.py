@@ -15,6 +15,7 @@ from cyberark_modules.collection.reading import (
     SURELY_SHORT,
     TRAIL_KEPT,
     End,
+    Known,
     Read,
     after_page,
     is_past,
@@ -31,7 +32,7 @@ def after(
     reading: Stream, shown: Page, previous: Page | None = None, brought_new: bool = True, holes: int = 0
 ) -> Read:
     keys = {each.key for each in previous.events} if previous else set()
-    return after_page(reading, shown, keys, brought_new, NOW, OVERLAP_MS, holes)
+    return after_page(reading, shown, keys, brought_new, Known(NOW, OVERLAP_MS, holes))
 
 
 def following(reading: Stream, *pages: Page, brought_new: bool = True) -> Read:
