@@ -7,12 +7,16 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from sandbox import MODULE
 from sandbox.environment import Environment
+from sandbox.readings import Readings
 from sandbox.simulation.network import Latency
 from sandbox.simulation.simulation import Simulation
 
@@ -152,6 +156,69 @@ def late(by: float, rate: float = 1.0, hours: float = 8.0) -> Late:
         return Late(count, snapshot.lag_since_arrival["p100"], len(ledger.lost()), snapshot.duplicates)
 
 
+@dataclass(frozen=True)
+class Steady:
+    """What hours of collection cost: state written in MB a minute, lags of the events made after the first minute (s).
+
+    `effective_overlap` is the gauge of that name at the end, in seconds.
+    """
+
+    made: int
+    lag: Mapping[str, float]
+    queries_an_hour: float
+    results_a_minute: float
+    peak_keys: int
+    peak_state_bytes: int
+    written_mb_a_minute: float
+    effective_overlap: float
+    critical_lines: int
+    lost: int
+    duplicates: int
+
+
+def steady(
+    rate: float, hours: float, overlap: int = 5, page_seconds: float = PAGE_SECONDS, readings: Sequence[str] = ()
+) -> Steady:
+    """Nothing but events of the moment, on a tenant of those readings; `overlap` in minutes.
+
+    Another integration that takes the query of the minute stops at the end: before, what it holds up is not lost.
+    """
+    with Simulation(0, Latency(0, 0), overlap=overlap) as simulation:
+        environment, ledger = simulation.environment, simulation.environment.ledger
+        _set(environment, {"page_latency": page_seconds})
+        Readings(readings).set(environment)
+        environment.tenant.produce(rate)
+        simulation.start()
+        simulation.run_for(60)
+        ledger.forget_delays()
+        before, began, folder, keys, state = Counter(ledger.requests), simulation.now, simulation.folder, 0, 0
+        written = folder.bytes_written
+        while simulation.now < began + hours * HOUR:
+            simulation.run_for(60)
+            checkpoint = simulation.connector.checkpoint
+            keys = max(keys, len(checkpoint.seen) if checkpoint else 0)
+            state = max(state, len(folder.read(_STATE) or b""))
+        environment.tenant.catch_up()
+        after, requests = ledger.snapshot(), Counter(ledger.requests)
+        written_mb_a_minute = (folder.bytes_written - written) / 1e6 / (60 * hours)
+        environment.tenant.settings.rival_period = None
+        effective = REGISTRY.get_sample_value("symphony_module_cyberark_effective_overlap_seconds")
+        _settle(simulation)
+        return Steady(
+            len(ledger.index),
+            after.lag,
+            (requests["query", "200"] - before["query", "200"]) / hours,
+            (requests["results", "200"] - before["results", "200"]) / (60 * hours),
+            keys,
+            state,
+            written_mb_a_minute,
+            effective or 0.0,
+            len(simulation.said("critical")),
+            len(ledger.lost()),
+            ledger.snapshot().duplicates,
+        )
+
+
 def _set(environment: Environment, tenant: Mapping[str, Any]) -> None:
     environment.tenant.settings.page_latency, environment.sekoia.settings.push_latency = PAGE_SECONDS, 0.15
     for name, value in tenant.items():
@@ -172,10 +239,14 @@ def _refused(requests: Mapping[tuple[str, str], int]) -> float:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.simulation.rows", description=__doc__)
-    parser.add_argument("row", choices=("backlog", "failing-page", "late"))
+    parser.add_argument("row", choices=("backlog", "failing-page", "late", "steady"))
     parser.add_argument("--events", type=int, default=1_000_000, help="of the backlog (default: %(default)s)")
     parser.add_argument("--one-page", action="store_true", help="the tenant serves one page at a time")
     parser.add_argument("--by", type=float, default=3000.0, help="how late events are (s; default: %(default)s)")
+    parser.add_argument("--hours", type=float, default=2.0, help="of steady collection (default: %(default)s)")
+    parser.add_argument("--overlap", type=int, default=5, help="in minutes (default: %(default)s)")
+    parser.add_argument("--page-seconds", type=float, default=PAGE_SECONDS, help="a page takes (default: %(default)s)")
+    parser.add_argument("--reading", action="append", default=[], help="of the tenant, e.g. limit-rival-first")
     parser.add_argument("--rate", type=float, help="events a second beside it")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
@@ -185,6 +256,8 @@ def main(arguments: list[str]) -> int:
         found: Any = backlog(options.events, live=options.rate or 5.0, **limits)
     elif options.row == "failing-page":
         found = failing_page(live=options.rate or 5.0)
+    elif options.row == "steady":
+        found = steady(options.rate or 5.0, options.hours, options.overlap, options.page_seconds, options.reading)
     else:
         found = late(options.by, options.rate or 1.0)
     for name, value in asdict(found).items():

@@ -5,7 +5,7 @@
 
 import pytest
 
-from sandbox.simulation.rows import HOUR, backlog, failing_page, late
+from sandbox.simulation.rows import HOUR, backlog, failing_page, late, steady
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -61,4 +61,27 @@ def test_what_is_shown_minutes_or_hours_late_is_delivered_within_the_hour_once(b
     figures = late(by, rate=0.2 if by < HOUR else 1.0, hours=4.0 if by < HOUR else 8.0)
     assert figures.late > 100, figures
     assert figures.found_after <= HOUR, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
+
+
+def test_while_another_integration_takes_every_query_nothing_grows_and_afterwards_everything_is_delivered() -> None:
+    figures = steady(0.2, hours=3, readings=["limit-rival-first"])
+    assert figures.queries_an_hour == 0, figures  # else this test shows nothing
+    assert figures.peak_state_bytes < 5_000, figures
+    assert figures.critical_lines == 0, figures
+    assert (figures.lost, figures.duplicates) == (0, 0), figures
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("rate", "page_seconds", "hours"), [(60.0, 0.3, 2.0), (5.0, 2.0, 6.0)])
+def test_a_day_of_overlap_is_held_to_the_budget_and_delays_no_event(
+    rate: float, page_seconds: float, hours: float
+) -> None:
+    figures = steady(rate, hours, overlap=1440, page_seconds=page_seconds)
+    assert figures.lag["p50"] <= 10, figures
+    assert figures.lag["p95"] <= 75, figures
+    assert figures.peak_keys <= 200_000, figures
+    assert figures.peak_state_bytes <= 3_500_000, figures
+    assert 0 < figures.effective_overlap < 86_400, figures
     assert (figures.lost, figures.duplicates) == (0, 0), figures
