@@ -30,7 +30,7 @@ class RateLimiter:
         self._monotonic = monotonic
         self._last_call = self._refused_at = self._accepted_at = float("-inf")
         # How many calls are accepted before more is probed, and how many were since the last probe or refusal.
-        self._patience, self._accepted = PROBE_AFTER, 0
+        self._calls_before_probe, self._accepted = PROBE_AFTER, 0
         self._is_probing = False
         # The least distance (s) at which calls were accepted, once one page at a time is read.
         self._accepted_apart_s = float("inf")
@@ -57,10 +57,10 @@ class RateLimiter:
         if self.at_once == 1:
             self._accepted_apart_s = min(self._accepted_apart_s, apart_s)
         self._accepted += 1
-        if self._accepted < (PROBE_AGAIN_AFTER if self._is_probing else self._patience):
+        if self._accepted < (PROBE_AGAIN_AFTER if self._is_probing else self._calls_before_probe):
             return
         if self._is_probing:
-            self._patience = PROBE_AFTER  # the last probe was accepted
+            self._calls_before_probe = PROBE_AFTER  # the last probe was accepted
         self._accepted, self._is_probing = 0, True
         if self.interval_s:
             self.interval_s = self.interval_s / 2 if self.interval_s / 2 >= SHORTEST_INTERVAL_S else 0.0
@@ -78,7 +78,7 @@ class RateLimiter:
             return
         if self._is_probing:
             most = PROBE_AFTER_AT_MOST_APART if self.interval_s else PROBE_AFTER_AT_MOST
-            self._patience = min(2 * self._patience, most)
+            self._calls_before_probe = min(2 * self._calls_before_probe, most)
         self._accepted, self._is_probing = 0, False
         if self.at_once > 1 and in_flight > 0:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
