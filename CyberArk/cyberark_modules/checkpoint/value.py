@@ -15,6 +15,8 @@ RECENT_UUIDS = 1000
 SLACK_MS = 120_000
 # The longest that opening a query may take, with a renewed token: until then the API may count it.
 QUERY_MAY_TAKE_MS = 60_000
+# So long after a first query is wanted, its first pages have been delivered.
+FIRST_READ_WITHIN_MS = 300_000
 _FOR_EVER_MS = 1 << 50
 
 
@@ -137,9 +139,14 @@ def oldest_ms(now_ms: int) -> int:
     return now_ms - RETENTION_MS + SLACK_MS
 
 
+def first_readable_ms(now_ms: int) -> int:
+    """Return where reading the whole history begins: what retention passes before it is read was never asked for."""
+    return oldest_ms(now_ms + FIRST_READ_WITHIN_MS)
+
+
 def first_run(now_ms: int, start_ms: int) -> Checkpoint:
     """Return the checkpoint of a tenant that was never read: its history since `start_ms` is to be delivered."""
-    start_ms = max(start_ms, oldest_ms(now_ms))
+    start_ms = max(start_ms, first_readable_ms(now_ms))
     return Checkpoint(Coverage(start_ms, start_ms))
 
 

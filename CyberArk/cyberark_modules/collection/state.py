@@ -8,7 +8,7 @@ from contextlib import suppress
 from ..audit_api.backoff import Backoff
 from ..checkpoint.encoding import BadCheckpoint, NothingCollected, decode, encode
 from ..checkpoint.store import CheckpointStore
-from ..checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint, first_run, resume_from
+from ..checkpoint.value import Checkpoint, first_readable_ms, first_run, resume_from
 from ..errors import StateUnreadable, StateUnwritable
 from ..platform.background import Background
 from ..telemetry import metrics
@@ -84,7 +84,7 @@ class State:
                 f"{found}Everything that the Audit API still shows (7 days) is read again, so that nothing is lost; "
                 "events that were delivered before are sent again."
             )
-            return resume_from(now_ms - RETENTION_MS + SLACK_MS, now_ms)
+            return resume_from(first_readable_ms(now_ms), now_ms)
         self._reporter.error(
             f"{found}Collection goes on from the backup, of {moment(checkpoint.position_ms)}; events that were "
             "delivered since are sent again."

@@ -10,6 +10,7 @@ from cyberark_modules.checkpoint.coverage import Coverage, Gap
 from cyberark_modules.checkpoint.seen import Seen
 from cyberark_modules.checkpoint.stream import DATES_KEPT, Stream, Use
 from cyberark_modules.checkpoint.value import (
+    FIRST_READ_WITHIN_MS,
     RETENTION_MS,
     SLACK_MS,
     Checkpoint,
@@ -178,7 +179,7 @@ def test_each_use_but_backfill_has_one_stream() -> None:
 
 def test_a_first_run_asks_for_no_more_than_the_api_keeps() -> None:
     assert first_run(NOW, NOW - HOUR_MS).coverage == Coverage(NOW - HOUR_MS, NOW - HOUR_MS)
-    oldest_ms = NOW - RETENTION_MS + SLACK_MS
+    oldest_ms = NOW - RETENTION_MS + SLACK_MS + FIRST_READ_WITHIN_MS
     assert first_run(NOW, NOW - RETENTION_MS).coverage == Coverage(oldest_ms, oldest_ms)
 
 

@@ -53,6 +53,16 @@ def test_the_history_of_a_first_run_is_delivered_and_nothing_before_it(scene: Sc
     assert before not in scene.intake.accepted
 
 
+def test_a_first_run_over_all_that_the_api_keeps_reports_no_loss(scene: Scene) -> None:
+    scene.form["start_time"] = 168
+    history = [scene.tenant.add(START_MS - hours * HOUR_MS) for hours in range(0, 167, 10)]
+    # Time passes before the first query is open.
+    fail(scene, Refusal(429), lambda path, _: path == "createQuery" and scene.clock.passed < 20)
+    scene.run(120)
+    assert set(scene.intake.accepted) == set(history)
+    assert scene.said("error") == []
+
+
 @pytest.mark.parametrize("order", ["time", "arrival"])
 def test_what_arrives_late_within_the_overlap_is_delivered_once(scene: Scene, order: str) -> None:
     scene.tenant.order = order
