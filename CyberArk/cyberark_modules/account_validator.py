@@ -46,7 +46,7 @@ class CyberArkAccountValidator(AccountValidator):
         try:
             problems = self._problems()
         except Exception as error:  # a defect of ours must not leave the person without an answer
-            problems = [f"The account could not be checked, because of an unexpected {type(error).__name__}."]
+            problems = [f"The account could not be checked because of an unexpected {type(error).__name__}."]
         if problems:
             text = " ".join(problems)
             self.log(text, level="info")

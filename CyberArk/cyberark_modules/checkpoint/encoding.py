@@ -119,9 +119,9 @@ def decode(content: bytes, now_ms: int) -> Checkpoint:
         else:
             checkpoint = _of_first_edition(_FIRST_EDITION.validate_python(collection), document, now_ms)
     except (ValidationError, ValueError, KeyError, TypeError):
-        raise BadCheckpoint("its collection is damaged") from None
+        raise BadCheckpoint("the entry collection is damaged") from None
     if not 0 <= checkpoint.coverage.watermark_ms < _LATEST_MS or not 0 <= checkpoint.position_ms < _LATEST_MS:
-        raise BadCheckpoint("its times are impossible")
+        raise BadCheckpoint("its times are not possible")
     if collection["most_recent_date_seen"] != date:
         # The published connector has gone on from our state, and has kept the part that it does not know.
         return _of_published(document, date_ms, now_ms)
@@ -168,7 +168,7 @@ def _of_published(document: Mapping[str, Any], date_ms: int | None, now_ms: int)
     if date_ms is None and document.get("most_recent_date_seen") is None and not recent:
         raise NothingCollected("nothing was collected yet")
     if date_ms is None:
-        raise BadCheckpoint("it holds no date")
+        raise BadCheckpoint("it contains no date")
     # It may have followed an event dated ahead: what lies between is read again.
     coverage = Coverage(min(date_ms, now_ms), min(date_ms, now_ms))
     # The dates of these events are not known: they are remembered as if they had been delivered now.

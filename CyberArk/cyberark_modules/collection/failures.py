@@ -99,8 +99,8 @@ class Failures:
             return
         if self._queries.page_size != size:
             self._reporter.warning(
-                f"The Audit API refuses a query with pages of {size} events (HTTP 400); {self._queries.page_size} are "
-                f"asked for. Set the field Events per page to {self._queries.page_size}."
+                f"The Audit API refuses a query with {size} events per page (HTTP 400); the connector requests "
+                f"{self._queries.page_size}. Set the field Events per page to {self._queries.page_size}."
             )
             return
         checkpoint = self._state.checkpoint
@@ -146,7 +146,7 @@ class Failures:
         self._state.commit(checkpoint)
         if stream.use is Use.LOOKBACK:
             self._queries.lookback_wanted()
-        self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query reads on from there")
+        self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
 
     def _hold(self, error: CyberArkError) -> None:
         """Without a token nothing works: everything waits."""

@@ -62,7 +62,9 @@ class Survey:
         if stream.use is Use.LOOKBACK:
             self._reporter.lookback_read(stream.start_ms)
         if stream.use is Use.RECONCILIATION:
-            self._reporter.info("Reconciliation done: what arrived later than the overlap has been looked for")
+            self._reporter.info(
+                "Reconciliation done: the connector has looked for events that arrived later than the overlap"
+            )
 
     def take(self, checkpoint: Checkpoint) -> None:
         """Set the figures of the moment."""
