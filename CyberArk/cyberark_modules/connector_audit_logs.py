@@ -36,7 +36,7 @@ class CyberArkAuditLogsConnector(PlatformConnector):
 
     configuration: CyberArkAuditLogsConfiguration  # type: ignore[override]
 
-    # A quiet tenant is no failure; a loop that does not move is one.
+    # A quiet tenant is not a failure; a loop that makes no progress is one.
     seconds_without_events = 0
     last_heartbeat_threshold = 900
 

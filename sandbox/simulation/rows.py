@@ -175,7 +175,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--events", type=int, default=1_000_000, help="of the backlog (default: %(default)s)")
     parser.add_argument("--one-page", action="store_true", help="the tenant serves one page at a time")
     parser.add_argument("--by", type=float, default=3000.0, help="how late events are (s; default: %(default)s)")
-    parser.add_argument("--rate", type=float, help="events a second beside it")
+    parser.add_argument("--rate", type=float, help="new events a second during the run")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     os.chdir(MODULE)  # the SDK reads the manifest of the folder that it is started in

@@ -35,7 +35,7 @@ class WithoutArrivals(Fault):
     ("name", "shown"),
     [
         ("shown-at-once", "within seconds"),
-        ("shown-60s", "a varying time after the fact"),
+        ("shown-60s", "a varying time after it happened"),
         ("shown-12min", "in batches"),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_tenant_that_allows_more_is_seen_to(unmeasured: None) -> None:
         environment.tenant.settings.query_spacing = 0.0
 
     seen = profile(change=allow)
-    assert seen.reading(SIZE) == "is taken"
+    assert seen.reading(SIZE) == "is accepted"
     assert seen.reading(QUERIES) == "no limit of one a minute was seen"
 
 

@@ -1,4 +1,4 @@
-"""What is done about a call that failed: the one place that tells the errors of `errors.py` apart."""
+"""How failed calls are handled: the one place that distinguishes the errors of `errors.py`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,7 +79,7 @@ class Failures:
             self._state.commit(page_failed(self._state.checkpoint, stream, now_ms, overlap_ms))
 
     def _is_alone(self, stream: Stream) -> bool:
-        """Whether a page is refused again and again while others are served: then it is not for the rate."""
+        """Whether a page is repeatedly refused while others are served: then the rate is not the cause."""
         failing = self._pages.failing(stream)
         return failing is not None and failing.failures >= ALONE_AFTER and self._pages.succeeded_at > failing.since
 
@@ -105,7 +105,7 @@ class Failures:
             return
         checkpoint = self._state.checkpoint
         if error.failure.status:
-            # The API has answered: it counts the query no later than now, should a restart ask.
+            # The API has answered: it counts the query no later than now, which a restart has to know.
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
         # An answer of the API, while it opens other queries.
         is_alone = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
@@ -115,7 +115,7 @@ class Failures:
         self._reporter.failed("query", error)
 
     def expire(self, now_ms: int) -> None:
-        """Report what the API shows no more before it was delivered, and go on without it."""
+        """Report event time that the API no longer shows and that was not delivered, and continue without it."""
         oldest = oldest_ms(now_ms)
         _, lost = as_read(self._state.checkpoint, self._around.overlap_ms).expired(oldest)
         checkpoint = self._state.checkpoint

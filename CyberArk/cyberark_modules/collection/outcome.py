@@ -52,14 +52,14 @@ def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms:
 
     What is behind the failing page is asked for again in smaller pages, or where nothing tells an order, in halves of
     event time; what not even a page of one event serves is a gap of its own, a second of event time, that is retried
-    at growing intervals. Everything behind it is read on.
+    at growing intervals. Everything behind it is still read.
     """
     if stream.use is Use.TAIL:
         return checkpoint.without_stream(stream)
     failed_ms = _failing_from_ms(stream)
     end_ms = stream.end_ms or failed_ms
     if stream.use is Use.LOOKBACK:
-        # The watermark goes on behind the failing page, or to where the lookback would have brought it.
+        # The watermark advances past the failing page, or to where the lookback would have moved it.
         end_ms = max(_second(stream.opened_ms - overlap_ms), failed_ms + SECOND_MS)
         coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, end_ms)).advanced(end_ms)
         checkpoint = replace(checkpoint, coverage=coverage)
@@ -88,7 +88,7 @@ def page_failed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms:
 
 
 def _set_apart(checkpoint: Checkpoint, stream: Stream, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have what cannot be read wait: the first second of that gap, or as much as is searched for it.
+    """Postpone what cannot be read: the first second of that gap, or as much as is searched for it.
 
     Where a query fails at its first page, the date of what cannot be read is not known: it is searched for in ever
     larger steps, and then by halves. Where a step fails at its first page as well, nothing before it can be read.
@@ -147,7 +147,7 @@ def _halved(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
 def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: int) -> Checkpoint:
     """Return the checkpoint with larger pages asked for again, once a stream of small ones is past what needed them.
 
-    Each time that this was too early, it reads on twice as long.
+    Each time that this was too early, twice as many small pages are read first.
     """
     failures = _failures_at(checkpoint, stream.start_ms)
     if stream.use is not Use.BACKFILL or stream.page_size >= page_size:

@@ -18,7 +18,7 @@ TAIL_INTERVAL_BESIDE_S = 30.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 _FOR_EVER_S = 3600.0
-# The streams of the moment come first where the others have waited as long.
+# The streams at the live edge come first where the others have waited as long.
 _ORDER = (Use.LOOKBACK, Use.TAIL, Use.BACKFILL, Use.RECONCILIATION)
 
 
@@ -129,7 +129,7 @@ class Pages:
         if stream.use is Use.TAIL:
             # It has not had its turn.
             self._was_tail, self._tail_asked_at = False, float("-inf")
-        # Beside a page in flight, it may be refused for that one alone: the next refusal tells.
+        # Another page in flight may be the only cause: the next refusal shows it.
         if error.retry_after and not self._in_flight:
             self.hold(min(error.retry_after, self._backoff.longest_asked))
 
@@ -138,7 +138,7 @@ class Pages:
         self.not_before = max(self.not_before, self._monotonic() + seconds)
 
     def hold_for(self, error: CyberArkError, failures: int) -> None:
-        """Ask for nothing while that error is given time to pass."""
+        """Ask for nothing until that error has had time to pass."""
         self.hold(self._backoff.pause(error, failures))
 
     def held_for_s(self) -> float:

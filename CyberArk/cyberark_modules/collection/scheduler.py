@@ -17,9 +17,9 @@ QUERY_SPACING_S = 60.0
 BACKFILLS_AT_ONCE = 4
 # A tail that is opened beside a lookback that takes long begins so far before now.
 TAIL_FROM_MS = 15_000
-# A window is worth another query if reading it would take longer than two queries are apart.
 # Where nothing ever comes to follow the live edge, gaps have a turn after so many queries.
 LIVE_IN_ROW = 3
+# A window is worth another query if reading it would take longer than two queries are apart.
 WORTH_CUTTING_MS = 60_000
 RECONCILED_MS = 24 * 3_600_000
 # Less than an hour, so that what arrives right after one is delivered within the hour.
@@ -58,7 +58,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The query to open now (None: none is wanted), and the checkpoint to go on with, which gives way to it."""
+    """The query to open now (None: none is wanted), and the checkpoint to continue with, changed for it."""
 
     checkpoint: Checkpoint
     query: Query | None = None
@@ -84,7 +84,7 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
 def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
     """A lookback that is still being read when the next query may be opened, far from the live edge, is a backlog.
 
-    The watermark then goes on to an overlap before its opening: what is behind it becomes a gap, which it reads.
+    The watermark then advances to an overlap before its opening: what is behind it becomes a gap, which it reads.
     """
     lookback = checkpoint.stream(Use.LOOKBACK)
     if lookback is None:

@@ -1,4 +1,4 @@
-"""The start of a run: the tenant's time, the state, and what of it still holds."""
+"""The start of a run: the tenant's time, the state, and which parts of it are still valid."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -96,7 +96,7 @@ class Start:
             raise Stopping
 
     def _with_usable_cursors(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Cursors of another address, other filters or another page size are not read on with."""
+        """Return the checkpoint without cursors of another address, other filters or another page size."""
         if checkpoint.query_key == self._query_key:
             return checkpoint
         for stream in checkpoint.streams:

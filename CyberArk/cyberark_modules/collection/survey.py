@@ -1,4 +1,4 @@
-"""What the loop has read, turned into figures: freshness, lateness, how far collection stands."""
+"""What the loop has read, turned into metrics and log lines: freshness, lateness, progress."""
 
 from collections.abc import Sequence
 
@@ -67,7 +67,7 @@ class Survey:
             )
 
     def take(self, checkpoint: Checkpoint) -> None:
-        """Set the figures of the moment."""
+        """Set the current metrics."""
         coverage = as_read(checkpoint, self._around.overlap_ms)
         self._reporter.stands(
             Standing(

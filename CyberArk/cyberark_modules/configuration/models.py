@@ -1,7 +1,7 @@
 """The configuration of the module and of the connector: one model for each of the two forms.
 
-Titles, descriptions, limits and patterns are said here; `manifest.json` and `connector_audit_logs.json` are generated
-from them, and a test keeps them equal. Steps are those of the guide, "How to create credentials".
+Titles, descriptions, limits and patterns are defined here. `manifest.json` and `connector_audit_logs.json` are
+generated from them, and a test keeps them equal. Steps are those of the guide, "How to create credentials".
 """
 
 from typing import Annotated, Any, Self
