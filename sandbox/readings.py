@@ -125,7 +125,7 @@ _READINGS = (
     Reading("answer-good", "status 200", "with what was requested"),
     Reading("answer-error", "status 200", "with an error in the body", faults={"api-error-body": 0.2}),
     Reading("answer-html", "status 200", "with HTML", faults={"api-html": 0.2}),
-    Reading("answer-cut", "status 200", "cut", faults={"api-cut": 0.1, "api-cut-json": 0.1}),
+    Reading("answer-cut", "status 200", "truncated", faults={"api-cut": 0.1, "api-cut-json": 0.1}),
     Reading("page-served", "one page", "is served", weight=2.0),
     Reading("page-500-hour", "one page", "fails for an hour", faults={"page-500": HOUR}),
     Reading("page-500-ever", "one page", "fails for ever", faults={"page-500": 1e9}),

@@ -21,7 +21,7 @@ _EVENTS_AT_MOST = (1 << SEQUENCE_BITS) // 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a mistake in one sentence, and exits with 2."""
+    """Reports a mistake in one sentence, and exits with 2."""
 
     def error(self, message: str) -> NoReturn:
         sentence = f"{message[:1].upper()}{message[1:]}".rstrip(".")

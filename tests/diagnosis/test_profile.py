@@ -29,7 +29,7 @@ QUERIES, PAGES, BESIDE, RETRY = (
 )
 ANSWER, PAGE, IDENTITY, EVENTS = (
     "an answer with status 200 is",
-    "one page by itself",
+    "a single page",
     "identity of an event",
     "events are",
 )
@@ -82,7 +82,7 @@ EXPECTED = {
     "answer-good": (ANSWER, "what was requested"),
     "answer-error": (ANSWER, "now and then with an error in the body"),
     "answer-html": (ANSWER, "now and then with HTML"),
-    "answer-cut": (ANSWER, "now and then cut"),
+    "answer-cut": (ANSWER, "now and then truncated"),
     "page-served": (PAGE, "is served, as far as pages were read"),
     # Whether for an hour or for ever is not seen in ten minutes.
     **dict.fromkeys(("page-500-hour", "page-500-ever"), (PAGE, "fails")),

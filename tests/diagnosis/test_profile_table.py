@@ -44,7 +44,7 @@ def test_without_arrivals_late_events_are_measured_by_watching(
 ) -> None:
     seen = profile(name, change=lambda environment: environment.faults.hold(WithoutArrivals(refuses)))
     assert seen.reading(SHOWN) == shown
-    assert seen.reading(ORDER) in (None, "by event time or by arrival: these events do not tell them apart")
+    assert seen.reading(ORDER) in (None, "by event time or by arrival: these events do not distinguish them")
     assert seen.findings["dateFrom is compared with"].reason
 
 

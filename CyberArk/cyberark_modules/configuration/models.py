@@ -108,7 +108,7 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         SecretStr, BeforeValidator(Text(_KEY, "Copy the API key again from the page of the SIEM integration."))
     ] = Field(
         title="CyberArk Audit API key",
-        description="API key of the same SIEM integration (step 36: shown beside the API base URL).",
+        description="API key of the same SIEM integration (step 36: shown next to the API base URL).",
         json_schema_extra={"minLength": 1},
     )
     intake_key: Annotated[

@@ -82,7 +82,7 @@ def page_size(record: Record) -> Finding:
     if "empty_in_a_row" in middle(record).figures:
         return Finding(row, None, reason="pages are short for another reason: some are empty")
     if sum(bool(page.events) for _, page in record.first_reading(SIZES)) > 1:
-        return Finding(row, "is cut", {"largest": largest})
+        return Finding(row, "is capped", {"largest": largest})
     return Finding(row, None, reason="there are fewer than 1000 events")
 
 

@@ -9,7 +9,7 @@ _MINUTE_S = 59.0
 _CALL_MINUTE_S = 55.0
 _AT_ONCE_S = 0.5
 _FEW_ANSWERS = 20
-_ODD = {"error-body": "with an error in the body", "html": "with HTML", "cut": "cut"}
+_ODD = {"error-body": "with an error in the body", "html": "with HTML", "cut": "truncated"}
 
 
 def queries(record: Record) -> Finding:
@@ -17,7 +17,7 @@ def queries(record: Record) -> Finding:
     row = "queries"
     calls = [call for call in record.calls if call.asked == "query"]
     if _is_call_a_minute(record):
-        return Finding(row, None, reason="the limit on calls of any kind hides that on queries")
+        return Finding(row, None, reason="the limit on calls of any kind hides the limit on queries")
     opened_s: float | None = None
     early = late = 0
     closest_s = float("inf")
@@ -103,7 +103,7 @@ def answers(record: Record) -> Finding:
 
 def failing_page(record: Record) -> Finding:
     """Whether a page cannot be had while others can."""
-    row = "one page by itself"
+    row = "a single page"
     good = [call for call in record.calls if call.page is not None]
     for (query, _), calls in record.by_position():
         if any(call.page is not None or call.is_beside for call in calls):
