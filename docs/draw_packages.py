@@ -117,7 +117,7 @@ def wrong(ours: Imports, others: Imports) -> list[str]:
             found.append(
                 f"{module or '__init__'} imports requests: only {' and '.join(sorted(MAY_IMPORT_REQUESTS))} may"
             )
-    return [*found, *(f"a circle of imports: {' -> '.join(circle)}" for circle in circles(ours))]
+    return [*found, *(f"an import cycle: {' -> '.join(circle)}" for circle in circles(ours))]
 
 
 def is_allowed(package: str, target: str) -> bool:

@@ -24,7 +24,7 @@ def main() -> int:
         fill(sandbox, options)
         try:
             print(how_to_look(sandbox, sandbox.environment_variables(Path(directory) / "state")))
-            print("\nInterrupt to end.", flush=True)
+            print("\nPress Ctrl+C to end.", flush=True)
             while True:
                 time.sleep(10)
                 sandbox.tenant.catch_up()

@@ -55,14 +55,24 @@ def _end(name: str, summary: str, weight: float = 1.0, **audit: Any) -> Reading:
 _READINGS = (
     Reading("order-event-time", "order", "by event time", {"order": "event-time"}),
     Reading("order-arrival", "order", "by arrival", {"order": "arrival"}),
-    Reading("order-roughly", "order", "by event time, up to 5 s wrong", {"order": "roughly", "order_jitter": 5.0}),
-    Reading("order-minute", "order", "by event time, up to 60 s wrong", {"order": "roughly", "order_jitter": 60.0}),
+    Reading(
+        "order-roughly",
+        "order",
+        "by event time, with up to 5 s of disorder",
+        {"order": "roughly", "order_jitter": 5.0},
+    ),
+    Reading(
+        "order-minute",
+        "order",
+        "by event time, with up to 60 s of disorder",
+        {"order": "roughly", "order_jitter": 60.0},
+    ),
     Reading("order-none", "order", "none", {"order": "none"}),
     Reading("from-event", "dateFrom", "filters by event time", {"date_field": "event"}),
     Reading("from-arrival", "dateFrom", "filters by arrival", {"date_field": "arrival"}),
-    Reading("shown-at-once", "shown", "0.1 s after the fact", delays={"least": 0.1, "most": 0.1}),
-    Reading("shown-5s", "shown", "always 5 s after", delays={"least": 5.0, "most": 5.0}),
-    Reading("shown-60s", "shown", "30 to 60 s after", delays={"least": 30.0, "most": 60.0}),
+    Reading("shown-at-once", "shown", "0.1 s after it happened", delays={"least": 0.1, "most": 0.1}),
+    Reading("shown-5s", "shown", "always 5 s after it happened", delays={"least": 5.0, "most": 5.0}),
+    Reading("shown-60s", "shown", "30 to 60 s after it happened", delays={"least": 30.0, "most": 60.0}),
     Reading("shown-12min", "shown", "in batches every 12 minutes", delays={"batch_seconds": 720.0}),
     Reading(
         "shown-hours",
@@ -70,8 +80,8 @@ _READINGS = (
         "threat detection is 5 hours late",
         delays={"late_application": "ITDR", "late_application_seconds": 5 * HOUR},
     ),
-    Reading("to-in", "dateTo", "its second is in", {"date_to": "in"}),
-    Reading("to-out", "dateTo", "its second is out", {"date_to": "out"}),
+    Reading("to-in", "dateTo", "its second is included", {"date_to": "in"}),
+    Reading("to-out", "dateTo", "its second is excluded", {"date_to": "out"}),
     Reading("to-ignored", "dateTo", "is ignored", {"date_to": "ignored"}),
     _end("empty", "an empty page with a new cursor"),
     _end("same-cursor", "an empty page with the same cursor"),
@@ -81,7 +91,7 @@ _READINGS = (
     _end("204", "204"),
     _end("last-page", "the last page again"),
     _end("last-second", "the events of the last second, in rotation"),
-    Reading("end-never", "end of a stream", "never: the tenant is busy", events_per_second=20.0, weight=0.5),
+    Reading("end-never", "end of a stream", "never, because the tenant is busy", events_per_second=20.0, weight=0.5),
     Reading("middle-full", "middle of a stream", "full pages"),
     Reading(
         "middle-empty", "middle of a stream", "an empty page now and then", {"scan_page": 40, "scan_hole_every": 10}
@@ -89,29 +99,33 @@ _READINGS = (
     Reading(
         "middle-sparse",
         "middle of a stream",
-        "a filter behind the scan: up to five empty pages in a row, most pages short",
+        "filtered after the scan: up to five empty pages in a row, most pages short",
         {"scan_page": 40, "scan_hole_every": 5, "scan_hole_pages": 5},
         weight=0.3,
     ),
     Reading("middle-short", "middle of a stream", "pages of 100 at most", {"page_cap": 100}),
     Reading("cursor-live", "an old cursor", "shows what arrives later"),
-    Reading("cursor-ceiling", "an old cursor", "shows nothing later than its making", {"cursor_ceiling": True}),
+    Reading(
+        "cursor-ceiling", "an old cursor", "shows nothing that arrived after it was made", {"cursor_ceiling": True}
+    ),
     *(_cursor_refused(status) for status in (400, 404, 410, 422)),
     _limit("query", "one query a minute"),
-    _limit("pages-2s", "and 2 s between pages", 0.5, results_spacing=2.0),
-    _limit("pages-15s", "and 15 s between pages", 0.5, results_spacing=15.0, retry_after="absent"),
+    _limit("pages-2s", "one query a minute, and 2 s between pages", 0.5, results_spacing=2.0),
+    _limit("pages-15s", "one query a minute, and 15 s between pages", 0.5, results_spacing=15.0, retry_after="absent"),
     _limit("call-minute", "one call of any kind a minute", 0.5, call_spacing=60.0),
     _limit("one-page", "one page in flight at a time", pages_at_once=1),
-    _limit("rival", "another integration asks for a query every 65 s", 0.5, rival_period=65.0),
-    _limit("rival-first", "another integration takes the minute first, every time", 0.3, rival_period=60.0),
-    _limit("rival-regular", "another integration asks every 60 s", 0.3, rival_period=60.0, rival_insists=False),
+    _limit("rival", "another integration opens a query every 65 s", 0.5, rival_period=65.0),
+    _limit("rival-first", "another integration always uses the query of the minute first", 0.3, rival_period=60.0),
+    _limit(
+        "rival-regular", "another integration opens a query every 60 s", 0.3, rival_period=60.0, rival_insists=False
+    ),
     Reading("retry-seconds", "Retry-After", "in seconds", {"retry_after": "seconds"}),
     Reading("retry-date", "Retry-After", "a date", {"retry_after": "date"}),
     Reading("retry-absent", "Retry-After", "absent", {"retry_after": "absent"}),
-    Reading("answer-good", "status 200", "with what was asked for"),
+    Reading("answer-good", "status 200", "with what was requested"),
     Reading("answer-error", "status 200", "with an error in the body", faults={"api-error-body": 0.2}),
     Reading("answer-html", "status 200", "with HTML", faults={"api-html": 0.2}),
-    Reading("answer-cut", "status 200", "cut", faults={"api-cut": 0.1, "api-cut-json": 0.1}),
+    Reading("answer-cut", "status 200", "truncated", faults={"api-cut": 0.1, "api-cut-json": 0.1}),
     Reading("page-served", "one page", "is served", weight=2.0),
     Reading("page-500-hour", "one page", "fails for an hour", faults={"page-500": HOUR}),
     Reading("page-500-ever", "one page", "fails for ever", faults={"page-500": 1e9}),
@@ -121,19 +135,25 @@ _READINGS = (
     Reading("identity-uuid", "identity", "uuid"),
     Reading("identity-none", "identity", "none", events={"has_uuid": False}),
     Reading("identity-twins", "identity", "two contents under one uuid in one page", events={"twins": 7}),
-    Reading("identity-repeated", "identity", "an event twice in its page", {"repeats": 9}),
-    Reading("query-any", "createQuery", "takes any date and size"),
+    Reading("identity-repeated", "identity", "an event that appears twice in its page", {"repeats": 9}),
+    Reading("query-any", "createQuery", "accepts any date and page size"),
     Reading("query-week", "createQuery", "refuses a dateFrom of seven days", {"refuses_old_dates": True}),
     Reading("query-500", "createQuery", "refuses a pageSize of more than 500", {"refuses_large_pages": True}),
     Reading("events-good", "events", "as documented", weight=2.0),
     Reading("events-malformed", "events", "not always well-formed", faults={"malformed": 300.0}, weight=0.5),
     Reading("events-lines", "events", "of more than one line", faults={"line-breaks": 300.0}),
-    Reading("intake-good", "intake", "takes what it is sent", weight=3.0),
+    Reading("intake-good", "intake", "accepts what it is sent", weight=3.0),
     *(_intake_refuses(status) for status in (400, 403, 413, 500)),
     Reading(
         "intake-small", "intake", "resets requests of more than 200 kB", faults={"intake-small-requests": 200_000}
     ),
-    Reading("intake-bytes", "intake", "counts bytes", faults={"intake-bytes": 1, "malformed": 600.0}, weight=0.5),
+    Reading(
+        "intake-bytes",
+        "intake",
+        "measures events in bytes",
+        faults={"intake-bytes": 1, "malformed": 600.0},
+        weight=0.5,
+    ),
     Reading("intake-other", "intake", "answers 200 with something else", faults={"intake-other": 20.0}),
 )
 
@@ -151,7 +171,7 @@ class Readings:
         self.chosen = [READINGS[name] for name in names]
         rows = [reading.row for reading in self.chosen]
         if twice := {row for row in rows if rows.count(row) > 1}:
-            raise ValueError(f"choose only one reading of {', '.join(sorted(twice))}")
+            raise ValueError(f"choose only one reading for {', '.join(sorted(twice))}")
 
     @classmethod
     def drawn(cls, rng: random.Random) -> "Readings":

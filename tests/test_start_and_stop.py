@@ -79,9 +79,9 @@ def test_a_configuration_that_cannot_be_used_is_said_to_the_platform(
 def test_a_frequency_that_is_too_fast_is_raised_and_said_once(sandbox: Sandbox, tmp_path: Path) -> None:
     with ConnectorProcess(sandbox, tmp_path, frequency=10) as process:
         eventually(lambda: sandbox.ledger.snapshot().queries == 1)
-        eventually(lambda: any("10 s is too fast" in line["message"] for line in sandbox.sekoia.logs))
+        eventually(lambda: any("(10 s) is too short" in line["message"] for line in sandbox.sekoia.logs))
         process.stop()
-    warnings = [line for line in sandbox.sekoia.logs if "too fast" in line["message"]]
+    warnings = [line for line in sandbox.sekoia.logs if "too short" in line["message"]]
     assert len(warnings) == 1
     assert sandbox.ledger.snapshot().queries_too_soon == 0
 

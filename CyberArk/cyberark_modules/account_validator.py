@@ -1,4 +1,4 @@
-"""Checks an account when it is created: requests a token, reads it, and tells the person everything that is wrong."""
+"""Checks an account when it is created: requests a token, reads it, and shows the person everything that is wrong."""
 
 import time
 from pathlib import Path
@@ -38,7 +38,7 @@ class CyberArkAccountValidator(AccountValidator):
         """Tell the platform, which answers with the password; a configuration at fault is left to `validate`."""
         try:
             super().set_task_as_running()  # type: ignore[no-untyped-call]
-        except Exception as error:  # the account can be told what is wrong with it all the same
+        except Exception as error:  # the person can still be shown what is wrong with the account
             self.log(f"The platform's answer could not be used ({type(error).__name__})", level="warning")
 
     def validate(self) -> bool:
@@ -46,7 +46,7 @@ class CyberArkAccountValidator(AccountValidator):
         try:
             problems = self._problems()
         except Exception as error:  # a defect of ours must not leave the person without an answer
-            problems = [f"The account could not be checked, because of an unexpected {type(error).__name__}."]
+            problems = [f"The account could not be checked because of an unexpected {type(error).__name__}."]
         if problems:
             text = " ".join(problems)
             self.log(text, level="info")

@@ -37,7 +37,7 @@ class CyberArkAuditLogsConnector(PlatformConnector):
 
     configuration: CyberArkAuditLogsConfiguration  # type: ignore[override]
 
-    # A quiet tenant is no failure; a loop that does not move is one.
+    # A quiet tenant is not a failure; a loop that makes no progress is one.
     seconds_without_events = 0
     last_heartbeat_threshold = 900
 
@@ -60,13 +60,13 @@ class CyberArkAuditLogsConnector(PlatformConnector):
                 self._collect(start, loop, state)
             except StateTaken:
                 self.log(
-                    "Another instance of this connector has taken over its state. This one sends nothing more, and "
-                    "stops. If both are to run, give each its own connector in Sekoia.",
+                    "Another instance of this connector has taken over its state. This instance sends nothing more "
+                    "and stops. To run both, create a connector in Sekoia for each.",
                     level="error",
                 )
                 self.stop()
             except Exception as error:  # a defect of ours must neither end collection nor spin
-                self.log_exception(error, message="Unexpected error; collection goes on from the last commit")
+                self.log_exception(error, message="Unexpected error; collection continues from the last commit")
                 self.wait(self.backoff.longest)
 
     def _collect(self, start: Start, loop: Loop, state: State) -> None:
@@ -131,8 +131,8 @@ class CyberArkAuditLogsConnector(PlatformConnector):
     def _warn_of_frequency(self) -> None:
         if (raised_from := self.configuration.frequency_raised_from) is not None:
             self.log(
-                f"A frequency of {raised_from} s is too fast for the Audit API, which accepts one query a minute; "
-                f"{self.configuration.frequency} s is used",
+                f"The time between two queries ({raised_from} s) is too short: the Audit API accepts one query a "
+                f"minute. The connector uses {self.configuration.frequency} s",
                 level="warning",
             )
 
@@ -141,6 +141,6 @@ class CyberArkAuditLogsConnector(PlatformConnector):
             self.log("Stopped; what the intake has accepted is committed", level="info")
         else:
             self.log(
-                "Stopped; the state could not be written, so what was accepted since its last write is sent again",
+                "Stopped; the state could not be written, so events accepted since its last write are sent again",
                 level="error",
             )

@@ -17,8 +17,8 @@ class FailureKind(StrEnum):
 
     STATUS = "the service answered with an error status"
     NOT_JSON = "the answer is not JSON"
-    SHAPE = "the answer is JSON of an unexpected shape"
-    NOT_INTAKE = "the answer is not that of a Sekoia intake"
+    SHAPE = "the answer is JSON with an unexpected structure"
+    NOT_INTAKE = "the answer does not come from a Sekoia intake"
     REDIRECT = "the service redirected the request"
     NAME = "the host name cannot be resolved"
     CERTIFICATE_AUTHORITY = "the certificate is issued by an authority that is not trusted here"

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
 
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="dev bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller numbers, in less than two minutes")
+    parser.add_argument("--quick", action="store_true", help="use smaller numbers; takes less than two minutes")
     parser.add_argument(
         "--output",
         type=Path,

@@ -23,8 +23,8 @@ def measure(is_quick: bool) -> tuple[Section, dict[int, Drained]]:
     section = Section(
         "Throughput",
         f"A backlog is delivered with {1000 * PAGE_SECONDS:.0f} ms for a page and {1000 * PUSH_SECONDS:.0f} ms for a "
-        "push. One cursor cannot be faster than page size ÷ page latency, since each page tells where the next one "
-        "begins; it is measured in the minute before a second query may be opened. "
+        "push. One cursor cannot be faster than page size ÷ page latency, because each page contains the cursor of "
+        "the next; it is measured in the minute before a second query may be opened. "
         "The sequential loop (fetch, parse, push, save the state, and only then the next page) is how connectors are "
         "usually written; it runs on the SDK's own push and state.",
     )

@@ -11,7 +11,7 @@ _SIZE = 500
 _MICRO = 1e6
 _STAGES = {
     "receive": "receive the page: HTTP, TLS",
-    "read": "cut it into events, read uuid and time",
+    "read": "split it into events, read uuid and time",
     "choose": "drop what was delivered, work out the stream",
     "push": "push: JSON, HTTP, TLS, the SDK's own work",
     "remember": "work out the checkpoint",
@@ -25,10 +25,11 @@ def measure(is_quick: bool) -> Section:
     rounds, events = (3, 40_000) if is_quick else (5, 100_000)
     section = Section(
         "CPU time",
-        "The same without any latency, so that CPU time is all that counts. The floor is what nobody can do without: "
-        "the SDK's own push of the same texts, ready made, to the same intake, and one `orjson.loads` of each page; "
-        "it fetches nothing. The connector's figure is that of its whole process while it delivers, all threads "
-        f"included; its stages are measured in it. Pages of {_SIZE}; the medians of {rounds} rounds.",
+        "The same run without any latency, so that only CPU time matters. The floor is the least that a connector "
+        "needs: the SDK's own push of the same prepared texts to the same intake, and one `orjson.loads` of each "
+        "page; it fetches nothing. The connector's figure is the CPU time of its whole process while it delivers, "
+        f"including all threads; the stages are measured in that process. Pages of {_SIZE}; the medians of {rounds} "
+        "rounds.",
     )
     floors, runs = [], []
     for _ in range(rounds):
@@ -45,7 +46,7 @@ def measure(is_quick: bool) -> Section:
     rows = [(_STAGES[stage], _shown(seconds), f"{100 * seconds / cpu:.0f} %") for stage, seconds in stages.items()]
     rows += [
         ("the loop, threads, the rest", _shown(rest), f"{100 * rest / cpu:.0f} %"),
-        ("**the connector, all of it**", f"**{_shown(cpu)}**", "**100 %**"),
+        ("**the connector in total**", f"**{_shown(cpu)}**", "**100 %**"),
         ("the floor: the SDK's push", _shown(push), f"{100 * push / cpu:.0f} %"),
         ("the floor: `orjson.loads`", _shown(parse), f"{100 * parse / cpu:.0f} %"),
     ]
@@ -78,6 +79,6 @@ def _shown(seconds: float) -> str:
 def _rates(runs: list[Drained]) -> str:
     rate = median(run.events_per_second for run in runs)
     return (
-        f"At that cost one core delivers {1 / median(run.cpu for run in runs):,.0f} events a second. Here, where the "
-        f"sandbox makes and takes the events on the same machine, it was {rate:,.0f}."
+        f"At that cost one core delivers {1 / median(run.cpu for run in runs):,.0f} events a second. In this run, "
+        f"with the sandbox on the same machine, it was {rate:,.0f}."
     )

@@ -32,7 +32,7 @@ class Figure:
     def verdict(self, is_quick: bool) -> str:
         if self.met:
             return "PASS"
-        return "MISSED" if self.bound.robust or not is_quick else "too short to tell"
+        return "MISSED" if self.bound.robust or not is_quick else "too short to measure"
 
     @property
     def shown(self) -> str:

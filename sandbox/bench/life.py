@@ -20,9 +20,10 @@ def measure(is_quick: bool) -> Section:
     section = Section(
         "Start and stop",
         "From the start of the process to its first request to CyberArk (Python, the SDK and the libraries are "
-        "loaded, secrets are fetched) and to the first acceptance by the intake. A restart reads the kept cursor at "
-        "once, without waiting for the minute. Stopping is from SIGTERM to the end of the process: while it waits, "
-        "and while a push that takes ten seconds is under way.",
+        "loaded, secrets are fetched) and to the first acceptance by the intake. A restart reads the stored cursor at "
+        "once, without waiting for the next query. A stop is measured from SIGTERM to the end of the process: while "
+        "it "
+        "waits, and during a push that takes ten seconds.",
     )
     lives = [_life() for _ in range(1 if is_quick else 3)]
     figures = {name: median(life[name] for life in lives) for name in lives[0]}
@@ -74,7 +75,7 @@ def _until(holds: Callable[[], bool], began: float) -> float:
     """The seconds from `began` until it holds."""
     while not holds():
         if time.monotonic() - began > _LONGEST_SECONDS:
-            raise RuntimeError(f"nothing came of the start within {_LONGEST_SECONDS:.0f} s")
+            raise RuntimeError(f"the start had no result within {_LONGEST_SECONDS:.0f} s")
         time.sleep(0.005)
     return time.monotonic() - began
 

@@ -16,9 +16,9 @@ def measure(is_quick: bool) -> tuple[Section, Drained]:
     section = Section(
         "Memory",
         "The largest resident size of the connector's process, without latency. It keeps some pages, and the keys "
-        "of events that a stream may show again, within a budget. So a longer backlog takes no more; "
-        "a denser one takes as much more as there are events in the overlap's five minutes, and large events as much "
-        "more as the pages in flight take in the forms that they go through.",
+        "of events that a stream may show again, within a budget. So a longer backlog needs no more memory. A denser "
+        "one needs more for the events within the five minutes of the overlap. Large events need more for the pages "
+        "in flight, each of which exists in several forms.",
     )
     short = drain(_SHORT)
     longer = drain(long)

@@ -14,11 +14,11 @@ _WIDTH = 119
 _INTRODUCTION = """\
 # Benchmarks
 
-Written by `./dev bench`, which takes less than ten minutes; `./dev bench --quick` takes less than two, on smaller
+`./dev bench` writes this page in less than ten minutes; `./dev bench --quick` takes less than two, with smaller
 numbers. Everything runs on one machine: the tenant and the platform of the sandbox, over TLS on the loopback
-interface, and the real connector in a process of its own, whose CPU time and memory are the only ones counted. A
-figure is a ratio or a bound within one run, so that it means the same on another machine. Every run also checks that
-nothing was lost, altered or delivered twice.
+interface, and the real connector in its own process. Only the CPU time and the memory of that process are counted.
+Each figure is a ratio or a bound within one run, so that runs on different machines can be compared. Every run also
+checks that no event was lost, altered or duplicated.
 """
 
 

@@ -24,9 +24,9 @@ def measure(is_quick: bool, backfills: dict[int, Drained], without_latency: Drai
     section = Section(
         "State",
         "Every page that brings something new is committed by one write of the state, atomic and, on disk, synced "
-        "(`fsync`). A write comes after the push, while the next page is on its way already: it takes time only where "
-        "page and push are faster than it, as in the run without any latency. S3 is played by moto on this machine; "
-        "a real one answers in some tens of milliseconds.",
+        "(`fsync`). The connector writes after the push, while it already fetches the next page: a write costs time "
+        "only where page and push are faster than the write, as in the run without any latency. moto simulates S3 on "
+        "this machine; a real S3 answers in some tens of milliseconds.",
     )
     runs = {f"disk, {size} a page": run for size, run in backfills.items()}
     with _s3() as variables:

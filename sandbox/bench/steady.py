@@ -56,7 +56,7 @@ def _section(found: dict[str, Figures], rates: list[float]) -> Section:
     )
     section.figures += _figures(found)
     columns = (
-        "Tenant", "Median lag", "p95", "Most", "Events", "Lost", "Duplicates", "`results` a minute",
+        "Tenant", "Median lag", "p95", "Longest", "Events", "Lost", "Duplicates", "`results` a minute",
         "Queries a minute", "Read again", "State written a minute", "Keys kept",
     )  # fmt: skip
     section.tables.append(Table(columns, [_row(name, one) for name, one in found.items() if "no overlap" not in name]))

@@ -39,7 +39,7 @@ def main(arguments: list[str], console: Console) -> int:
         screen.say(f"{refused}. See --help.", "red")
         return 2
     except KeyboardInterrupt:
-        screen.say("\nInterrupted; nothing was changed anywhere.")
+        screen.say("\nInterrupted; the check has changed nothing.")
         return 130
 
 
@@ -61,12 +61,14 @@ def _check(values: Values, options: argparse.Namespace, screen: Screen) -> int:
         return 1
     if "untried" in states:
         untried = ", ".join(outcome.title for outcome in outcomes if outcome.state == "untried")
-        screen.say(f"\nWhat was tried is right. Not tried: {untried}; how to try it is said above.")
+        screen.say(f"\nWhat was tried is right. Not tried: {untried}; the lines above say how to try it.")
         screen.say("These are the values for the forms of Sekoia:")
     elif "odd" in states:
-        screen.say("\nEverything was tried. Look at what is marked !, then paste these values in the forms of Sekoia:")
+        screen.say(
+            "\nEverything was tried. Look at what is marked !, then paste these values into the forms of Sekoia:"
+        )
     else:
-        screen.say("\nEverything holds. Paste these values in the forms of Sekoia:")
+        screen.say("\nEverything was tried and is right. Paste these values into the forms of Sekoia:")
     screen.form(values.form())
     return 3 if "untried" in states else 0
 
@@ -75,7 +77,7 @@ def _profile(values: Values, options: argparse.Namespace, screen: Screen) -> int
     seconds = options.minutes * 60 if options.minutes else TEN_MINUTES_S
     screen.say(
         f"The profile asks CyberArk Audit for about {seconds / 60:g} minutes and sends nothing to Sekoia. It uses\n"
-        "the query of each minute: a connector on this tenant collects later meanwhile. Interrupt to end it early.\n"
+        "the query of each minute: a connector on this tenant falls behind meanwhile. Press Ctrl+C to end it early.\n"
     )
     version = json.loads(_MANIFEST.read_text())["version"]
     minute = Minute(values.connector.api_base_url)
@@ -94,7 +96,7 @@ def _may_send(options: argparse.Namespace) -> bool:
     if options.yes:
         return True
     if not sys.stdin.isatty():
-        raise Refused("--send asks before it sends, and nobody is here to answer: add --yes")
+        raise Refused("--send asks for confirmation, and there is no terminal to ask in: add --yes")
     answer = ask_in_terminal("Send one test event, marked as such, to the intake? [y/N] ", False)
     return answer.strip().lower() in ("y", "yes")
 

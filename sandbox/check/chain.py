@@ -83,7 +83,7 @@ class Chain:
         self._working = working
         for link in links:
             if broken.intersection(link.needs):
-                outcome = Outcome(link.title, "untried", reason="a link that it needs is marked above")
+                outcome = Outcome(link.title, "untried", reason="a link that it depends on is marked above")
             else:
                 with working(link.title):
                     outcome = self._try(link)
@@ -114,7 +114,8 @@ class Chain:
         url = self._values.account.auth_base_url
         token = self._in_time(Service.IDENTITY, url, self.tokens.token)
         lifetime_s = token.use_for_s + self.tokens.MARGIN_S
-        yield f"{'an opaque token' if token.claims is None else 'a JWT'}, good for about {lifetime_s / 60:.0f} minutes"
+        kind = "an opaque token" if token.claims is None else "a JWT"
+        yield f"{kind}, valid for about {lifetime_s / 60:.0f} minutes"
         missing = token.missing()
         if token.claims is not None:
             for claim in ("scope", "aud", "tenant_id"):
@@ -138,9 +139,9 @@ class Chain:
         own_s = self._minute.own_s()
         if own_s is not None:
             wait_s = MINUTE_S - own_s
-            with self._working(f"Query: waiting for {wait_s:.0f} s, the last check opened the query of this minute"):
+            with self._working(f"Query: waiting for {wait_s:.0f} s, the last check used the query of this minute"):
                 time.sleep(wait_s)
-            yield f"waited for {wait_s:.0f} s: the last check had opened the query of that minute"
+            yield f"waited for {wait_s:.0f} s: the last check had used the query of that minute"
         since_ms = self.tenant_clock.now_ms() - HISTORY_S * 1000
         started = time.monotonic()
         open_query = partial(self._api.open_query, since_ms, None, connector.chunk_size, {})
@@ -150,7 +151,7 @@ class Chain:
             connector_s = self._minute.connector_s()
             if connector_s is not None:
                 raise Untried(
-                    f"the connector of that state opened the query of this minute, {connector_s:.0f} s ago. "
+                    f"the connector of that state used the query of this minute, {connector_s:.0f} s ago. "
                     "To try this link, stop that connector for a minute and check again"
                 ) from None
             yield "no check on this machine opened a query within the last minute"
@@ -170,7 +171,7 @@ class Chain:
         if not self._values.has_intake:
             raise Untried(f"no intake key was given. To try it, enter it or set {VARIABLES['intake_key']}")
         if not self._send:
-            raise Untried("nothing was sent. To try it, add --send: it sends one test event, marked as such")
+            raise Untried("nothing was sent. To try it, add --send, which sends one test event, marked as such")
         connector = self._values.connector
         sender, tenant_id = build_sender(connector), self._token.tenant_id if self._token else ""
         send = partial(send_test_event, sender, tenant_id, self.tenant_clock.now_ms())

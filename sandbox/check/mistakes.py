@@ -97,45 +97,51 @@ class Answered(Fault):
 
 
 _TYPES = (
-    MistakeType("identity-name", "the Identity URL names no host", _typed(auth_base_url="https://nowhere.invalid")),
+    MistakeType(
+        "identity-name", "the host of the Identity URL does not exist", _typed(auth_base_url="https://nowhere.invalid")
+    ),
     MistakeType(
         "identity-audit",
-        "the Audit URL stands in place of the Identity URL",
+        "the Identity URL is the address of the Audit API",
         lambda s: Mistake({"auth_base_url": s.audit_url}),
     ),
     MistakeType(
-        "identity-other", "the Identity URL is of another web site", lambda s: Mistake({"auth_base_url": s.intake_url})
+        "identity-other",
+        "the Identity URL leads to another web site",
+        lambda s: Mistake({"auth_base_url": s.intake_url}),
     ),
     MistakeType(
-        "identity-closed", "nobody listens at the Identity URL", lambda s: Mistake({"auth_base_url": _unreachable(s)})
+        "identity-closed", "nothing listens at the Identity URL", lambda s: Mistake({"auth_base_url": _unreachable(s)})
     ),
     MistakeType("identity-html", "the Identity URL answers HTML instead of a token", _html_identity),
     MistakeType(
         "application-id", "the Application ID differs from the web app's", _typed(application_id="Sekoia-SIEM")
     ),
-    MistakeType("client-credentials", "Client creds is not ticked", _identity(client_credentials_ticked=False)),
+    MistakeType("client-credentials", "Client creds is not checked", _identity(client_credentials_ticked=False)),
     MistakeType("scope", "the scope is not declared in the web app", _identity(scope_declared=False)),
     MistakeType("login-suffix", "the login name lacks its suffix", _typed(login_name="siem-svc")),
-    MistakeType("login-name", "the login name is of nobody", _typed(login_name="siem@cyberark.cloud.1234")),
+    MistakeType("login-name", "no user has the login name", _typed(login_name="siem@cyberark.cloud.1234")),
     MistakeType("password", "the password is wrong", _password),
     MistakeType(
-        "confidential-client", "the user is no OAuth confidential client", _identity(confidential_client=False)
+        "confidential-client", "the user is not an OAuth confidential client", _identity(confidential_client=False)
     ),
     MistakeType("permission", "the user may not use the web app", _identity(permission=False)),
     MistakeType("token-type", "the token type is not jwtRS256", _identity(token_type="opaque")),
     MistakeType("claim-tenant-id", "the claim tenant_id is not set", _without_claim("tenant_id")),
     MistakeType("claim-aud", "the claim aud is not set", _without_claim("aud")),
-    MistakeType("claim-scope", "the token does not carry the scope", _without_claim("scope")),
-    MistakeType("audit-name", "the Audit URL names no host", _typed(api_base_url="https://nowhere.invalid")),
+    MistakeType("claim-scope", "the token does not contain the scope", _without_claim("scope")),
+    MistakeType(
+        "audit-name", "the host of the Audit URL does not exist", _typed(api_base_url="https://nowhere.invalid")
+    ),
     MistakeType(
         "audit-identity",
-        "the Identity URL stands in place of the Audit URL",
+        "the Audit URL is the address of Identity",
         lambda s: Mistake({"api_base_url": s.identity_url}),
     ),
     MistakeType(
-        "audit-closed", "nobody listens at the Audit URL", lambda s: Mistake({"api_base_url": _unreachable(s)})
+        "audit-closed", "nothing listens at the Audit URL", lambda s: Mistake({"api_base_url": _unreachable(s)})
     ),
-    MistakeType("api-key", "the API key is wrong or of another tenant", _typed(api_key="another-key")),
+    MistakeType("api-key", "the API key is wrong or belongs to another tenant", _typed(api_key="another-key")),
     MistakeType(
         "certificate", "the certificates are not trusted", lambda s: Mistake(variables={"REQUESTS_CA_BUNDLE": ""})
     ),
@@ -144,12 +150,12 @@ _TYPES = (
         "the proxy does not answer",
         lambda s: Mistake(variables={"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}),
     ),
-    MistakeType("minute-used", "another integration uses up the one query a minute", _minute_used),
-    MistakeType("clock", "the machine's clock is minutes off", _clock),
-    MistakeType("redirect", "the services send clients to another host", _moved),
+    MistakeType("minute-used", "another integration uses the one query a minute", _minute_used),
+    MistakeType("clock", "the machine's clock is wrong by minutes", _clock),
+    MistakeType("redirect", "the services redirect to another host", _moved),
     MistakeType("intake-key", "the intake key is wrong", _typed(intake_key="another-intake")),
     MistakeType(
-        "intake-server", "nobody listens at the intake server", lambda s: Mistake({"intake_server": _unreachable(s)})
+        "intake-server", "nothing listens at the intake server", lambda s: Mistake({"intake_server": _unreachable(s)})
     ),
 )
 

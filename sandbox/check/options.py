@@ -11,7 +11,7 @@ from sandbox.demo.options import AppendReading, Parser
 _WATCH_S = 15.0
 _EXITS = """\
 exit status:
-  0   everything was tried and is right, or is only marked !
+  0   everything was tried and is right, or is marked ! only
   1   something is wrong
   2   the command line or a value cannot be used
   3   what was tried is right, but not everything was tried"""
@@ -24,9 +24,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     breaks = "\n".join(f"  {name:<{width}}  {kind.summary}" for name, kind in BREAKS.items())
     parser = Parser(
         prog="dev check",
-        description="Try the credentials of a tenant, link by link, before anything is created in Sekoia.",
+        description="Try the credentials of a tenant, link by link, before you create anything in Sekoia.",
         epilog="\n\n".join(
-            (f"What is not in these variables is asked for:\n{variables}", _EXITS, f"mistakes for --break:\n{breaks}")
+            (
+                f"The check asks for each value that is not in one of these variables:\n{variables}",
+                _EXITS,
+                f"mistakes for --break:\n{breaks}",
+            )
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -48,15 +52,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="find out how the tenant's Audit API behaves where its documentation leaves it open, in ten minutes",
+        help="find out in ten minutes how the tenant's Audit API behaves where its documentation leaves it open",
     )
     parser.add_argument(
         "--minutes",
         type=_minutes,
         metavar="MINUTES",
-        help="with --profile, how long: less than the default of 10 leaves rows of the table open",
+        help="with --profile, how long it takes (default: 10); a shorter profile leaves rows of the table open",
     )
-    parser.add_argument("--sandbox", action="store_true", help="try a tenant that is played on this machine")
+    parser.add_argument("--sandbox", action="store_true", help="try a tenant that is simulated on this machine")
     parser.add_argument(
         "--break", dest="mistake", type=_mistake, metavar="NAME", help="with --sandbox, make this mistake: see below"
     )
@@ -66,33 +70,33 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         action=AppendReading,
         default=[],
         metavar="NAME",
-        help="with --sandbox, a reading of the documentation that the tenant follows, several allowed: "
-        "./dev demo --list-readings names them",
+        help="with --sandbox, a reading of the documentation that the tenant follows; repeatable; "
+        "./dev demo --list-readings lists them",
     )
     options = parser.parse_args(arguments)
     if options.mistake and not options.sandbox:
-        parser.error("--break goes with --sandbox")
+        parser.error("--break requires --sandbox")
     if options.readings and not options.sandbox:
-        parser.error("--reading goes with --sandbox")
+        parser.error("--reading requires --sandbox")
     if options.yes and not options.send:
-        parser.error("--yes goes with --send")
+        parser.error("--yes requires --send")
     if options.minutes and not options.profile:
-        parser.error("--minutes goes with --profile")
+        parser.error("--minutes requires --profile")
     if options.profile and options.send:
-        parser.error("--profile sends nothing, so it does not go with --send")
+        parser.error("--profile sends nothing and cannot be combined with --send")
     return options
 
 
 def _mistake(text: str) -> str:
     if text not in BREAKS:
-        raise argparse.ArgumentTypeError(f"no mistake is called {text}")
+        raise argparse.ArgumentTypeError(f"there is no mistake {text}")
     return text
 
 
 def _minutes(text: str) -> float:
     minutes = _seconds(text)
     if not 0 < minutes <= 60:
-        raise argparse.ArgumentTypeError(f"{text} is no number of minutes up to 60")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes above 0 and up to 60")
     return minutes
 
 
@@ -102,12 +106,12 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is no number")
+        raise argparse.ArgumentTypeError(f"{text or 'an empty value'} is not a number")
     return seconds
 
 
 def _file(text: str) -> Path:
     file = Path(text)
     if not file.is_file():
-        raise argparse.ArgumentTypeError(f"{text} is no file")
+        raise argparse.ArgumentTypeError(f"{text} is not a file")
     return file

@@ -48,7 +48,7 @@ class Reading:
             ago_s = (self._now_ms() - self._newest_ms) / 1000
             yield f"newest: {_moment(self._newest_ms)}, {ago_s:.0f} s ago"
         elif not self._seen:
-            yield "none, which is not a mistake: sign in to CyberArk in a browser, and there will be some"
+            yield "none, which is not an error: sign in to CyberArk in a browser to create some"
 
     def _first_page(self) -> str:
         started = time.monotonic()
@@ -60,9 +60,7 @@ class Reading:
         if not seconds:
             raise Untried("no time was given. To try it, add --watch 15")
         if not self._is_at_end:
-            raise Untried(
-                "there are more events than were read. ./dev check --profile measures how late events arrive"
-            )
+            raise Untried("the check did not read all events. ./dev check --profile measures how late events arrive")
         ends, late_s = time.monotonic() + seconds, list[float]()
         while time.monotonic() < ends:
             time.sleep(min(WATCH_EVERY_S, max(0.0, ends - time.monotonic())))

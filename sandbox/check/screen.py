@@ -11,7 +11,7 @@ from sandbox.check.outcome import Outcome
 
 _MARKS = {
     "right": ("✓", "bold green", "tried and right"),
-    "odd": ("!", "bold yellow", "tried, and odd"),
+    "odd": ("!", "bold yellow", "tried and unusual"),
     "wrong": ("✗", "bold red", "tried and wrong"),
     "untried": ("–", "dim", "not tried"),
 }

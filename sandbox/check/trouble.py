@@ -80,51 +80,55 @@ def _down(sandbox: Sandbox) -> Mistake:
 _TYPES = (
     MistakeType(
         "identity-audit-name",
-        "the Audit URL of a tenant stands in place of the Identity URL",
+        "the Identity URL has the host name of an Audit URL",
         _typed(auth_base_url="https://abc1234.audit.invalid"),
     ),
     MistakeType(
         "audit-identity-name",
-        "the Identity URL of a tenant stands in place of the Audit URL",
+        "the Audit URL has the host name of an Identity URL",
         _typed(api_base_url="https://abc1234.id.invalid"),
     ),
-    MistakeType("identity-moved", "the Identity URL leads to another host", _moved("token")),
-    MistakeType("audit-moved", "the Audit URL leads to another host", _moved("query")),
-    MistakeType("audit-other", "the Audit URL is of another web site", _at("api_base_url", "intake")),
+    MistakeType("identity-moved", "the Identity URL redirects to another host", _moved("token")),
+    MistakeType("audit-moved", "the Audit URL redirects to another host", _moved("query")),
+    MistakeType("audit-other", "the Audit URL leads to another web site", _at("api_base_url", "intake")),
     MistakeType(
         "audit-gateway",
-        "the Audit URL is of another API",
+        "the Audit URL leads to another API",
         _answered("query", 403, {"message": "Invalid key=value pair (missing equal-sign) in Authorization header"}),
     ),
     MistakeType("claims-script", "the script of the web app is missing", _without_script),
     MistakeType("no-password", "no password is given", _no_password),
-    MistakeType("other-tenant", "the Audit URL is of another tenant", _answered("query", 401, {})),
+    MistakeType("other-tenant", "the Audit URL belongs to another tenant", _answered("query", 401, {})),
     MistakeType("filter", "the tenant refuses the filters of the query", _answered("query", 400, _BAD)),
     MistakeType("cursor", "the cursor is refused", _answered("results", 400, _BAD)),
-    MistakeType("rate", "pages are asked for too often", _answered("results", 429, {}, {"Retry-After": "1"})),
+    MistakeType("rate", "pages are requested too often", _answered("results", 429, {}, {"Retry-After": "1"})),
     MistakeType(
         "identity-refusal",
-        "Identity refuses for a reason of its own",
+        "Identity refuses for an unknown reason",
         _answered("token", 400, {"error": "odd"}),
     ),
-    MistakeType("audit-refusal", "Audit refuses for a reason of its own", _answered("query", 422, {})),
-    MistakeType("identity-down", "Identity is out of order", _down),
-    MistakeType("identity-busy", "Identity wants fewer calls", _answered("token", 429, {})),
+    MistakeType("audit-refusal", "Audit refuses for an unknown reason", _answered("query", 422, {})),
+    MistakeType("identity-down", "Identity is temporarily unavailable", _down),
+    MistakeType("identity-busy", "Identity is rate limiting", _answered("token", 429, {})),
     MistakeType("identity-odd", "Identity answers without a token", _answered("token", 200, {"token": "none"})),
     MistakeType("identity-silent", "the Identity URL never answers", _identity_at(silent)),
     MistakeType("identity-http", "the Identity URL does not speak TLS", _identity_at(without_tls)),
-    MistakeType("certificate-host", "the certificate is of another host", _certificate(name="elsewhere.example")),
+    MistakeType(
+        "certificate-host", "the certificate is issued for another host", _certificate(name="elsewhere.example")
+    ),
     MistakeType("certificate-date", "the certificate has expired", _certificate(expired=True)),
-    MistakeType("tls-inspection", "a proxy reads along", _behind(lambda: Authority().reading_proxy())),
-    MistakeType("proxy-refusal", "the proxy wants a password", _behind(lambda: refusing_proxy)),
+    MistakeType("tls-inspection", "a proxy inspects the TLS traffic", _behind(lambda: Authority().reading_proxy())),
+    MistakeType("proxy-refusal", "the proxy requires a password", _behind(lambda: refusing_proxy)),
     MistakeType(
         "trust-store",
-        "the file of trusted certificates is not there",
+        "the file of trusted certificates is missing",
         lambda s: Mistake(variables={"REQUESTS_CA_BUNDLE": str(s.ca_file.with_name("absent.pem"))}),
     ),
-    MistakeType("intake-name", "the intake server names no host", _typed(intake_server="https://nowhere.invalid")),
+    MistakeType(
+        "intake-name", "the host of the intake server does not exist", _typed(intake_server="https://nowhere.invalid")
+    ),
     MistakeType("intake-other", "the intake server is another web site", _at("intake_server", "identity")),
-    MistakeType("intake-refusal", "the intake refuses for a reason of its own", _answered("intake", 422, {})),
+    MistakeType("intake-refusal", "the intake refuses for an unknown reason", _answered("intake", 422, {})),
 )
 
 TROUBLES: dict[str, MistakeType] = {trouble.name: trouble for trouble in _TYPES}

@@ -26,7 +26,7 @@ _SEKOIA = "sekoia.io"
 
 # The intake is tried only if its key is given.
 _OPTIONAL = {
-    "intake_key": "empty to leave the intake out",
+    "intake_key": "empty: the intake is not tried",
     "intake_server": f"of your region; empty for {DEFAULT_INTAKE_SERVER}",
 }
 _SECRETS = {"password", "api_key", "intake_key"}
@@ -72,7 +72,7 @@ class Values:
             for name in _OPTIONAL:
                 del connector[title_of(name)]
         elif self.is_played or _is_sekoias(self.connector.intake_server or ""):
-            connector[title_of("intake_server")] = "(leave it empty)"
+            connector[title_of("intake_server")] = "(leave this field empty)"
         return {"Account": account, "Connector": connector}
 
 

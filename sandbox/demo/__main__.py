@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="cyberark-demo-") as directory, open_sandbox(options) as sandbox:
             return _Demo(sandbox, Path(directory), options).run()
     except KeyboardInterrupt:
-        print("\nEnded at once: nothing was judged.", flush=True)
+        print("\nEnded at once, without a result.", flush=True)
         return 2
 
 
@@ -51,10 +51,12 @@ def _options(argv: list[str]) -> argparse.Namespace:
         "--duration",
         type=seconds,
         metavar="SECONDS",
-        help="of production, by default until two queries after the backlog; the demo itself takes longer, since it "
-        "then waits until all that was made is delivered",
+        help="how long events are produced (default: until two queries after the backlog); the demo then waits "
+        "until every event is delivered",
     )
-    parser.add_argument("--keep", action="store_true", help="leave it running, and print how to look at it")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep everything running, and print the addresses and credentials"
+    )
     return parser.parse_args(argv)
 
 
@@ -83,7 +85,7 @@ class _Demo:
                 if self._options.keep:
                     self._keep(view)
             except KeyboardInterrupt:
-                print("\nEnding; interrupt again to end at once.", flush=True)
+                print("\nEnding; press Ctrl+C again to end at once.", flush=True)
             faults = self._faults()
             alive = self._settle(view)
             stopped_in = self._stop()
@@ -107,7 +109,7 @@ class _Demo:
         print(how_to_look(self._sandbox, self._connector.variables))
         print(f"\n  Connector    process {self._connector.pid}, state in {self._connector.state_dir}")
         print(f"  Liveness     {self._connector.liveness_url}\n  Metrics      {self._connector.metrics_url}")
-        print("\nInterrupt to end.", flush=True)
+        print("\nPress Ctrl+C to end.", flush=True)
         while self._alive():
             self._tick(view, "kept")
 
@@ -115,8 +117,8 @@ class _Demo:
         """No more events and no more faults, until nothing waits; returns whether the connector lives."""
         tenant, ledger = self._sandbox.tenant, self._sandbox.ledger
         print(
-            f"{self._elapsed():.0f} s: no more events are made. What waits is delivered before the run is judged:\n"
-            "an event that came late waits for the next query, up to a minute.",
+            f"{self._elapsed():.0f} s: no more events are produced. The demo waits until all are delivered:\n"
+            "a late event waits for the next query, up to a minute.",
             flush=True,
         )
         self._sandbox.faults.clear()

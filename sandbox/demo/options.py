@@ -21,7 +21,7 @@ _EVENTS_AT_MOST = (1 << SEQUENCE_BITS) // 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a mistake in one sentence, and exits with 2."""
+    """Reports a mistake in one sentence, and exits with 2."""
 
     def error(self, message: str) -> NoReturn:
         sentence = f"{message[:1].upper()}{message[1:]}".rstrip(".")
@@ -42,7 +42,7 @@ class AppendReading(argparse.Action):
         try:
             Readings(names)
         except KeyError:
-            parser.error(f"no reading is called {values}; ./dev demo --list-readings names them")
+            parser.error(f"there is no reading {values}; ./dev demo --list-readings lists them")
         except ValueError as twice:
             parser.error(str(twice))
         setattr(namespace, self.dest, names)
@@ -59,28 +59,35 @@ def add_options(parser: argparse.ArgumentParser, eps: float) -> None:
         type=_count,
         default=20_000,
         metavar="EVENTS",
-        help="events of the last 50 minutes that are there already (default: %(default)s)",
+        help="events of the last 50 minutes that exist at the start (default: %(default)s)",
     )
-    parser.add_argument("--eps", type=_rate, default=eps, help="live events a second beside it (default: %(default)s)")
-    parser.add_argument("--events", type=_file, metavar="FILE", help="replay JSON lines in place of made events")
+    parser.add_argument(
+        "--eps", type=_rate, default=eps, help="new events a second during the run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--events",
+        type=_file,
+        metavar="FILE",
+        help="replay the events of a file of JSON lines instead of generated ones",
+    )
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         type=_fault,
         metavar="NAME[=INTENSITY]",
-        help="a fault to inject, several allowed; --list-faults names them",
+        help="a fault to inject; repeatable; --list-faults lists them",
     )
     parser.add_argument(
         "--reading",
         action=AppendReading,
         default=[],
         metavar="NAME",
-        help="how the tenant reads its documentation, several allowed; --list-readings names them",
+        help="a reading of the documentation that the tenant follows; repeatable; --list-readings lists them",
     )
-    parser.add_argument("--list-readings", action="store_true", help="name the readings, and exit")
-    parser.add_argument("--list-faults", action="store_true", help="name the faults, and exit")
-    parser.add_argument("--seed", type=int, default=0, help="of the events and of what happens at random")
+    parser.add_argument("--list-readings", action="store_true", help="list the readings and exit")
+    parser.add_argument("--list-faults", action="store_true", help="list the faults and exit")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the events and of everything random")
 
 
 def describe_faults() -> str:
@@ -138,13 +145,13 @@ def how_to_look(sandbox: Sandbox, environment: dict[str, str]) -> str:
 def _fault(text: str) -> tuple[str, float]:
     name, equals, intensity = text.partition("=")
     if name not in FAULTS:
-        raise argparse.ArgumentTypeError(f"no fault is called {name}; --list-faults names them")
+        raise argparse.ArgumentTypeError(f"there is no fault {name}; --list-faults lists them")
     return name, _number(intensity, above=0.0, what=FAULTS[name].unit) if equals else FAULTS[name].intensity
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > _EVENTS_AT_MOST:
-        raise argparse.ArgumentTypeError(f"{text} is no number of events from 0 to {_EVENTS_AT_MOST}")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of events from 0 to {_EVENTS_AT_MOST}")
     return int(text)
 
 
@@ -158,7 +165,7 @@ def _number(text: str, above: float, what: str) -> float:
     except ValueError:
         number = math.nan
     if not above < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is no number for {what}")
+        raise argparse.ArgumentTypeError(f"{text or 'an empty value'} is not a number for {what}")
     return number
 
 
@@ -168,9 +175,9 @@ def _file(text: str) -> Path:
         with file.open(encoding="utf-8") as lines:
             if any(line.strip() for line in lines):
                 return file
-        reason = "it holds no event"
+        reason = "it contains no event"
     except UnicodeDecodeError:
-        reason = "it is no text in UTF-8"
+        reason = "it is not UTF-8 text"
     except OSError as error:
         reason = str(error.strerror).lower()
     raise argparse.ArgumentTypeError(f"{text} cannot be replayed: {reason}")

@@ -62,7 +62,7 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
     at_times = {
         "too large for the intake": len(ledger.index.too_large),
         "older than the API shows": ledger.expired(),
-        "taken, but answered otherwise": snapshot.taken_but_refused,
+        "accepted, but answered with an error": snapshot.taken_but_refused,
     }
     rows |= {name: f"{count:,}" for name, count in at_times.items() if count}
     table = Table(title="Summary", show_header=False)
@@ -86,7 +86,9 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
         for line in list(connector.lines)[-_SHOWN_LINES:]:
             print_wrapped("  ", line)
         return 1
-    duplicates = f"{snapshot.duplicates:,} duplicates, as a kill may cost" if snapshot.duplicates else "no duplicates"
+    duplicates = (
+        f"{snapshot.duplicates:,} duplicates, within what the kills allow" if snapshot.duplicates else "no duplicates"
+    )
     console.print(f"[bold green]✓ PASS[/] everything made was delivered, {duplicates}")
     return 0
 
@@ -94,10 +96,10 @@ def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess)
 def _faults(lost: int, duplicates: int, altered: int, too_soon: int, alive: bool) -> list[str]:
     found = {
         f"{lost:,} events lost": lost > 0,
-        f"{duplicates:,} duplicates more than kills may cost": duplicates > 0,
-        f"{altered:,} texts are of no event": altered > 0,
-        f"{too_soon:,} queries came within a minute of the last": too_soon > 0,
-        "the connector stopped by itself": not alive,
+        f"{duplicates:,} duplicates more than the kills allow": duplicates > 0,
+        f"{altered:,} delivered texts match no event": altered > 0,
+        f"{too_soon:,} queries came within a minute of the one before": too_soon > 0,
+        "the connector stopped without being asked": not alive,
     }
     return [text for text, is_so in found.items() if is_so]
 
@@ -115,4 +117,4 @@ def _requests(requests: dict[tuple[str, str], int]) -> dict[str, str]:
 def _delays(percentiles: dict[str, float]) -> str:
     if not percentiles:
         return "-"
-    return ", ".join(f"{'most' if name == 'p100' else name} {value:.1f} s" for name, value in percentiles.items())
+    return ", ".join(f"{'max' if name == 'p100' else name} {value:.1f} s" for name, value in percentiles.items())

@@ -133,18 +133,24 @@ def _throttle(stage: Stage, seconds: float) -> Fault:
 
 
 API_FAULTS = (
-    FaultType("api", "429, 5xx, HTML, cut and odd answers, resets of the Audit API", 0.15, "share of calls", _api),
+    FaultType(
+        "api",
+        "the Audit API answers 429, 5xx, HTML or damaged bodies, or resets connections",
+        0.15,
+        "share of calls",
+        _api,
+    ),
     FaultType("api-429-seconds", "429 with Retry-After in seconds", 0.3, "share of calls", _too_many("seconds")),
     FaultType("api-429-date", "429 with Retry-After as a date", 0.3, "share of calls", _too_many("date")),
     FaultType("api-429-absent", "429 without Retry-After", 0.3, "share of calls", _too_many("absent")),
     FaultType("api-5xx", "500, 502 and 503 at random", 0.3, "share of calls", _errors),
     FaultType("api-html", "HTML with status 200, from a gateway", 0.2, "share of calls", _html),
     FaultType("api-cut", "the connection closes in the middle of the body", 0.2, "share of calls", _cut),
-    FaultType("api-cut-json", "the JSON stops in its middle", 0.2, "share of calls", _cut_json),
-    FaultType("api-types", "values of other types than documented", 0.2, "share of calls", _types),
+    FaultType("api-cut-json", "the JSON is truncated", 0.2, "share of calls", _cut_json),
+    FaultType("api-types", "values have other types than documented", 0.2, "share of calls", _types),
     FaultType("api-extra", "unknown fields beside the known ones", 1, "share of calls", _extra),
     FaultType("api-resets", "connections to the Audit API are reset", 0.3, "share of calls", _resets),
-    FaultType("api-hang", "no answer until the caller gives up", 0.05, "share of calls", _hang),
+    FaultType("api-hang", "no answer until the client gives up", 0.05, "share of calls", _hang),
     FaultType(
         "minute-used",
         "another integration opens every query of the tenant",
@@ -155,7 +161,7 @@ API_FAULTS = (
     ),
     FaultType(
         "throttle-results",
-        "pages are refused when asked for too often",
+        "pages that are requested too often are refused",
         15,
         "seconds between",
         _throttle_results,
@@ -163,7 +169,7 @@ API_FAULTS = (
     ),
     FaultType(
         "rival-first",
-        "another integration takes each query first",
+        "another integration uses the query of each minute first",
         60,
         "seconds between",
         _rival(True),
@@ -171,7 +177,7 @@ API_FAULTS = (
     ),
     FaultType(
         "rival-regular",
-        "another integration asks for a query regularly",
+        "another integration opens a query at regular intervals",
         60,
         "seconds between",
         _rival(False),
@@ -210,5 +216,12 @@ API_FAULTS = (
         counted="failed pages",
     ),
     FaultType("api-error-body", "an error with status 200", 0.2, "share of calls", _error_body),
-    FaultType("throttle", "one call of any kind is taken", 60, "seconds between", _throttle, counted="refused calls"),
+    FaultType(
+        "throttle",
+        "only one call of any kind is accepted in each interval",
+        60,
+        "seconds between",
+        _throttle,
+        counted="refused calls",
+    ),
 )

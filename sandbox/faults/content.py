@@ -65,8 +65,8 @@ CONTENT_FAULTS = (
         "late", "a fifth of the live events arrive late", 60, "seconds late at most", _late, counted="late events"
     ),
     FaultType(
-        "malformed", "malformed events among the good ones", 20, "seconds between", _malformed, counted="rounds"
+        "malformed", "malformed events among well-formed ones", 20, "seconds between", _malformed, counted="rounds"
     ),
-    FaultType("line-breaks", "events of more than one line", 20, "seconds between", _line_breaks, counted="rounds"),
+    FaultType("line-breaks", "events that span several lines", 20, "seconds between", _line_breaks, counted="rounds"),
     FaultType("burst", "many events within one second", 5000, "events", _Burst, counted="events"),
 )

@@ -56,21 +56,27 @@ CURSOR_FAULTS = (
     FaultType("cursor", "cursors are refused, null, missing or unchanged", 0.1, "share of pages", _cursor),
     FaultType(
         "cursor-refused",
-        "all cursors are refused with 400, again and again",
+        "all cursors are repeatedly refused with 400",
         25,
         "seconds between",
         _refused,
         counted="refused cursors",
     ),
-    FaultType("cursor-expiring", "cursors live short", 30, "seconds of life", _expiring, counted="refused cursors"),
+    FaultType(
+        "cursor-expiring", "cursors expire early", 30, "seconds of lifetime", _expiring, counted="refused cursors"
+    ),
     FaultType("cursor-null", "pages with events have a null cursor", 0.1, "share of pages", _null),
     FaultType("cursor-missing", "pages with events have no cursor", 0.1, "share of pages", _missing),
-    FaultType("cursor-unchanged", "pages with events repeat the cursor asked for", 0.1, "share of pages", _unchanged),
+    FaultType(
+        "cursor-unchanged", "pages with events return the requested cursor again", 0.1, "share of pages", _unchanged
+    ),
     FaultType("paging-missing", "pages with events have no paging", 0.1, "share of pages", _no_paging),
-    FaultType("ceiling", "a cursor shows nothing that came after its query was opened", 1, "on", _ceiling),
+    FaultType("ceiling", "a cursor shows nothing that arrived after its query was opened", 1, "on", _ceiling),
     FaultType("end-null-data", "the end of a query has null data", 1, "on", _end("null-data")),
     FaultType("end-no-paging", "the end of a query has no paging", 1, "on", _end("no-paging")),
     FaultType("end-null-cursor", "the end of a query has a null cursor", 1, "on", _end("null-cursor")),
-    FaultType("end-same-cursor", "the end of a query repeats the cursor asked for", 1, "on", _end("same-cursor")),
+    FaultType(
+        "end-same-cursor", "the end of a query returns the requested cursor again", 1, "on", _end("same-cursor")
+    ),
     FaultType("end-last-second", "the end of a query shows its last second again", 1, "on", _end("last-second")),
 )

@@ -108,28 +108,46 @@ def _body(response: Response, content: object) -> Response:
 
 
 INTAKE_FAULTS = (
-    FaultType("intake", "the intake is down now and then, refuses, resets and forgets ids", 0.15, "share", _mixed),
+    FaultType("intake", "the intake is down at times, refuses, resets and omits ids", 0.15, "share", _mixed),
     FaultType("intake-down", "the intake answers 503 to everything", 30, "seconds of each minute", _down),
     FaultType("intake-refusals", "the intake answers 5xx at random", 0.3, "share of requests", _refusals),
     FaultType("intake-4xx", "the intake answers 4xx for a while", 20, "seconds of each minute", _client_errors),
     FaultType("intake-resets", "connections to the intake are reset", 0.3, "share of requests", _resets),
-    FaultType("intake-no-ids", "the intake takes events and names no event_ids", 1, "share of requests", _no_ids),
-    FaultType("intake-fewer-ids", "the intake takes all and names half", 1, "share of requests", _fewer_ids),
-    FaultType("intake-slow", "the intake takes its time", 5, "seconds", _slow),
-    FaultType("intake-taken", "the intake takes events, then answers 500", 0.2, "share of requests", _taken),
-    FaultType("intake-unanswered", "the intake takes events, then resets", 0.2, "share of requests", _lost_answers),
+    FaultType("intake-no-ids", "the intake accepts events and returns no event_ids", 1, "share of requests", _no_ids),
+    FaultType(
+        "intake-fewer-ids",
+        "the intake accepts all events and returns half of the ids",
+        1,
+        "share of requests",
+        _fewer_ids,
+    ),
+    FaultType("intake-slow", "the intake answers slowly", 5, "seconds", _slow),
+    FaultType("intake-taken", "the intake accepts events, then answers 500", 0.2, "share of requests", _taken),
+    FaultType(
+        "intake-unanswered",
+        "the intake accepts events, then resets the connection",
+        0.2,
+        "share of requests",
+        _lost_answers,
+    ),
     FaultType(
         "intake-other",
-        "200 that is no intake's: a health page, OK, nothing",
+        "200 from something that is not an intake: a health page, OK, nothing",
         20,
         "seconds of each minute",
         _something_else,
     ),
-    FaultType("intake-refuses-event", "the intake refuses one event by its text", 400, "HTTP status", _RefusesOne),
-    FaultType("intake-small-requests", "larger requests are reset", 200_000, "bytes", _small_requests),
-    FaultType("intake-bytes", "the intake counts an event in bytes", 1, "on", _counts_bytes),
+    FaultType(
+        "intake-refuses-event", "the intake refuses one event because of its text", 400, "HTTP status", _RefusesOne
+    ),
+    FaultType("intake-small-requests", "the intake resets larger requests", 200_000, "bytes", _small_requests),
+    FaultType("intake-bytes", "the intake measures an event in bytes", 1, "on", _counts_bytes),
     FaultType("logs", "the platform's log endpoint is down", 1, "share of requests", _unavailable("logs")),
     FaultType(
-        "platform", "callback and secrets fail at random", 0.3, "share", _unavailable("callback", "secrets", "logs")
+        "platform",
+        "the callback, secrets and log endpoints fail at random",
+        0.3,
+        "share",
+        _unavailable("callback", "secrets", "logs"),
     ),
 )

@@ -29,17 +29,24 @@ def _token(stage: Stage, seconds: float) -> Fault:
 
 
 TOKEN_FAULTS = (
-    FaultType("token", "tokens are revoked and live short, their service fails", 20, "seconds between", _token),
+    FaultType(
+        "token", "tokens are revoked or expire early, and the token service fails", 20, "seconds between", _token
+    ),
     FaultType(
         "token-revoked",
-        "every token is revoked, again and again",
+        "every token is repeatedly revoked",
         20,
         "seconds between",
         _token_revoked,
         counted="refused tokens",
     ),
     FaultType(
-        "token-expiring", "tokens live short", 30, "seconds of life", _token_expiring, counted="short-lived tokens"
+        "token-expiring",
+        "tokens expire early",
+        30,
+        "seconds of lifetime",
+        _token_expiring,
+        counted="short-lived tokens",
     ),
     FaultType("token-down", "the token service answers 503", 30, "seconds of each minute", _token_down),
 )

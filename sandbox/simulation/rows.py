@@ -247,7 +247,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--overlap", type=int, default=5, help="in minutes (default: %(default)s)")
     parser.add_argument("--page-seconds", type=float, default=PAGE_SECONDS, help="a page takes (default: %(default)s)")
     parser.add_argument("--reading", action="append", default=[], help="of the tenant, e.g. limit-rival-first")
-    parser.add_argument("--rate", type=float, help="events a second beside it")
+    parser.add_argument("--rate", type=float, help="new events a second during the run")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     os.chdir(MODULE)  # the SDK reads the manifest of the folder that it is started in

@@ -41,7 +41,7 @@ LINKS["Token"] = sorted(EXPECTED.keys() - {name for names in LINKS.values() for 
 def test_a_mistake_is_told_with_what_fixes_it_and_stops_what_depends_on_it(name: str) -> None:
     status, printed = check("--sandbox", "--break", name, "--watch", "0.1")
     assert says(EXPECTED[name], printed)
-    assert "Everything holds" not in printed
+    assert "Everything was tried and is right" not in printed
     assert status == (0 if name == "clock" else 1)
     assert re.findall(r"\n[✗!] ([^:]*):", printed) == [title for title, names in LINKS.items() if name in names]
     if EXPECTED[name].name.startswith(("token", "identity", "application", "credentials")):
@@ -66,7 +66,7 @@ def test_a_set_up_without_a_mistake_shows_its_figures_and_the_values_to_paste() 
         "one test event was accepted",
         "Application ID +sekoia-siem",
         r"Password of the service user +\*{10}\n",
-        r"Intake server +\(leave it empty\)\n",
+        r"Intake server +\(leave this field empty\)\n",
     ):
         assert re.search(figure, printed), figure
 
@@ -76,7 +76,7 @@ def test_a_dry_run_sends_nothing_and_says_that_the_key_was_not_tried(given: Sand
     assert status == 3
     assert re.search("– Intake key: not tried, since nothing was sent. To try it, add --send", printed)
     assert "Not tried: Intake key" in printed
-    assert "Everything holds" not in printed
+    assert "Everything was tried and is right" not in printed
     assert ("intake", "200") not in given.ledger.requests
 
 
@@ -87,14 +87,14 @@ def test_send_sends_one_marked_event_once_it_may(given: Sandbox, monkeypatch: py
     assert not given.ledger.requests
     status, printed = check("--send", "--yes", "--watch", "0.1")
     assert status == 0
-    assert "Everything holds" in printed
+    assert "Everything was tried and is right" in printed
     assert given.ledger.requests["intake", "200"] == 1
     assert "Nothing happened in CyberArk" in given.ledger.altered[0]
 
 
 def test_a_wrong_intake_key_is_never_everything_holds(given: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEKOIA_INTAKE_KEY", "another-intake")
-    assert "Everything holds" not in check("--watch", "0.1")[1]
+    assert "Everything was tried and is right" not in check("--watch", "0.1")[1]
     given.tenant.settings.query_spacing = 0
     forget()
     status, printed = check("--watch", "0.1", "--send", "--yes")
@@ -111,7 +111,7 @@ def test_a_check_waits_for_the_minute_of_the_one_before(given: Sandbox, remember
     remembered.write_text(json.dumps({address: time.time() - 59}))
     status, printed = check("--watch", "0.1")
     assert status == 3
-    assert "waited for 2 s: the last check had opened the query of that minute" in printed
+    assert "waited for 2 s: the last check had used the query of that minute" in printed
     assert "✓ Query" in printed
 
 
@@ -127,7 +127,7 @@ def test_the_minute_of_a_running_connector_is_told_from_that_of_another_client(g
     state.write_text(json.dumps({"collection": {"queried_ms": int((time.time() - 20) * 1000)}}))
     status, printed = check("--state", str(state))
     assert status == 3
-    assert re.search("– Query: not tried, since the connector of that state opened the query of this minute", printed)
+    assert re.search("– Query: not tried, since the connector of that state used the query of this minute", printed)
     state.write_text("cut")
     assert "✗ Query" in check("--state", str(state))[1]
 
@@ -135,9 +135,9 @@ def test_the_minute_of_a_running_connector_is_told_from_that_of_another_client(g
 @pytest.mark.parametrize(
     ("server", "pasted"),
     [
-        ("", "(leave it empty)"),
-        ("https://intake.sekoia.io", "(leave it empty)"),
-        ("https://intake.fra2.sekoia.io", "(leave it empty)"),
+        ("", "(leave this field empty)"),
+        ("https://intake.sekoia.io", "(leave this field empty)"),
+        ("https://intake.fra2.sekoia.io", "(leave this field empty)"),
         ("https://relay.example", "https://relay.example"),
         ("https://sekoia.io.example", "https://sekoia.io.example"),
     ],

@@ -69,7 +69,7 @@ def test_in_a_terminal_values_are_asked_for_and_secrets_are_not_echoed(given: Sa
     os.close(screen)
     assert "must begin with https://" in shown
     assert status == 0, shown
-    assert "Everything holds" in shown
+    assert "Everything was tried and is right" in shown
     for secret in ("CYBERARK_PASSWORD", "CYBERARK_API_KEY", "SEKOIA_INTAKE_KEY"):
         assert asked[secret] not in shown
 
@@ -111,21 +111,21 @@ def test_an_interrupt_and_a_second_one_end_it_without_a_traceback(interrupts: in
     ("arguments", "said"),
     [
         (["--foo"], "dev check: Unrecognized arguments: --foo. See dev check --help.\n"),
-        (["--watch", "-3"], "dev check: Argument --watch: -3 is no number. See dev check --help.\n"),
-        (["--state", "/no/file"], "dev check: Argument --state: /no/file is no file. See dev check --help.\n"),
-        (["--break", "password"], "dev check: --break goes with --sandbox. See dev check --help.\n"),
-        (["--break", "x"], "dev check: Argument --break: no mistake is called x. See dev check --help.\n"),
-        (["--minutes", "5"], "dev check: --minutes goes with --profile. See dev check --help.\n"),
-        (["--reading", "to-in"], "dev check: --reading goes with --sandbox. See dev check --help.\n"),
+        (["--watch", "-3"], "dev check: Argument --watch: -3 is not a number. See dev check --help.\n"),
+        (["--state", "/no/file"], "dev check: Argument --state: /no/file is not a file. See dev check --help.\n"),
+        (["--break", "password"], "dev check: --break requires --sandbox. See dev check --help.\n"),
+        (["--break", "x"], "dev check: Argument --break: there is no mistake x. See dev check --help.\n"),
+        (["--minutes", "5"], "dev check: --minutes requires --profile. See dev check --help.\n"),
+        (["--reading", "to-in"], "dev check: --reading requires --sandbox. See dev check --help.\n"),
         (
             ["--reading", "x"],
-            "dev check: No reading is called x; ./dev demo --list-readings names them. See dev check --help.\n",
+            "dev check: There is no reading x; ./dev demo --list-readings lists them. See dev check --help.\n",
         ),
         (
             ["--sandbox", "--reading", "to-in", "--reading", "to-out"],
-            "dev check: Choose only one reading of dateTo. See dev check --help.\n",
+            "dev check: Choose only one reading for dateTo. See dev check --help.\n",
         ),
-        (["--yes"], "dev check: --yes goes with --send. See dev check --help.\n"),
+        (["--yes"], "dev check: --yes requires --send. See dev check --help.\n"),
     ],
 )
 def test_a_mistake_in_the_command_line_is_one_sentence(

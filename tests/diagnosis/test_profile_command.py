@@ -57,7 +57,7 @@ def test_an_interrupt_ends_a_profile_with_what_was_seen(interrupts: int) -> None
     assert "left: a query of the last ten minutes" in shown
     assert status in (130, -signal.SIGINT)
     if interrupts == 1:
-        assert "Interrupted. This is what was seen until then." in shown
+        assert "Interrupted. This is what was seen so far." in shown
         assert rows(shown)["queries"]["reading"] == "one a minute"
 
 

@@ -35,7 +35,7 @@ class WithoutArrivals(Fault):
     ("name", "shown"),
     [
         ("shown-at-once", "within seconds"),
-        ("shown-60s", "a varying time after the fact"),
+        ("shown-60s", "a varying time after it happened"),
         ("shown-12min", "in batches"),
     ],
 )
@@ -44,7 +44,7 @@ def test_without_arrivals_late_events_are_measured_by_watching(
 ) -> None:
     seen = profile(name, change=lambda environment: environment.faults.hold(WithoutArrivals(refuses)))
     assert seen.reading(SHOWN) == shown
-    assert seen.reading(ORDER) in (None, "by event time or by arrival: these events do not tell them apart")
+    assert seen.reading(ORDER) in (None, "by event time or by arrival: these events do not distinguish them")
     assert seen.findings["dateFrom is compared with"].reason
 
 
@@ -54,7 +54,7 @@ def test_a_tenant_that_allows_more_is_seen_to(unmeasured: None) -> None:
         environment.tenant.settings.query_spacing = 0.0
 
     seen = profile(change=allow)
-    assert seen.reading(SIZE) == "is taken"
+    assert seen.reading(SIZE) == "is accepted"
     assert seen.reading(QUERIES) == "no limit of one a minute was seen"
 
 

@@ -71,7 +71,7 @@ def test_a_circle_within_a_package_is_named(tmp_path: Path) -> None:
     found = sentences(
         tmp_path, intake__a="from .b import x", intake__b="from . import c", intake__c="from .a import y"
     )
-    assert found == ["a circle of imports: intake.a -> intake.b -> intake.c -> intake.a"]
+    assert found == ["an import cycle: intake.a -> intake.b -> intake.c -> intake.a"]
 
 
 def test_it_exits_1_for_a_wrong_import_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_a_cursor_refused_in_the_middle_of_a_query_costs_a_new_query_a_minute_la
     seen = scene.judge(refused=scene.asked("results", "400"))
     assert seen.queries == 2
     assert scene.asked("results", "400") == 1, "a refused cursor is not asked for again"
-    assert scene.said("the next query reads on") == 1
+    assert scene.said("the next query continues") == 1
 
 
 @pytest.mark.long

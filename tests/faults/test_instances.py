@@ -27,7 +27,7 @@ def test_of_two_instances_on_one_state_the_older_one_stops(scene: Scene, is_told
     try:
         newer.start()
         if is_told:
-            scene.until(lambda: any("goes on from" in line for line in newer.lines), 10, "the newer one runs")
+            scene.until(lambda: any("continues from" in line for line in newer.lines), 10, "the newer one runs")
             older.terminate()
         ended_after = scene.until(lambda: not older.running, 15, "the older one ends", may_end=True)
         scene.connector = newer

@@ -147,4 +147,4 @@ def test_a_request_too_large_in_bytes_is_sent_in_halves(scene: Scene) -> None:
     scene.until_delivered(within=60)
     scene.judge(too_large=scene.asked("intake", "413"), taken=scene.asked("intake", "200"))
     assert scene.asked("intake", "413")
-    assert scene.said("left out") == 0
+    assert scene.said("larger than the intake accepts") == 0

@@ -59,7 +59,7 @@ def test_malformed_events_go_through_as_they_are_and_come_once(scene: Scene) -> 
     scene.start()
     # The second query shows them all again: what has no uuid or no date is known by its content.
     scene.until_lookbacks(2)
-    reported = [scene.said("left out", json.loads(text)["uuid"]) for text in too_large]
+    reported = [scene.said("larger than the intake accepts", json.loads(text)["uuid"]) for text in too_large]
     counted = scene.metric("symphony_module_cyberark_events_total", outcome="too_large")
     position = datetime.fromisoformat(scene.context()["most_recent_date_seen"]).timestamp()
     ahead = position - scene.sandbox.clock()
@@ -71,7 +71,7 @@ def test_malformed_events_go_through_as_they_are_and_come_once(scene: Scene) -> 
     assert seen.accepted == shown - ROUNDS - 1
     assert reported == [1] * ROUNDS
     assert counted == ROUNDS
-    assert any("left out" in str(log) for log in scene.sandbox.sekoia.logs)
+    assert any("larger than the intake accepts" in str(log) for log in scene.sandbox.sekoia.logs)
     assert ahead < 1
     assert scene.said("Unexpected error") == 0
 

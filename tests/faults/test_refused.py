@@ -70,7 +70,9 @@ def test_a_200_of_something_that_is_no_intake_is_no_acceptance(scene: Scene, ans
     accepted = scene.snapshot().accepted
     settings.acceptance = "ids"
     scene.until_delivered()
-    said = scene.said("The address of the intake server is not that of a Sekoia intake", "Field “Intake server”")
+    said = scene.said(
+        "The address of the intake server is not the address of a Sekoia intake", "Field “Intake server”"
+    )
     scene.judge(accepted_before=accepted, said=said)
     assert accepted < 3000
     assert said == 1
@@ -113,7 +115,7 @@ def test_an_event_refused_by_itself_is_set_aside_within_minutes(
     scene.start(kind=kind)
     scene.until_accepted(5000)
     scene.tenant.add(text)
-    held_after = scene.until_said("by itself", "held", within=30)
+    held_after = scene.until_said("sent alone", "held", within=30)
     set_aside_after = scene.until_said("ERROR", "dead_letters.jsonl", within=within)
     lag = scene.snapshot().lag
     scene.until_delivered()
@@ -130,12 +132,12 @@ def test_while_one_event_is_refused_everything_else_is_delivered(scene: Scene) -
     scene.tenant.add(refused_event(scene.sandbox.clock() - 300), time=scene.sandbox.clock() - 300)
     scene.tenant.produce(20)
     scene.start()
-    scene.until_said("by itself", "held", within=30)
+    scene.until_said("sent alone", "held", within=30)
     scene.until_accepted(2100)
     assert scene.connector.stop() == 0
     settings.refused_texts = ()
     scene.connector.start()
-    accepted = scene.until_said("which was held, is accepted", within=60)
+    accepted = scene.until_said("The intake has accepted event", "which was held", within=60)
     scene.until_delivered()
     scene.judge(refused=scene.asked("intake", "403"), accepted_after=accepted)
     assert letters_in(scene.state_dir) == []

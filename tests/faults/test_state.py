@@ -31,7 +31,7 @@ def test_a_state_that_cannot_be_written_for_a_while_stops_nothing_and_is_said_on
     time.sleep(2)
     scene.kill()
     scene.connector.start()
-    scene.until_said("goes on from", times=2)
+    scene.until_said("continues from", times=2)
     time.sleep(15)
     scene.judge(duplicates=0, said=scene.said("The state cannot be written"))
     assert scene.said("The state cannot be written") == 1

@@ -34,7 +34,7 @@ def test_it_stops_at_once_while_waiting(scene: Scene) -> None:
     scene.until_delivered()
     stops = []
     for number in range(1, 4):
-        scene.until_said("goes on from", times=number)
+        scene.until_said("continues from", times=number)
         time.sleep(2)
         stops.append(stopped_in(scene))
         scene.connector.start()
@@ -129,7 +129,7 @@ def test_a_push_that_takes_longer_than_a_stop_may_is_said_to_be_unknown(scene: S
     scene.until_delivered()
     # The pages that had arrived were pushed together, and the intake has accepted them after the end.
     scene.judge(duplicates=2 * PAGE, stopped_in=stopped)
-    assert scene.said("it is not known whether") == 1
+    assert scene.said("it is unknown whether") == 1
     assert stopped < ALWAYS_S
 
 

@@ -330,7 +330,7 @@ FIRING = (
         {"30m": (), "32m": ("CyberArkSeenKeysEvicted",)},
     ),
     Scenario(
-        "late events are looked for a short time only",
+        "the connector finds late events within a short time only",
         {**BUSY, REACH: "86400x30 4800x300"},
         {"90m": (), "160m": ("CyberArkReconciliationShort",)},
     ),

@@ -93,7 +93,7 @@ def test_the_demo_shows_both_lags_its_faults_and_figures_that_add_up(capsys: pyt
     assert "live lag, from the event" in said
     assert "backlog lag" in said
     assert "api-extra" in said
-    assert "delivered before the run is judged" in said
+    assert "waits until all are delivered" in said
     assert all(len(line) <= 80 for line in said.splitlines())
     sums = re.findall(r"made ([\d,]+) = delivered ([\d,]+) \+ waiting\s+([\d,]+)", said)
     assert sums
@@ -157,7 +157,7 @@ def test_a_mistake_in_the_command_line_is_told_in_one_sentence(
     said = capsys.readouterr().err
     assert said.startswith("dev demo: ")
     assert said.count("\n") == 1
-    assert arguments[-1].rpartition("=")[2] in said or "Choose only one reading of dateTo" in said
+    assert arguments[-1].rpartition("=")[2] in said or "Choose only one reading for dateTo" in said
 
 
 def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
@@ -173,7 +173,7 @@ def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
         while "made" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        while "interrupt again" not in (line := process.stdout.readline()):
+        while "press Ctrl+C again" not in (line := process.stdout.readline()):
             assert line
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
@@ -208,7 +208,7 @@ def test_the_sandbox_alone_prints_what_a_client_needs_until_it_is_interrupted() 
         assert process.stdout is not None
         lines = []
         deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and "Interrupt to end." not in lines:
+        while time.monotonic() < deadline and "Press Ctrl+C to end." not in lines:
             lines.append(process.stdout.readline().rstrip("\n"))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0

@@ -217,7 +217,7 @@ def test_a_stop_without_a_state_says_what_is_sent_again(watch: Watch) -> None:
     simulation.folder.writable = False
     simulation.run_for(60)
     simulation.stop()
-    assert "is sent again" in [line.message for line in simulation.lines][-1]
+    assert "are sent again" in [line.message for line in simulation.lines][-1]
 
 
 class IntakeDown(Fault):

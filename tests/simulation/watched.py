@@ -50,7 +50,7 @@ class Watched(Judge):
 
     @property
     def too_soon(self) -> int:
-        """How many queries came within a minute of the last."""
+        """How many queries came within a minute of the one before."""
         return self.ledger.snapshot().queries_too_soon
 
     def follow(self, per_second: float, seconds: float) -> None:

@@ -1,7 +1,7 @@
-"""An audit event as this connector sees it: the text that goes to the intake, who it is, and when it happened.
+"""An audit event as this connector sees it: the text that goes to the intake, its identity, and its time.
 
 The text of an event is never parsed and written again: it is taken out of the API's answer as it stands, so that
-numbers beyond 64 bits, lone surrogates and unknown keys reach the intake unchanged. Only raw line breaks go.
+numbers beyond 64 bits, lone surrogates and unknown keys reach the intake unchanged. Only raw line breaks are removed.
 """
 
 import json

@@ -23,8 +23,8 @@ INTEGRATION = "Sekoia CyberArk Audit"
 VENDOR = "Sekoia.io"
 # Seven streams and a token request at once; a larger pool costs nothing.
 POOL_SIZE = 16
-# What AWS's API gateway, which serves the Audit API, answers to a call that it does not know; the second message goes
-# on with the credential that it was sent.
+# What AWS's API gateway, which serves the Audit API, answers to a call that it does not know; the second message
+# continues with the credential that it was sent.
 UNKNOWN_CALL = ("Missing Authentication Token", "Invalid key=value pair")
 # OpenSSL's X509_V_ERR_*: not yet valid, expired; another host name, another address.
 _CERTIFICATE_KINDS = {

@@ -71,7 +71,7 @@ class Coverage:
         return replace(self, watermark_ms=max(self.watermark_ms, watermark_ms))
 
     def expired(self, oldest_ms: int) -> tuple["Coverage", tuple[Interval, ...]]:
-        """Return the coverage without what the API shows no more (before `oldest_ms`), and what was lost so."""
+        """Return the coverage without what the API no longer shows (before `oldest_ms`), and what was lost."""
         lost = [Interval(gap.start_ms, min(gap.end_ms, oldest_ms)) for gap in self.gaps if gap.start_ms < oldest_ms]
         if self.watermark_ms < oldest_ms:
             lost.append(Interval(self.watermark_ms, oldest_ms))

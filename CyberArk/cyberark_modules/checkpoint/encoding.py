@@ -1,4 +1,4 @@
-"""How the checkpoint is stored, and how what the first edition and the published connector stored is read.
+"""The stored form of the checkpoint; the forms of the first edition and the published connector are read too.
 
 The document stays one that the published connector reads again after a downgrade: `most_recent_date_seen` and
 `events_cache` keep the meaning that they have for it; what is ours stands under `collection`. Source of its format:
@@ -71,7 +71,7 @@ _FIRST_EDITION_SLOT_MS = 10_000
 def encode(checkpoint: Checkpoint) -> bytes:
     """Return the bytes to store."""
     coverage, seen = checkpoint.coverage, checkpoint.seen
-    # After a downgrade, collection goes on from there: nothing that is still missing may be older.
+    # After a downgrade, collection continues from there: nothing that is still missing may be older.
     date = _iso(min(checkpoint.position_ms or coverage.watermark_ms, coverage.first_missing_ms))
     stored = _Stored(
         format=FORMAT,
@@ -97,7 +97,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
 
 
 def _encoded_with_surrogates(document: dict[str, Any]) -> bytes:
-    """A lone surrogate, in a cursor or in a held event, is what only the standard library writes."""
+    """Only the standard library can write a lone surrogate, in a cursor or in a held event."""
     return json.dumps({**document, "collection": asdict(document["collection"])}).encode()
 
 
@@ -119,11 +119,11 @@ def decode(content: bytes, now_ms: int) -> Checkpoint:
         else:
             checkpoint = _of_first_edition(_FIRST_EDITION.validate_python(collection), document, now_ms)
     except (ValidationError, ValueError, KeyError, TypeError):
-        raise BadCheckpoint("its collection is damaged") from None
+        raise BadCheckpoint("the entry collection is damaged") from None
     if not 0 <= checkpoint.coverage.watermark_ms < _LATEST_MS or not 0 <= checkpoint.position_ms < _LATEST_MS:
-        raise BadCheckpoint("its times are impossible")
+        raise BadCheckpoint("its times are not possible")
     if collection["most_recent_date_seen"] != date:
-        # The published connector has gone on from our state, and has kept the part that it does not know.
+        # The published connector has continued from our state, and has kept the part that it does not know.
         return _of_published(document, date_ms, now_ms)
     return _not_after(checkpoint, now_ms)
 
@@ -168,7 +168,7 @@ def _of_published(document: Mapping[str, Any], date_ms: int | None, now_ms: int)
     if date_ms is None and document.get("most_recent_date_seen") is None and not recent:
         raise NothingCollected("nothing was collected yet")
     if date_ms is None:
-        raise BadCheckpoint("it holds no date")
+        raise BadCheckpoint("it contains no date")
     # It may have followed an event dated ahead: what lies between is read again.
     coverage = Coverage(min(date_ms, now_ms), min(date_ms, now_ms))
     # The dates of these events are not known: they are remembered as if they had been delivered now.

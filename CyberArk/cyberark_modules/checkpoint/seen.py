@@ -1,4 +1,4 @@
-"""Seen: the keys of the events that were delivered, so that reading them again delivers nothing twice.
+"""Seen: the keys of the delivered events, which prevent duplicates when events are read again.
 
 A key stands in the bucket of its event's time. One that came late (dated before what the queries of the minute read)
 also stands in the bucket of its delivery: where the date filter goes by arrival, that is how long it is shown. What
@@ -15,8 +15,8 @@ from .coverage import Interval
 
 BUCKET_MS = 60_000
 BUDGET = 100_000
-# What is needed may take more than the budget, but not without a bound; then so much is kept, so that what is read
-# meanwhile is not forgotten at once.
+# Needed keys may exceed the budget, up to this bound; then so many are kept, so that the keys of what is read
+# meanwhile are not forgotten at once.
 NEEDED_AT_MOST = 2 * BUDGET
 NEEDED_KEPT = 3 * BUDGET // 2
 KEPT_MS = 25 * 3_600_000

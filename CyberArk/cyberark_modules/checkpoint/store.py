@@ -16,7 +16,7 @@ from .files import stored_file
 from .storage import Conflict
 
 FILE_NAME = "context.json"
-# A second copy: what to go on from if something else has damaged the file.
+# A second copy, to continue from if something else has damaged the file.
 BACKUP_NAME = "context.previous.json"
 # What a claim is written into while nothing is stored: the published connector's own empty state.
 _EMPTY = b"{}"
@@ -121,7 +121,7 @@ class CheckpointStore:
                 self._version = self._file.replace(content.rstrip(_BLANK) + mark, self._version)
         except Conflict:
             return False
-        except Exception:  # noqa: S110 # the first `save` finds out; until then collection goes on
+        except Exception:  # noqa: S110 # the first `save` finds out; until then collection continues
             pass
         return True
 

@@ -56,7 +56,7 @@ class Stream:
 
     @property
     def number(self) -> int:
-        """What tells it from the other streams, whatever it is used for: one query a minute is opened."""
+        """What distinguishes it from the other streams, whatever it is used for: one query a minute is opened."""
         return self.opened_ms
 
     @property
@@ -65,7 +65,7 @@ class Stream:
         return max(self.start_ms, min(self.dates)) if len(self.dates) == DATES_KEPT else self.start_ms
 
     def resume_ms(self, overlap_ms: int) -> int:
-        """Return where another query would have to read on, should this one be lost.
+        """Return where another query would have to continue if this one were lost.
 
         An overlap before what was read: where pages come by arrival, an event that far behind can still follow. A
         stream in no order at all has to be read from its start.

@@ -123,8 +123,8 @@ class Delivery:
             newly_held.append(one)
             kept.append(each.event)
             self._reporter.warning(
-                f"The intake refuses event {one.uuid or 'without uuid'} by itself ({_status(one)}); it is "
-                "held and retried, and everything else is delivered"
+                f"The intake refuses event {one.uuid or 'without uuid'} when it is sent alone ({_status(one)}). The "
+                "event is held and retried; all other events are delivered"
             )
         return tuple(newly_held), kept
 
@@ -132,8 +132,8 @@ class Delivery:
         outcome = self._around.finish(lambda: self._intake.push(events))
         if outcome is None:
             self._reporter.error(
-                f"The connector has to stop before the intake has answered: it is not known whether "
-                f"{len(events)} events were accepted. They are sent again."
+                f"The connector must stop before the intake has answered: it is unknown whether {len(events)} events "
+                "were accepted. They are sent again."
             )
             raise Stopping
         return outcome
@@ -152,7 +152,7 @@ class Delivery:
         since_last, self._tried_at = self._monotonic() - self._tried_at, self._monotonic()
         if error is None:
             self._forwarded(1, 0, 0.0)
-            self._reporter.info(f"Event {first.uuid or 'without uuid'}, which was held, is accepted")
+            self._reporter.info(f"The intake has accepted event {first.uuid or 'without uuid'}, which was held")
             return replace(checkpoint, held=tuple(others))
         # A refusal counts if others were accepted meanwhile: during an outage it says nothing.
         counts = self._intake.accepted_within(since_last)
@@ -180,8 +180,8 @@ class Delivery:
         self._count_due = self._monotonic()
         self._reporter.error(
             f"The intake refused event {held.uuid or 'without uuid'} ({_status(held)}, attempts: {held.attempts}) "
-            "while it accepted others. It is set aside in dead_letters.jsonl, beside the state; the manual says how "
-            "to send it again."
+            "while it accepted others. The event is now in the dead-letter file dead_letters.jsonl, next to the "
+            "state; the manual says how to send it again."
         )
         return True
 
@@ -205,8 +205,8 @@ class Delivery:
         for event in too_large:
             metrics.EVENTS.labels(outcome="too_large").inc()
             self._reporter.error(
-                f"Event {event.uuid or 'without uuid'} of {len(event.text)} characters is larger than the intake "
-                "accepts (250000) and is left out"
+                f"Event {event.uuid or 'without uuid'} ({len(event.text)} characters) is larger than the intake "
+                "accepts (250000 characters). The connector does not send it"
             )
 
 

@@ -38,7 +38,7 @@ class Endings:
             goes_on = read.stream.latest_ms <= stream.latest_ms and len(shown) < SHOWN_AT_MOST
             self._shown[stream.number] = shown | keys if goes_on else keys
         else:
-            # Twice the same: one may be an answer that was spoilt on the way.
+            # Twice the same: one may be an answer that was damaged on the way.
             is_marked = page.cursor in (None, stream.cursor) and stream.empty_pages > 0
             self._end_is_marked = (self._end_is_marked or is_marked) and read.stream.empty_pages < HOLE_AT_MOST
         return read

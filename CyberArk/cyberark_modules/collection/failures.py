@@ -1,4 +1,4 @@
-"""What is done about a call that failed: the one place that tells the errors of `errors.py` apart."""
+"""How failed calls are handled: the one place that distinguishes the errors of `errors.py`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,7 +79,7 @@ class Failures:
             self._state.commit(narrowed(self._state.checkpoint, stream, now_ms, overlap_ms))
 
     def _others_are_served(self, stream: Stream) -> bool:
-        """Whether a page is refused again and again while others are served: then it is not for the rate."""
+        """Whether a page is repeatedly refused while others are served: then the rate is not the cause."""
         failing = self._pages.failing(stream)
         return failing is not None and failing.failures >= ALONE_AFTER and self._pages.succeeded_at > failing.since
 
@@ -99,13 +99,13 @@ class Failures:
             return
         if self._queries.page_size != size:
             self._reporter.warning(
-                f"The Audit API refuses a query with pages of {size} events (HTTP 400); {self._queries.page_size} are "
-                f"asked for. Set the field Events per page to {self._queries.page_size}."
+                f"The Audit API refuses a query with {size} events per page (HTTP 400); the connector requests "
+                f"{self._queries.page_size}. Set the field Events per page to {self._queries.page_size}."
             )
             return
         checkpoint = self._state.checkpoint
         if error.failure.status:
-            # The API has answered: it counts the query no later than now, should a restart ask.
+            # The API has answered: it counts the query no later than now, which a restart has to know.
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
         # An answer of the API, while it opens other queries.
         others_open = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
@@ -115,7 +115,7 @@ class Failures:
         self._reporter.failed("query", error)
 
     def expire(self, now_ms: int) -> None:
-        """Report what the API shows no more before it was delivered, and go on without it."""
+        """Report event time that the API no longer shows and that was not delivered, and continue without it."""
         oldest = oldest_ms(now_ms)
         _, lost = as_read(self._state.checkpoint, self._around.overlap_ms).expired(oldest)
         checkpoint = self._state.checkpoint
@@ -146,7 +146,7 @@ class Failures:
         self._state.commit(checkpoint)
         if stream.use is Use.LOOKBACK:
             self._queries.lookback_wanted()
-        self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query reads on from there")
+        self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
 
     def _wait_for_token(self, error: CyberArkError) -> None:
         """Without a token nothing works: everything waits."""

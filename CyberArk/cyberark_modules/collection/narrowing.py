@@ -28,7 +28,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
 
     What is behind the failing page is asked for again in smaller pages, or where nothing tells an order, in halves of
     event time; what not even a page of one event serves is a gap of its own, a second of event time, that is retried
-    at growing intervals. Everything behind it is read on.
+    at growing intervals. Everything behind it is still read.
     """
     if stream.use is Use.TAIL:
         return checkpoint.without_stream(stream)
@@ -57,7 +57,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
 def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap_ms: int) -> tuple[Checkpoint, Stream]:
     """Return that stream as one that reads a gap, which is what it leaves unread."""
     if stream.use is Use.LOOKBACK:
-        # The watermark goes on behind the failing page, or to where the lookback would have brought it.
+        # The watermark advances past the failing page, or to where the lookback would have moved it.
         end_ms = max(_second(stream.opened_ms - overlap_ms), failed_ms + SECOND_MS)
         coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, end_ms)).advanced(end_ms)
         return replace(checkpoint, coverage=coverage), stream.used_for(Use.BACKFILL, stream.start_ms, end_ms)
@@ -71,7 +71,7 @@ def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap
 
 
 def _set_apart(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have the first second of that gap wait, and read on behind it."""
+    """Postpone the first second of that gap; what is behind it is read on."""
     end_ms = min(gap.end_ms, gap.start_ms + SECOND_MS)
     checkpoint = _with_gap(checkpoint, replace(gap, start_ms=end_ms))
     return _with_gap(checkpoint, replace(gap, end_ms=end_ms, retry_ms=_retry_ms(now_ms, gap.failures)))
@@ -151,7 +151,7 @@ def _halved(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
 def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: int) -> Checkpoint:
     """Return the checkpoint with larger pages asked for again, once a stream of small ones is past what needed them.
 
-    Each time that this was too early, it reads on twice as long.
+    Each time that this was too early, twice as many small pages are read first.
     """
     failures = _failures_at(checkpoint, stream.start_ms)
     if stream.use is not Use.BACKFILL or stream.page_size >= page_size:

@@ -18,7 +18,7 @@ TAIL_INTERVAL_BESIDE_S = 30.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 _FOR_EVER_S = 3600.0
-# The streams of the moment come first where the others have waited as long.
+# The streams at the live edge come first where the others have waited as long.
 _ORDER = (Use.LOOKBACK, Use.TAIL, Use.BACKFILL, Use.RECONCILIATION)
 
 
@@ -128,7 +128,7 @@ class Pages:
         if stream.use is Use.TAIL:
             # It has not had its turn.
             self._was_tail, self._tail_asked_at = False, float("-inf")
-        # Beside a page in flight, it may be refused for that one alone: the next refusal tells.
+        # Another page in flight may be the only cause: the next refusal shows it.
         if error.retry_after and not self._in_flight:
             self.pause_all(min(error.retry_after, self._backoff.longest_asked))
 
@@ -137,7 +137,7 @@ class Pages:
         self._not_before = max(self._not_before, self._monotonic() + seconds)
 
     def pause_all_for(self, error: CyberArkError, failures: int) -> None:
-        """Ask for nothing while that error is given time to pass."""
+        """Ask for nothing until that error has had time to pass."""
         self.pause_all(self._backoff.pause(error, failures))
 
     def all_wait_s(self) -> float:

@@ -14,9 +14,9 @@ from .scheduler import QUERY_SPACING_S, Query, Turn
 # The tenant's clock is known by the second: a restart adds what that may hide.
 SPACING_MARGIN_S = 2.0
 CLOCKS_DIFFER_S = 60.0
-# The largest page that every tenant accepts; some take 1000.
+# The largest page that every tenant accepts (some accept 1000).
 SAFE_PAGE_SIZE = 500
-# Where another integration uses the query of the minute, the next one is free at a moment that nobody tells.
+# Where another integration uses the query of the minute, nothing shows when the next one is free.
 THROTTLED_S = 5.0
 IDLE_S = 1.0
 
@@ -59,7 +59,7 @@ class Queries:
         self._live_in_row = 0
 
     def restarted(self, queried_ms: int | None, now_ms: int) -> None:
-        """Keep the distance from the last query of an earlier process. Times are the tenant's epoch milliseconds."""
+        """Keep the interval since the last query of an earlier process. Times are the tenant's epoch milliseconds."""
         if queried_ms is not None:
             elapsed_s = (now_ms - queried_ms) / 1000 - SPACING_MARGIN_S
             # A little ahead: it was being opened when the process ended. Further: a clock was wrong, and the full
@@ -105,7 +105,7 @@ class Queries:
         opening, self.opening = self.opening, None
         assert opening is not None  # noqa: S101
         now = self._monotonic()
-        # Nobody knows when in between the API has counted it.
+        # It is not known when in between the API has counted it.
         self._allowed_at = max(self._allowed_at, now + QUERY_SPACING_S)
         query, cursor = opening.query, opening.cursor.result(0)
         self.failures = 0

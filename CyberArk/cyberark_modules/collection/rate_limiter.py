@@ -1,9 +1,9 @@
 """How many pages may be in flight, and how far apart calls have to be: found out from what the API refuses.
 
-CyberArk documents no limit, and its clients assume different ones: none, one page at a time, a distance
-between pages, one call of any kind a minute. A refusal (HTTP 429) first takes pages in flight away, down to one; then
-it doubles the interval between calls. After enough calls that were accepted, a little more is tried. A call that is
-refused although calls as far apart were accepted was not refused for its distance.
+The limits are not documented, and public clients disagree: none, one page at a time, an interval between pages, one
+call of any kind a minute. A refusal (HTTP 429) first takes pages in flight away, down to one; then it doubles the
+interval between calls. After enough calls that were accepted, a little more is tried. If a call is refused although
+calls as far apart were accepted, the interval is not the cause.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ PROBE_AFTER_AT_MOST_APART = 40
 # A probe that was accepted is followed by the next one sooner.
 PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
-# So many refusals in a row are for the distance, whatever was accepted before: the limit has changed.
+# After so many refusals in a row, the interval is the cause, whatever was accepted before: the limit has changed.
 REFUSED_IN_ROW = 5
 
 

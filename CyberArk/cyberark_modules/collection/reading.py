@@ -34,7 +34,7 @@ SURELY_SHORT = 50
 
 
 class End(Enum):
-    """Whether a stream goes on, or how it ended. Of a tail, the end is that of what is shown so far."""
+    """Whether a stream continues, or how it ended. Of a tail, the end is that of what is shown so far."""
 
     NOT_YET = auto()
     PROVEN = auto()

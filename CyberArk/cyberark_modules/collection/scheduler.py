@@ -58,7 +58,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The query to open now (None: none is wanted), and the checkpoint to go on with, which gives way to it."""
+    """The query to open now (None: none is wanted), and the checkpoint to continue with, changed for it."""
 
     checkpoint: Checkpoint
     query: Query | None = None
@@ -84,7 +84,7 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
 def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
     """A lookback that is still being read when the next query may be opened, far from the live edge, is a backlog.
 
-    The watermark then goes on to an overlap before its opening: what is behind it becomes a gap, which it reads.
+    The watermark then advances to an overlap before its opening: what is behind it becomes a gap, which it reads.
     """
     lookback = checkpoint.stream(Use.LOOKBACK)
     if lookback is None:

@@ -1,4 +1,4 @@
-"""The start of a run: the tenant's time, the state, and what of it still holds."""
+"""The start of a run: the tenant's time, the state, and which parts of it are still valid."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -59,8 +59,8 @@ class Start:
         now_ms, checkpoint = self._around.now_ms(), self._state.checkpoint
         if checkpoint.tenant_id and tenant_id and checkpoint.tenant_id != tenant_id:
             self._reporter.warning(
-                f"The account is now of tenant {tenant_id}; the state is of tenant {checkpoint.tenant_id}. This is a "
-                "new collection: the history of the field History at the first run is read."
+                f"The account belongs to tenant {tenant_id}; the state belongs to tenant {checkpoint.tenant_id}. A "
+                "new collection begins: the connector reads the history that the field History at the first run sets."
             )
             # What the intake has not accepted yet is still to be delivered.
             first = first_run(now_ms, now_ms - self._start_time_ms)
@@ -71,7 +71,7 @@ class Start:
         # Whichever of the two clocks says that the last query is more recent is believed.
         self._queries.restarted(checkpoint.queried_ms, self._around.earliest_ms())
         self._reporter.info(
-            f"Collection of tenant {checkpoint.tenant_id or 'unknown'} goes on from "
+            f"Collection of tenant {checkpoint.tenant_id or 'unknown'} continues from "
             f"{moment(checkpoint.coverage.first_missing_ms)}"
         )
 
@@ -96,7 +96,7 @@ class Start:
             raise Stopping
 
     def _with_usable_cursors(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Cursors of another address, other filters or another page size are not read on with."""
+        """Return the checkpoint without cursors of another address, other filters or another page size."""
         if checkpoint.query_key == self._query_key:
             return checkpoint
         for stream in checkpoint.streams:

@@ -14,8 +14,11 @@ from ..platform.background import Background
 from ..telemetry import metrics
 from ..telemetry.reporter import Reporter, moment
 
-_UNSTORED = "The state cannot be written. Collection goes on; a restart now would send again what was delivered since"
-_UNKNOWN = "The state exists but cannot be read. Nothing is collected until it can be"
+_UNSTORED = (
+    "The state cannot be written. Collection continues; a restart now would send again the events delivered since its "
+    "last write"
+)
+_UNKNOWN = "The state exists but cannot be read. Nothing is collected until it can be read"
 # What the intake has accepted is stored before more is pushed, unless the write takes longer: then the storage hangs.
 WRITE_WITHIN_S = 4.0
 # For what else is stored, a hanging storage must not keep the next page waiting.
@@ -69,7 +72,7 @@ class State:
     def _decoded(self, content: bytes | None, backup: bytes | None, now_ms: int, start_ms: int) -> Checkpoint:
         if content is None and backup is None:
             return first_run(now_ms, start_ms)
-        found = "The state is gone. "
+        found = "The state is missing. "
         if content is not None:
             try:
                 return decode(content, now_ms)
@@ -81,13 +84,13 @@ class State:
             checkpoint = decode(backup or b"", now_ms)
         except BadCheckpoint:
             self._reporter.error(
-                f"{found}Everything that the Audit API still shows (7 days) is read again, so that nothing is lost; "
-                "events that were delivered before are sent again."
+                f"{found}The connector reads again everything that the Audit API still shows (7 days), so that "
+                "nothing is lost; events delivered before are sent again."
             )
             return resume_from(first_readable_ms(now_ms), now_ms)
         self._reporter.error(
-            f"{found}Collection goes on from the backup, of {moment(checkpoint.position_ms)}; events that were "
-            "delivered since are sent again."
+            f"{found}Collection continues from the backup of {moment(checkpoint.position_ms)}; events delivered since "
+            "then are sent again."
         )
         return checkpoint
 

@@ -1,4 +1,4 @@
-"""What the loop needs of the world around it: the time, waiting, and whether the connector is to stop."""
+"""What the loop needs of its environment: the time, waiting, and whether the connector is to stop."""
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future

@@ -1,4 +1,4 @@
-"""What the loop has read, turned into figures: freshness, lateness, how far collection stands."""
+"""What the loop has read, turned into metrics and log lines: freshness, lateness, progress."""
 
 from collections.abc import Sequence
 
@@ -62,10 +62,12 @@ class Survey:
         if stream.use is Use.LOOKBACK:
             self._reporter.lookback_read(stream.start_ms)
         if stream.use is Use.RECONCILIATION:
-            self._reporter.info("Reconciliation done: what arrived later than the overlap has been looked for")
+            self._reporter.info(
+                "Reconciliation done: the connector has looked for events that arrived later than the overlap"
+            )
 
     def take(self, checkpoint: Checkpoint) -> None:
-        """Set the figures of the moment."""
+        """Set the current metrics."""
         coverage = as_read(checkpoint, self._around.overlap_ms)
         self._reporter.stands(
             Standing(

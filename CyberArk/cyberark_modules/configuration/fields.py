@@ -36,7 +36,7 @@ class Text:
         """Return the cleaned text."""
         text = trim(value)
         if not re.fullmatch(self.pattern, text):
-            fault = "It contains a character that does not belong there." if text else "It is empty."
+            fault = "It contains a character that is not allowed." if text else "It is empty."
             raise PydanticCustomError("text", f"{fault} {self.advice}")
         return text
 
@@ -68,7 +68,7 @@ class Address:
         if not _HOST.fullmatch(host) or re.search(r"\s", text) or port == 0:
             raise self._refused("The address does not name a valid host.")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise self._refused("The address must end with the host name: no path, and nothing after a ? or a #.")
+            raise self._refused("The address must end with the host name: no path, no query (?) and no fragment (#).")
         return f"https://{host}" if port is None else f"https://{host}:{port}"
 
     def _refused(self, fault: str) -> PydanticCustomError:
@@ -79,7 +79,7 @@ def trim(value: object) -> str:
     """Return a text without the white space around it, "" for null."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else "" if value is None else value
     if not isinstance(text, str):
-        raise PydanticCustomError("text", "Enter a text.")
+        raise PydanticCustomError("text", "Enter text.")
     return EDGES.sub("", text)
 
 
@@ -100,7 +100,7 @@ def entries(value: object) -> Sequence[str]:
     """Clean a list: null and a comma-separated text are accepted, blank entries and repetitions are dropped."""
     found = re.split(r"[,\r\n]", value) if isinstance(value, str) else [] if value is None else value
     if not isinstance(found, list) or not all(entry is None or isinstance(entry, str) for entry in found):
-        raise PydanticCustomError("entries", "Enter a list of texts, one value in each.")
+        raise PydanticCustomError("entries", "Enter a list, with one value per entry.")
     return list(dict.fromkeys(text for entry in found if (text := trim(entry))))
 
 

@@ -1,7 +1,7 @@
 """The configuration of the module and of the connector: one model for each of the two forms.
 
-Titles, descriptions, limits and patterns are said here; `manifest.json` and `connector_audit_logs.json` are generated
-from them, and a test keeps them equal. Steps are those of the guide, "How to create credentials".
+Titles, descriptions, limits and patterns are defined here. `manifest.json` and `connector_audit_logs.json` are
+generated from them, and a test keeps them equal. Steps are those of the guide, "How to create credentials".
 """
 
 from typing import Annotated, Any, Self
@@ -26,7 +26,7 @@ from .fields import password as clean_password
 # The Audit API accepts one query a minute; a day between two is the most that makes sense.
 LEAST_FREQUENCY_S, GREATEST_FREQUENCY_S = 60, 86_400
 _KEY = "[!-~]+"  # it travels as an HTTP header
-_FILTER = "Empty: everything is collected. What a filter leaves out never reaches Sekoia."
+_FILTER = "If empty, all events are collected. Events that do not match are never sent to Sekoia."
 
 _Number = BeforeValidator(number)
 
@@ -54,7 +54,7 @@ class CyberArkModuleConfiguration(_Configuration):
         title="CyberArk Identity address",
         description=(
             "Address of CyberArk Identity Administration without a path, e.g. https://abc1234.id.cyberark.cloud "
-            "(step 5: the address bar of the browser). It is not the address of the Audit service."
+            "(step 5: the address bar of the browser). Do not enter the address of the Audit service."
         ),
         json_schema_extra={"pattern": ADDRESS_PATTERN},
     )
@@ -79,8 +79,8 @@ class CyberArkModuleConfiguration(_Configuration):
     ] = Field(
         title="Application ID",
         description=(
-            "Application ID of the OAuth2 Server web app, e.g. SekoiaAudit (step 11: Application ID). Case-sensitive; "
-            "neither the name of the app nor its address."
+            "Application ID of the OAuth2 Server web app, e.g. SekoiaAudit (step 11: Application ID). Case-sensitive. "
+            "Do not enter the name or the address of the app."
         ),
         json_schema_extra={"pattern": NO_SLASH_PATTERN},
     )
@@ -108,7 +108,7 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         SecretStr, BeforeValidator(Text(_KEY, "Copy the API key again from the page of the SIEM integration."))
     ] = Field(
         title="CyberArk Audit API key",
-        description="API key of the same SIEM integration (step 36: shown beside the API base URL).",
+        description="API key of the same SIEM integration (step 36: shown next to the API base URL).",
         json_schema_extra={"minLength": 1},
     )
     intake_key: Annotated[
@@ -134,8 +134,8 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         default=60,
         title="Time between two queries (seconds)",
         description=(
-            "60 to 86400, e.g. 120 to share the tenant's limit of one query a minute with another integration. The "
-            "longer, the later late events arrive."
+            "60 to 86400, e.g. 120 to share the tenant's limit of one query a minute with another integration. A "
+            "longer interval delays late events."
         ),
         json_schema_extra={"minimum": LEAST_FREQUENCY_S, "maximum": GREATEST_FREQUENCY_S},
     )
@@ -153,7 +153,7 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
         title="Overlap (minutes)",
         description=(
             "Minutes that each query reads again to find late events, 0 to 1440, e.g. 15. A longer overlap reads more "
-            "pages and uses more memory; nothing is sent twice."
+            "pages and uses more memory; duplicates are rare."
         ),
     )
     chunk_size: Annotated[int, _Number] = Field(
@@ -166,17 +166,17 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
     application_codes: Annotated[list[str], BeforeValidator(codes)] = Field(
         default=[],
         title="Only these applications",
-        description=f"Application codes to collect, one in each entry, e.g. IDP. {_FILTER}",
+        description=f"Application codes to collect, one per entry, e.g. IDP. {_FILTER}",
     )
     audit_types: Annotated[list[str], BeforeValidator(codes)] = Field(
         default=[],
         title="Only these audit types",
-        description=f"Values of auditType to collect, one in each entry, e.g. Info. {_FILTER}",
+        description=f"Values of auditType to collect, one per entry, e.g. Info. {_FILTER}",
     )
     actions: Annotated[list[str], BeforeValidator(entries)] = Field(
         default=[],
         title="Only these actions",
-        description=f"Values of action to collect, one in each entry, e.g. Add Safe. {_FILTER}",
+        description=f"Values of action to collect, one per entry, e.g. Add Safe. {_FILTER}",
     )
 
     _frequency_raised_from: int | None = PrivateAttr(default=None)

@@ -17,7 +17,7 @@ _STATUSES = {"4xx": frozenset(range(400, 500)) - {408, 429}, "5xx": frozenset(ra
 
 
 class ResolvedBy(Enum):
-    """Who resolves a problem. PERSON_IF_IT_LASTS: an outage ends by itself, and only its duration tells it apart."""
+    """Who resolves a problem. PERSON_IF_IT_LASTS: an outage ends by itself, and only its duration distinguishes it."""
 
     PERSON = "person"
     PERSON_IF_IT_LASTS = "person if it lasts"

@@ -1,1 +1,1 @@
-"""The Sekoia SDK's traps, each worked round in one place: start, stop, logs, secrets, background calls."""
+"""Workarounds for the traps of the Sekoia SDK, each in one place: start, stop, logs, secrets, background calls."""

@@ -20,7 +20,7 @@ LOGS_FLUSHED_WITHIN_S = 0.5
 
 
 class PlatformConnector(Connector):
-    """A connector whose logging costs it nothing, that ends when it is told to, and knows what the intake accepted."""
+    """A connector whose logging never blocks it, that ends when asked to, and knows what the intake accepted."""
 
     clock = Clock()
 

@@ -26,7 +26,7 @@ class LogSender:
         self._thread: threading.Thread | None = None
 
     def send_soon(self) -> None:
-        """Have what there is sent, without waiting for it."""
+        """Have the pending lines sent, without waiting for that."""
         self._sent.clear()
         self._waiting.set()
         with self._lock:

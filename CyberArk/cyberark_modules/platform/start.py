@@ -21,8 +21,8 @@ _ADDRESSES = {
     ModuleItem.INTAKE_URL_FILE_NAME: "the address of the intakes",
 }
 _HOW = (
-    "The platform gives each as an environment variable of that name, or as a file of that name, in small letters, "
-    "under /symphony."
+    "The platform provides each of them as an environment variable of that name, or under /symphony as a file of that "
+    "name in lower case."
 )
 
 
@@ -109,7 +109,7 @@ def _sentence(error: ErrorDetails) -> str:
             return f"It must be at most {limits['le']}."
         case kind if kind.startswith("int_"):
             return "It must be a whole number."
-    return "It has a value of the wrong kind."
+    return "The value has the wrong type."
 
 
 def _block(title: str, lines: list[str], note: str = "") -> str:

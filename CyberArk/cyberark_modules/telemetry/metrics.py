@@ -19,7 +19,7 @@ EVENTS = Counter(
 )
 EVENT_DELAY = Histogram(
     "late_event_delay_seconds",
-    "How long after its timestamp a late event was delivered, over all streams",
+    "How long after its timestamp a late event was delivered",
     namespace=NAMESPACE,
     buckets=(5, 15, 60, 120, 300, 600, 900, 1800, 3600, 14400, 86400),
 )
@@ -45,11 +45,11 @@ WATERMARK_LAG = Gauge("watermark_lag_seconds", "Age of the watermark", namespace
 BACKLOG = Gauge("backlog_seconds", "Event time in gaps that are not delivered yet", namespace=NAMESPACE)
 GAPS = Gauge("gaps", "Gaps of event time that are not delivered yet", namespace=NAMESPACE)
 OLDEST_GAP = Gauge(
-    "oldest_gap_age_seconds", "Age of the beginning of the oldest gap; 0 without one", namespace=NAMESPACE
+    "oldest_gap_age_seconds", "Age of the start of the oldest gap; 0 without a gap", namespace=NAMESPACE
 )
 FAILING_GAPS = Gauge("failing_gaps", "Gaps with a page that the Audit API cannot serve", namespace=NAMESPACE)
 LOST = Counter(
-    "lost_seconds", "Event time that left the retention of the Audit API before it was delivered", namespace=NAMESPACE
+    "lost_seconds", "Event time that the Audit API no longer shows and that was not delivered", namespace=NAMESPACE
 )
 OVERLAP = Gauge("overlap_seconds", "The overlap, as configured", namespace=NAMESPACE)
 EFFECTIVE_OVERLAP = Gauge(
@@ -57,7 +57,9 @@ EFFECTIVE_OVERLAP = Gauge(
 )
 SEEN_KEYS = Gauge("seen_keys", "Keys of delivered events that are remembered", namespace=NAMESPACE)
 SEEN_EVICTED = Counter(
-    "seen_keys_evicted", "Keys forgotten although they were needed: more than the budget holds", namespace=NAMESPACE
+    "seen_keys_evicted",
+    "Needed keys that were evicted because more were needed than the budget holds",
+    namespace=NAMESPACE,
 )
 SEEN_FORGOTTEN = Counter(
     "seen_keys_forgotten", "Keys of the last day forgotten because the budget is used up", namespace=NAMESPACE
@@ -66,12 +68,14 @@ RECONCILIATION_REACH = Gauge(
     "reconciliation_reach_seconds", "How late an event may be shown and still be found", namespace=NAMESPACE
 )
 HELD_EVENTS = Gauge(
-    "held_events", "Events that the intake refuses by themselves and that are retried", namespace=NAMESPACE
+    "held_events", "Events that the intake refuses when they are sent alone, held and retried", namespace=NAMESPACE
 )
 DEAD_LETTERS = Gauge("dead_letters", "Events in the dead-letter file", namespace=NAMESPACE)
 OPEN_STREAMS = Gauge("open_streams", "Streams that are being read, by use", ["use"], namespace=NAMESPACE)
 THROTTLED_INTERVAL = Gauge(
-    "throttled_interval_seconds", "Interval between calls that rate limiting imposes; 0 without", namespace=NAMESPACE
+    "throttled_interval_seconds",
+    "Interval between calls because of rate limiting; 0 when not throttled",
+    namespace=NAMESPACE,
 )
 STATE_BYTES = Gauge("state_bytes", "Size of the stored state", namespace=NAMESPACE)
 STATE_WRITES = Histogram(

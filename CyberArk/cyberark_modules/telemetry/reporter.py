@@ -87,8 +87,8 @@ class Reporter:
         """Log, once, that an event that the intake refuses cannot be set aside."""
         self._incidents.failed(
             "dead letters",
-            "The dead-letter file dead_letters.jsonl is full or cannot be written. The refused events stay held and "
-            "are retried; see the runbook CyberArkDeadLetter.",
+            "The dead-letter file dead_letters.jsonl is full or cannot be written. The refused events stay held, and "
+            "the connector retries them; see the runbook CyberArkDeadLetter.",
             "error",
         )
 
@@ -136,7 +136,7 @@ class Reporter:
         metrics.LOST.inc((end_ms - start_ms) / 1000)
         self.error(
             f"Lost: the events from {moment(start_ms)} to {moment(end_ms)} were not delivered, and the Audit API "
-            "shows the last 7 days only. See the runbook CyberArkEventTimeLost."
+            "shows only the last 7 days. See the runbook CyberArkEventTimeLost."
         )
 
     def stands(self, standing: Standing) -> None:
@@ -149,14 +149,15 @@ class Reporter:
         for start, end in sorted(failing - self._failing):
             if not any(known[0] <= start < known[1] for known in self._failing):
                 self.error(
-                    f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. They are "
-                    "retried at growing intervals, up to 30 min apart, until they are 7 days old; everything else is "
-                    "collected."
+                    f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. The connector "
+                    "retries them at growing intervals, up to 30 min apart, until they are 7 days old; all other "
+                    "events are collected."
                 )
         for start, end in sorted(self._failing - failing):
             if not any(gap[0] < end and start < gap[1] for gap in standing.gaps):
                 self.info(
-                    f"The events from {moment(start)} to {moment(end)}, which could not be served, are delivered"
+                    f"The events from {moment(start)} to {moment(end)}, which the Audit API could not serve, are "
+                    "delivered"
                 )
         self._failing = failing
         if standing.gaps:

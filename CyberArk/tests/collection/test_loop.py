@@ -195,8 +195,8 @@ def test_a_page_that_fails_for_ever_costs_itself_only_and_is_delivered_once_it_i
     scene.run(2400)
     scene.assert_each_delivered_once()
     assert scene.stored.coverage.gaps == ()
-    assert any("which could not be served, are delivered" in line for line in scene.said("info"))
-    assert line.endswith("everything else is collected.")
+    assert any("which the Audit API could not serve, are delivered" in line for line in scene.said("info"))
+    assert line.endswith("all other events are collected.")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_pages_larger_than_the_tenant_accepts_are_asked_for_smaller(scene: Scene
     scene.run(130)
     assert scene.intake.accepted == {text: 1}
     assert {query.page_size for query in scene.tenant.queries} == {500}
-    assert any("pages of 1000 events" in line for line in scene.said("warning"))
+    assert any("1000 events per page" in line for line in scene.said("warning"))
 
 
 def test_while_the_intake_is_down_nothing_is_committed_and_nothing_lost(scene: Scene) -> None:

@@ -272,7 +272,7 @@ def test_filters_are_cleaned(name: str) -> None:
         assert getattr(connector(**{name: stored}), name) == ["IDP", "PAM"]
     assert getattr(connector(**{name: ["Add Safe", "add-user"]}), name) == ["Add Safe", "add-user"]
     for wrong in ({"IDP": 1}, [1], 5, [["IDP"]]):
-        assert "Enter a list of texts" in refusal(connector, **{name: wrong})
+        assert "Enter a list, with one value per entry" in refusal(connector, **{name: wrong})
 
 
 @pytest.mark.parametrize("name", ["application_codes", "audit_types"])

@@ -108,7 +108,7 @@ def test_everything_that_is_wrong_is_said_at_once_by_the_titles_of_the_forms(giv
         "  “CyberArk Identity address”: The address must begin with https://.",
         "  “Login name”: It is missing.",
         "Connector:",
-        "  “intake_server”: It has a value of the wrong kind.",
+        "  “intake_server”: The value has the wrong type.",
         "  “Intake key”: It is missing.",
         "  “Frequency”: It must be a whole number.",
     ]

@@ -21,7 +21,7 @@ def profile(values: Values, chain: Chain, minute: Minute, version: str, seconds:
     clock, connector = Clock(), values.connector
     own_s = minute.own_s()
     if own_s is not None:
-        with screen.working(f"waiting for {MINUTE_S - own_s:.0f} s: the last check opened the query of this minute"):
+        with screen.working(f"waiting for {MINUTE_S - own_s:.0f} s: the last check used the query of this minute"):
             time.sleep(MINUTE_S - own_s)
     status = 0
     with ThreadPoolExecutor(2) as executor, screen.progress() as show:
@@ -35,7 +35,7 @@ def profile(values: Values, chain: Chain, minute: Minute, version: str, seconds:
             screen.say(diagnose(error.failure).text(error.failure), "red")
         except KeyboardInterrupt:
             status = 130
-            screen.say("\nInterrupted. This is what was seen until then.")
+            screen.say("\nInterrupted. This is what was seen so far.")
         plan.finish()
     if any(query.opened_s is not None for query in plan.record.queries.values()):
         minute.note()
@@ -43,6 +43,6 @@ def profile(values: Values, chain: Chain, minute: Minute, version: str, seconds:
     screen.say("")
     for text in lines(findings):
         screen.say(text)
-    screen.say("\nThe same as JSON. It holds numbers and phrases of this program, and nothing of the tenant:\n")
+    screen.say("\nThe same as JSON. It contains numbers and phrases of this program, and no data of the tenant:\n")
     screen.raw(as_json(findings, plan.record, version))
     return status

@@ -27,12 +27,12 @@ def ending(record: Record) -> Finding:
         is_sure = shape != _HOLE or times >= (3 if middle(record).reading == "full pages" else _MANY)
         if is_sure:
             return Finding(row, shape, {"times": times, "of": len(ends)})
-        return Finding(row, None, reason="the end of a query was seen too seldom")
+        return Finding(row, None, reason="the end of a query was not seen often enough")
     if not pages:
         return Finding(row, None, reason="no page was read")
     gaps = [after.at_s - before.at_s for (before, _), (after, _) in pairwise(pages)]
     if gaps and median(gaps) > _CLOSE_S:
-        return Finding(row, None, reason="pages had to be asked for with pauses, and each brought new events")
+        return Finding(row, None, reason="pages had to be requested with pauses, and each brought new events")
     if len(pages) >= 10:
         return Finding(row, "always new events: this tenant is busy", {"pages": len(pages)})
     return Finding(row, None, reason="the end of a query was not reached")
@@ -66,7 +66,7 @@ def middle(record: Record) -> Finding:
         return Finding(row, "an empty page now and then" if longest == 1 else "several empty pages in a row", figures)
     if max(sizes) >= query.size:
         return Finding(row, "full pages", figures)
-    return Finding(row, "pages shorter than asked for", figures)
+    return Finding(row, "pages shorter than requested", figures)
 
 
 def page_size(record: Record) -> Finding:
@@ -76,14 +76,14 @@ def page_size(record: Record) -> Finding:
         return Finding(row, "is refused")
     largest = max((len(page.events) for _, page in record.pages(SIZES)), default=0)
     if largest >= 1000:
-        return Finding(row, "is taken", {"largest": largest})
+        return Finding(row, "is accepted", {"largest": largest})
     if not record.pages(SIZES):
         return Finding(row, None, reason="no such query was opened")
     if "empty_in_a_row" in middle(record).figures:
         return Finding(row, None, reason="pages are short for another reason: some are empty")
     if sum(bool(page.events) for _, page in record.first_reading(SIZES)) > 1:
-        return Finding(row, "is cut", {"largest": largest})
-    return Finding(row, None, reason="fewer than 1000 events are there")
+        return Finding(row, "is capped", {"largest": largest})
+    return Finding(row, None, reason="there are fewer than 1000 events")
 
 
 def old_date(record: Record) -> Finding:
@@ -93,7 +93,7 @@ def old_date(record: Record) -> Finding:
     if any(call.outcome == "refused" for call in calls):
         return Finding(row, "is refused")
     if any(call.outcome == "good" for call in calls):
-        return Finding(row, "is taken")
+        return Finding(row, "is accepted")
     return Finding(row, None, reason="no such query was opened")
 
 
@@ -122,7 +122,7 @@ def later_events(record: Record) -> Finding:
         if call.end_s < last_poll_s and (event.time_ms or 0) > after_ms
     }
     if missed:
-        return Finding(row, "shows nothing later than its making", {"events_missed": len(missed)})
+        return Finding(row, "shows nothing that arrived after it was made", {"events_missed": len(missed)})
     return Finding(row, None, reason="no event came in while the profile watched")
 
 

@@ -14,7 +14,7 @@ _AHEAD_MS = 60_000
 _SOON_S, _LONG_S, _BATCH_S, _POLL_S, _READ_S = 2.0, 600.0, 60.0, 5.0, 60.0
 
 BY_EVENT_TIME, BY_ARRIVAL = "by event time", "by arrival"
-EITHER_ORDER = "by event time or by arrival: these events do not tell them apart"
+EITHER_ORDER = "by event time or by arrival: these events do not distinguish them"
 
 
 def order(record: Record) -> Finding:
@@ -30,7 +30,7 @@ def order(record: Record) -> Finding:
     is_arrival_known = len(arrivals) == len(found)
     close = sum(after - before <= _CLOSE_MS for before, after in pairwise(times))
     if not worst_ms and close < _FEWEST:
-        return Finding(row, None, figures, "too few events are of the same second to tell")
+        return Finding(row, None, figures, "too few events share a second to decide")
     if not worst_ms:
         is_told = is_arrival_known and _worst(arrivals) > 0
         return Finding(row, BY_EVENT_TIME if is_told else EITHER_ORDER, figures)
@@ -43,7 +43,7 @@ def order(record: Record) -> Finding:
     if worst_ms > span_ms / 2 and misplaced > len(found) / 2 and span_ms >= _HOUR_MS:
         return Finding(row, "none", figures)
     if worst_ms > span_ms / 4:
-        return Finding(row, None, figures, "the events are too few, or of too short a time, to tell")
+        return Finding(row, None, figures, "there are too few events, or they span too short a time, to decide")
     return Finding(
         row, "roughly by event time" if is_arrival_known else "roughly by event time, or by arrival", figures
     )
@@ -89,11 +89,11 @@ def date_to(record: Record) -> Finding:
     if not query.is_read_to_end:
         return Finding(row, None, reason="the query could not be read to its end")
     if last_s in seconds:
-        return Finding(row, "is in", {"events_in_it": seconds.count(last_s)})
+        return Finding(row, "is included", {"events_in_it": seconds.count(last_s)})
     missing = _seconds(known.values(), is_by_arrival).count(last_s)
     if not missing:
         return Finding(row, None, reason="no event of such a second is known")
-    return Finding(row, "is out", {"events_in_it": missing})
+    return Finding(row, "is excluded", {"events_in_it": missing})
 
 
 def lateness(record: Record) -> Finding:
@@ -121,10 +121,10 @@ def lateness(record: Record) -> Finding:
 def _watched_lateness(row: str, record: Record) -> Finding:
     """Without the arrival of each event: from the moments at which the cursor of the first query showed it."""
     if "empty_in_a_row" in middle(record).figures:
-        return Finding(row, None, reason="pages in the middle are empty, so that the end is not known from them")
+        return Finding(row, None, reason="pages in the middle are empty, so an empty page is no sign of the end")
     moments_s = [call.at_s for call, _ in record.pages(TAIL)]
     if len(moments_s) > 1 and median(after - before for before, after in pairwise(moments_s)) > _POLL_S + 1:
-        return Finding(row, None, reason="pages had to be asked for with pauses")
+        return Finding(row, None, reason="pages had to be requested with pauses")
     late, spans_s = list[float](), list[float]()
     seen: set[bytes] = set()
     is_at_end, before_s = False, 0.0
@@ -139,7 +139,11 @@ def _watched_lateness(row: str, record: Record) -> Finding:
         is_at_end, before_s = is_at_end or not times, call.at_s
         seen.update(event.key for event in page.events)
     if len(late) < 5:
-        why = "does not serve arrival_timestamp" if record.pages(ARRIVALS) else "was not asked for arrival_timestamp"
+        why = (
+            "does not serve arrival_timestamp"
+            if record.pages(ARRIVALS)
+            else "was not requested with arrival_timestamp"
+        )
         reason = f"the tenant {why}, and fewer than five events came in while the profile watched"
         return Finding(row, None, reason=reason)
     if median(spans_s) >= _BATCH_S:
@@ -154,8 +158,8 @@ def _described(row: str, late: list[float], resolution_s: float) -> Finding:
     if most <= _SOON_S + resolution_s:
         return Finding(row, "within seconds", figures)
     if most - least <= max(2.0, middle / 5) + resolution_s:
-        return Finding(row, "always about the same time after the fact", figures)
-    return Finding(row, "a varying time after the fact", figures)
+        return Finding(row, "always about the same time after it happened", figures)
+    return Finding(row, "a varying time after it happened", figures)
 
 
 def _in_order(record: Record, query: str) -> list[Seen]:

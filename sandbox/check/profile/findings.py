@@ -37,7 +37,7 @@ def identity(record: Record) -> Finding:
     if twins:
         return Finding(row, "two contents under one uuid in one page", {**figures, "times": twins})
     if repeated:
-        return Finding(row, "a uuid, and an event can stand twice in its page", {**figures, "times": repeated})
+        return Finding(row, "a uuid, and an event can appear twice in its page", {**figures, "times": repeated})
     return Finding(row, "a uuid", figures)
 
 
@@ -52,7 +52,7 @@ def content(record: Record) -> Finding:
     if odd or (loose and not breaks):
         return Finding(row, "not always well-formed", figures)
     if breaks:
-        return Finding(row, "of more than one line, some of them", figures)
+        return Finding(row, "some of them of more than one line", figures)
     if len(every) < _FEW_EVENTS:
         return Finding(row, None, reason=f"fewer than {_FEW_EVENTS} events were seen")
     return Finding(row, "as documented", figures)

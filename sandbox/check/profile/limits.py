@@ -9,7 +9,7 @@ _MINUTE_S = 59.0
 _CALL_MINUTE_S = 55.0
 _AT_ONCE_S = 0.5
 _FEW_ANSWERS = 20
-_ODD = {"error-body": "with an error in the body", "html": "with HTML", "cut": "cut"}
+_ODD = {"error-body": "with an error in the body", "html": "with HTML", "cut": "truncated"}
 
 
 def queries(record: Record) -> Finding:
@@ -17,7 +17,7 @@ def queries(record: Record) -> Finding:
     row = "queries"
     calls = [call for call in record.calls if call.asked == "query"]
     if _is_call_a_minute(record):
-        return Finding(row, None, reason="the limit on calls of any kind hides that on queries")
+        return Finding(row, None, reason="the limit on calls of any kind hides the limit on queries")
     opened_s: float | None = None
     early = late = 0
     closest_s = float("inf")
@@ -36,7 +36,7 @@ def queries(record: Record) -> Finding:
         return Finding(row, "one a minute", figures)
     if closest_s < _MINUTE_S:
         return Finding(row, "no limit of one a minute was seen", {**figures, "closest_s": round(closest_s, 1)})
-    return Finding(row, None, figures, "no query was asked for within a minute of another one")
+    return Finding(row, None, figures, "no query was requested within a minute of another one")
 
 
 def pages(record: Record) -> Finding:
@@ -51,13 +51,13 @@ def pages(record: Record) -> Finding:
     if accepted_s and min(gaps_s, default=0.0) >= max(refused_s):
         return Finding(
             row,
-            "only with a distance between them",
+            "only with an interval between them",
             {"refused_after_s": round(max(refused_s), 1), "accepted_after_s": round(max(accepted_s), 1)},
         )
     close = sum(after.at_s - before.end_s < _AT_ONCE_S for before, after in pairwise(good))
     if close >= 3:
         return Finding(row, "without pause", {"pages": close})
-    return Finding(row, None, reason="too few pages were asked for without pause")
+    return Finding(row, None, reason="too few pages were requested without pause")
 
 
 def side_by_side(record: Record) -> Finding:
@@ -71,7 +71,7 @@ def side_by_side(record: Record) -> Finding:
         return Finding(row, "one page in flight at a time", figures)
     if any(all(call.page is not None for call in pair) for pair in overlapping):
         return Finding(row, "several pages in flight", figures)
-    return Finding(row, None, reason="pages were not asked for side by side: they are limited, or could not be read")
+    return Finding(row, None, reason="pages were not requested side by side: they are limited, or could not be read")
 
 
 def retry_after(record: Record) -> Finding:
@@ -97,13 +97,13 @@ def answers(record: Record) -> Finding:
     if not odd:
         if good < _FEW_ANSWERS:
             return Finding(row, None, reason=f"fewer than {_FEW_ANSWERS} answers were seen")
-        return Finding(row, "what was asked for", figures)
+        return Finding(row, "what was requested", figures)
     return Finding(row, "now and then " + ", ".join(reading for reading, _ in odd.most_common()), figures)
 
 
 def failing_page(record: Record) -> Finding:
     """Whether a page cannot be had while others can."""
-    row = "one page by itself"
+    row = "a single page"
     good = [call for call in record.calls if call.page is not None]
     for (query, _), calls in record.by_position():
         if any(call.page is not None or call.is_beside for call in calls):

@@ -40,9 +40,9 @@ _STEPS = {
     WINDOW: "a query between two dates",
     SIZES: "a query with large pages",
     WEEK: "a query of more than seven days",
-    LATER: "a query of what came in since",
+    LATER: "a query of the events since then",
 }
-_WATCHING, _WAITING = "watching for events that come in", "waiting for the minute of the next query"
+_WATCHING, _WAITING = "watching for events that come in", "waiting until the next query is allowed"
 
 Progress = Callable[[str, float], None]
 
@@ -82,7 +82,7 @@ class Plan:
                 self._reader.wait(min(max(0.05, min(due_s, default=now_s + left_s) - now_s), left_s, _POLL_S))
         self._reader.wait(self._seconds + _LAST_CALL_S - self._line.now_s())
         if self._tail is not None:
-            self._say("the first cursor once more")
+            self._say("the first cursor again")
             self._reader.ask_again(self._tail)
         self.finish()
 
