@@ -116,6 +116,17 @@ def test_a_refusal_of_everything_is_an_outage_and_isolates_nothing(
     assert all(server.accepted[event.text] == 1 for event in pushed)
 
 
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_refusal_of_everything_leaves_no_small_requests_behind(
+    caller: Caller, server: IntakeServer, status: int
+) -> None:
+    server.respond = lambda _texts, _size: Answer(status) if len(server.requests) <= 4 else None
+    caller.push_all(events(500, size=1000))
+    before = len(server.requests)
+    assert accepted_at_once(caller, events(500, size=1000, start=500)) == 500
+    assert len(server.requests) - before == 1
+
+
 def test_an_outage_on_a_quiet_tenant_isolates_few(caller: Caller, server: IntakeServer, time: Time) -> None:
     caller.intake.push(events(1, start=1000))
     server.respond = lambda _texts, _size: Answer(500)
