@@ -96,16 +96,34 @@ def test_a_client_error_for_a_while_is_no_acceptance(scene: Scene, status: int) 
     assert said == 1
 
 
-@pytest.mark.long
-def test_a_refusal_that_only_a_person_mends_is_tried_again_within_minutes(scene: Scene) -> None:
+def refusing_the_key(scene: Scene) -> None:
     at_work(scene)
     scene.answer("intake", 1, json_response({"message": "the intake key is unknown"}, 403))
+
+
+@pytest.mark.long
+def test_a_refusal_for_a_moment_is_asked_about_once_and_blames_no_key(scene: Scene) -> None:
+    refusing_the_key(scene)
     scene.until(lambda: scene.asked("intake", "403"), 20, "a refusal")
     scene.sandbox.faults.clear()
-    waited = scene.until_said("Delivery recovered", within=90)
+    accepted = scene.snapshot().accepted
+    waited = scene.until_accepted(accepted + 1000, within=10)
     scene.until_delivered()
     scene.judge(resumed_after=waited)
     assert scene.asked("intake", "403") == 1
+    assert scene.said("CRITICAL") == 0
+
+
+@pytest.mark.long
+def test_a_refusal_that_only_a_person_mends_is_tried_again_within_minutes(scene: Scene) -> None:
+    refusing_the_key(scene)
+    reported_after = scene.until_said("CRITICAL", "The Sekoia intake refuses the intake key", within=20)
+    tries = scene.asked("intake", "403")
+    scene.sandbox.faults.clear()
+    waited = scene.until_said("Delivery recovered", within=90)
+    scene.until_delivered()
+    scene.judge(reported_after=reported_after, tries=tries, resumed_after=waited)
+    assert tries <= 3, "the request, then two single events, a second apart each"
 
 
 @pytest.mark.parametrize("fault", ["intake-taken", "intake-unanswered"])

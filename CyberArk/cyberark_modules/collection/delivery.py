@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ..audit_api.backoff import Backoff
 from ..audit_api.events import Event
@@ -14,6 +15,7 @@ from ..telemetry import metrics
 from ..telemetry.reporter import Reporter
 from .surroundings import Surroundings
 
+T = TypeVar("T")
 # What is held stands in the state, which is written with every commit.
 HELD_AT_MOST = 50
 HELD_CHARACTERS_AT_MOST = 2_000_000
@@ -93,12 +95,14 @@ class Delivery:
             if self._around.is_stopping():
                 raise Stopping
             error = outcome.failure or (outcome.isolated[-1].failure if outcome.isolated else None)
-            failures = 0 if outcome.made_progress else failures + 1
+            is_over_soon = outcome.made_progress or outcome.in_doubt
+            failures = 0 if is_over_soon else failures + 1
             if error is not None:
-                self._reporter.failed("delivery", error)
+                if not outcome.in_doubt:
+                    self._reporter.failed("delivery", error)
                 # What was delivered before the outage must not be sent again after a kill in it.
                 self._retry_state()
-                self._around.wait(self._backoff.pause(error, max(1, failures)) if not outcome.made_progress else 1.0)
+                self._around.wait(1.0 if is_over_soon else self._backoff.pause(error, failures))
             if self._around.is_stopping():
                 raise Stopping
         if events:
@@ -129,36 +133,44 @@ class Delivery:
         return tuple(newly_held), kept
 
     def _push(self, events: tuple[Event, ...]) -> Outcome:
-        outcome = self._around.finish(lambda: self._intake.push(events))
-        if outcome is None:
+        return self._finished(lambda: self._intake.push(events), len(events))
+
+    def _finished(self, push: Callable[[], T], count: int) -> T:
+        """Make a push of so many events. Raises Stopping when the connector has to stop before its end."""
+        answer = self._around.finish(lambda: (push(),))  # None is what an accepted event is answered with
+        if answer is None:
             self._reporter.error(
-                f"The connector must stop before the intake has answered: it is unknown whether {len(events)} events "
+                f"The connector must stop before the intake has answered: it is unknown whether {count} events "
                 "were accepted. They are sent again."
             )
             raise Stopping
-        return outcome
+        return answer[0]
 
     def retry_held(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
         """Push the oldest held event alone, once it is due; return the checkpoint after that.
 
-        After enough attempts over some minutes, it becomes a dead letter.
+        After enough attempts over some minutes, it becomes a dead letter. Raises Stopping as `push` does.
         """
         metrics.HELD_EVENTS.set(len(checkpoint.held))
         self._count_letters()
         if not checkpoint.held or self._monotonic() < self._held_due:
             return checkpoint
         first, *others = checkpoint.held
-        error = self._intake.push_one(first.text)
+        error = self._finished(lambda: self._intake.push_one(first.text), 1)
         since_last, self._tried_at = self._monotonic() - self._tried_at, self._monotonic()
         if error is None:
+            self._held_due = self._monotonic()  # the intake may take the others as well
             self._forwarded(1, 0, 0.0)
             self._reporter.info(f"The intake has accepted event {first.uuid or 'without uuid'}, which was held")
-            return replace(checkpoint, held=tuple(others))
+            # It was not refused by itself: an intake that fails at random says nothing of the others either.
+            return replace(checkpoint, held=tuple(replace(other, attempts=1) for other in others))
         # A refusal counts if others were accepted meanwhile: during an outage it says nothing.
         counts = self._intake.accepted_within(since_last)
         again = replace(first, attempts=first.attempts + counts, status=error.failure.status or first.status)
         pause = min(HELD_RETRY_LONGEST_S, HELD_RETRY_S * 2 ** max(0, again.attempts - HELD_ATTEMPTS))
-        self._held_due = self._monotonic() + max(pause / len(checkpoint.held), HELD_RETRY_S / HELD_AT_MOST)
+        if counts:
+            pause = max(pause / len(checkpoint.held), HELD_RETRY_S / HELD_AT_MOST)
+        self._held_due = self._monotonic() + pause
         if (
             again.attempts >= HELD_ATTEMPTS
             and now_ms - again.since_ms >= HELD_AT_LEAST_MS

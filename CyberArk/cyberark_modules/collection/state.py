@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 
 from ..audit_api.backoff import Backoff
 from ..checkpoint.encoding import BadCheckpoint, NothingCollected, decode, encode
@@ -18,17 +19,31 @@ _UNSTORED = (
     "The state cannot be written. Collection continues; a restart now would send again the events delivered since its "
     "last write"
 )
+_SLOW = (
+    "Writing the state takes long. Collection continues without waiting for it; a restart now would send again the "
+    "events delivered since its last write"
+)
 _UNKNOWN = "The state exists but cannot be read. Nothing is collected until it can be read"
-# What the intake has accepted is stored before more is pushed, unless the write takes longer: then the storage hangs.
+# What the intake has accepted is stored before more is pushed, and a query is stored before it is sent, unless the
+# write takes longer: then the storage is slow, or hangs.
 WRITE_WITHIN_S = 4.0
 # For what else is stored, a hanging storage must not keep the next page waiting.
 WRITE_SHORTLY_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A write in flight, since when (monotonic s), and whether of the backup too. Its result is the seconds taken."""
+
+    result: Future[float]
+    began: float
+    backup: bool
+
+
 class State:
     """Holds the current checkpoint. While it cannot be stored, collection goes on and the write is retried.
 
-    There is one write at a time, in the background. While writes fail, nothing waits for them.
+    There is one write at a time, in the background. While writes fail, or take long, nothing waits for them.
     """
 
     def __init__(
@@ -46,9 +61,10 @@ class State:
         self._backoff = backoff
         self._background = background
         self._monotonic = monotonic
-        self._writing: Future[None] | None = None
-        self._began = 0.0
+        self._writing: _Write | None = None
         self._is_stored = True  # by the write in flight, if there is one
+        self._is_backup_due = False
+        self._is_slow = False
         self._due = float("-inf")
         self._failures = 0
 
@@ -105,17 +121,19 @@ class State:
     ) -> None:
         """Go on with that checkpoint, and store it unless it has brought nothing that a restart would miss.
 
-        `delivered` is for what the intake has accepted. Raises StateTaken when another instance has taken the state.
+        `delivered` is for what the intake has accepted; `backup`, around a query, is for the backup too. Raises
+        StateTaken when another instance has taken the state.
         """
         self.checkpoint = checkpoint
         if write:
             self._is_stored = False
-            self._save(WRITE_WITHIN_S if delivered else WRITE_SHORTLY_S, backup)
+            self._is_backup_due |= backup
+            self._save(WRITE_WITHIN_S if delivered or backup else WRITE_SHORTLY_S)
 
     @property
-    def futures(self) -> tuple[Future[None], ...]:
+    def futures(self) -> tuple[Future[float], ...]:
         """The write in flight, if there is one."""
-        return () if self._writing is None else (self._writing,)
+        return () if self._writing is None else (self._writing.result,)
 
     def check(self) -> None:
         """Raise StateTaken when another instance has taken the state, where that is known at once."""
@@ -137,19 +155,20 @@ class State:
                 self._write()
             if self._writing is not None:
                 with suppress(Exception):  # raised, or reported, when it is settled
-                    self._writing.result(max(0.0, end - self._monotonic()))
-                self._settle(0.0)
+                    self._writing.result.result(max(0.0, end - self._monotonic()))
+                self._settle(self._monotonic())
         return self._is_stored and self._writing is None
 
-    def _save(self, seconds: float, backup: bool = False) -> None:
-        if self._settle(seconds) and not self._is_stored and self._monotonic() >= self._due:
-            self._write(backup)
-            self._settle(seconds)
+    def _save(self, seconds: float) -> None:
+        end = self._monotonic() + seconds
+        if self._settle(end) and not self._is_stored and self._monotonic() >= self._due:
+            self._write()
+            self._settle(end)
 
-    def _write(self, backup: bool = False) -> None:
-        content = encode(self.checkpoint)
+    def _write(self) -> None:
+        content, backup, began = encode(self.checkpoint), self._is_backup_due, self._monotonic()
 
-        def write() -> None:
+        def write() -> float:
             started, outcome = time.monotonic(), "error"
             try:
                 self._store.save(content, backup)
@@ -157,30 +176,35 @@ class State:
                 metrics.STATE_BYTES.set(len(content))
             finally:
                 metrics.STATE_WRITES.labels(outcome=outcome).observe(time.monotonic() - started)
+            return self._monotonic() - began
 
-        self._is_stored, self._began = True, self._monotonic()
-        self._writing = self._background.submit(write)
+        self._is_stored, self._is_backup_due = True, False
+        self._writing = _Write(self._background.submit(write), began, backup)
 
-    def _settle(self, seconds: float) -> bool:
-        """Give the write in flight so long, unless writes fail; return whether there is none any more."""
+    def _settle(self, end: float) -> bool:
+        """Wait until then for the write in flight, unless writes fail or take long; return whether there is none."""
         if self._writing is None:
             return True
-        if not self._background.wait((self._writing,), 0.0 if self._failures else seconds):
-            if not self._failures and self._monotonic() - self._began >= WRITE_WITHIN_S:
-                self._failed(StateUnwritable(f"no answer from the storage for {WRITE_WITHIN_S:.0f} s"))
+        write, now = self._writing, self._monotonic()
+        waits = not self._failures and not self._is_slow
+        if not self._background.wait((write.result,), max(0.0, end - now) if waits else 0.0):
+            if waits and self._monotonic() - write.began >= WRITE_WITHIN_S:
+                self._is_slow = True
+                error = StateUnwritable(f"no answer from the storage for {WRITE_WITHIN_S:.0f} s")
+                self._reporter.state_failed(error, _SLOW)
             return False
-        written, self._writing = self._writing, None
+        self._writing = None
         try:
-            written.result()
+            seconds = write.result.result()
         except StateUnwritable as error:
             self._is_stored = False
-            self._failed(error)
+            self._is_backup_due |= write.backup
+            self._failures += 1
+            self._due = self._monotonic() + self._backoff.pause(error, self._failures)
+            self._reporter.state_failed(error, _UNSTORED)
         else:
             self._failures = 0
-            self._reporter.recovered("state")
+            if seconds < WRITE_WITHIN_S:
+                self._is_slow = False
+                self._reporter.recovered("state")
         return True
-
-    def _failed(self, error: StateUnwritable) -> None:
-        self._failures += 1
-        self._due = self._monotonic() + self._backoff.pause(error, self._failures)
-        self._reporter.state_failed(error, _UNSTORED)

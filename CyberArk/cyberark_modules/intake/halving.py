@@ -1,7 +1,8 @@
 """When a refused request is sent in halves, and at which size requests pass: decisions and their memory, no I/O.
 
 What fails may be one event (a filter before the intake), the size of the request (a relay with a limit), or everything
-(an outage). Only in the first two do smaller requests pass, so nothing is isolated before one has.
+(an outage). Only in the first two do smaller requests pass, so nothing is isolated before one has: a single event goes
+ahead at the next push, in place of the request, so that an outage is asked no more often for it.
 """
 
 from bisect import bisect_left
@@ -27,7 +28,7 @@ HELPED_S = 600.0
 RAISED_AFTER_S = 60.0
 RAISED_AFTER_LONGEST_S = 6 * 3600.0
 # No limit on a request's size is this small (characters): what is refused for less is refused for something else.
-SMALLEST = 20_000
+SMALLEST = 10_000
 # What the SDK puts into one request at most is about this (characters).
 LARGEST = 10_000_000
 # Statuses of which none is about what a request holds: key, address, rate, and the outage of what lies behind.
@@ -55,20 +56,25 @@ def is_about_content(error: CyberArkError) -> bool:
     return error.failure.kind is FailureKind.STATUS and error.failure.status not in _ABOUT_NO_CONTENT
 
 
-class Failures:
-    """How often events were in a request that failed, in the last quarter of an hour."""
+class FailureCounts:
+    """How often events were in a request that failed, in the last quarter of an hour, and why the last time."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._counts: TTLCache[bytes, int] = TTLCache(50_000, 900.0, monotonic)
+        self._known: TTLCache[bytes, tuple[int, CyberArkError]] = TTLCache(50_000, 900.0, monotonic)
 
-    def add(self, events: Events) -> int:
-        """Count a failure; return how often the request has failed, judged by its most unlucky event."""
-        highest = 0
+    def of(self, events: Events) -> tuple[int, CyberArkError | None]:
+        """Return how often the request has failed, judged by its most unlucky event, and its last error."""
+        if not self._known:
+            return 0, None
+        known = (self._known.get(event.key) for event in events)
+        return max(filter(None, known), key=lambda each: each[0], default=(0, None))
+
+    def add(self, events: Events, error: CyberArkError) -> int:
+        """Count a failure; return how often the request has failed."""
         for event in events:
-            count = self._counts.get(event.key, 0) + 1
-            self._counts[event.key] = count
-            highest = max(highest, count)
-        return highest
+            count, _ = self._known.get(event.key, (0, error))
+            self._known[event.key] = count + 1, error
+        return self.of(events)[0]
 
 
 class Acceptances:

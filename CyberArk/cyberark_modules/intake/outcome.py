@@ -21,7 +21,7 @@ class Outcome:
     `accepted` by the intake; `too_large` for any request; `isolated`: refused alone while others are accepted;
     `remaining`: neither accepted nor known to be refused alone, to be pushed again. `failure` is why (the first reason
     seen): wait before the next push, unless this one made progress. None with something remaining: the push was long
-    enough, push the rest at once.
+    enough, push the rest at once. `in_doubt`: it may be about one event, which the next push looks for.
     """
 
     accepted: tuple[Event, ...] = ()
@@ -29,6 +29,7 @@ class Outcome:
     isolated: tuple[Isolated, ...] = ()
     remaining: tuple[Event, ...] = ()
     failure: CyberArkError | None = None
+    in_doubt: bool = False
 
     @property
     def made_progress(self) -> bool:

@@ -11,7 +11,17 @@ from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
 from ..audit_api.events import Event
 from ..errors import CyberArkError, Failure, FailureKind, Service, TransientError
 from .channel import Channel
-from .halving import DOUBTFUL_AT_MOST, Acceptances, Events, Failures, RequestSize, halves, is_about_content, size_of
+from .halving import (
+    DOUBTFUL_AT_MOST,
+    HALVED_AFTER,
+    Acceptances,
+    Events,
+    FailureCounts,
+    RequestSize,
+    halves,
+    is_about_content,
+    size_of,
+)
 from .outcome import Isolated, Outcome
 
 # A push ends after so many requests, or seconds of sending parts; what remains is pushed again by the caller.
@@ -69,7 +79,7 @@ class Intake:
         self._is_stopping = is_stopping
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._failures = Failures(monotonic)
+        self._failures = FailureCounts(monotonic)
         self._acceptances = Acceptances(monotonic)
         self._size = RequestSize(monotonic)
 
@@ -81,17 +91,25 @@ class Intake:
             pushed = push.without_done(events) if push.too_large else tuple(events)
             todo = deque(self._size.pieces(pushed) if pushed else ())
             while todo and not self._is_to_end(push):
-                for refused in self._attempt(push, todo.popleft()):
+                piece = todo.popleft()
+                if not push.accepted and self._is_to_be_probed(piece):
+                    todo.appendleft(self._probe(push, piece))
+                    continue
+                for refused in self._attempt(push, piece):
                     if len(refused.events) == 1:
                         self._judge_alone(push, refused)
-                    elif self._is_to_be_halved(refused):
-                        self._halve(push, refused)
+                    elif self._size.is_raised(refused.events):
+                        self._size.refused()
+                        push.failures_in_row = 0  # that size was only tried
+                        todo.extendleft(reversed(list(self._size.pieces(refused.events))))
+                    elif push.accepted and self._acceptances.suggests_halving(refused.error, refused.failures):
+                        self._halve(push, refused.events)
             return self._outcome(push, events)
 
     def push_one(self, text: str) -> CyberArkError | None:
         """Push one event alone; return why it was not accepted, None if it was. As `push` otherwise."""
         with self._lock:
-            receipts = self._channel.send([text])
+            receipts = self._channel.send([text], is_probe=True)
             if receipts.accepted:
                 self._acceptances.accepted()
                 return None
@@ -122,7 +140,7 @@ class Intake:
         refused = []
         for chunk, error in receipts.refused:
             of_chunk = tuple(by_text[text] for text in chunk)
-            refused.append(_Refused(of_chunk, error, self._failures.add(of_chunk)))
+            refused.append(_Refused(of_chunk, error, self._failures.add(of_chunk, error)))
             push.failures.append(error)
             push.failures_in_row += 1
         return refused
@@ -137,27 +155,32 @@ class Intake:
             or self._is_stopping()
         )
 
-    def _is_to_be_halved(self, refused: _Refused) -> bool:
-        if self._is_stopping():
+    def _is_to_be_probed(self, piece: Events) -> bool:
+        """Return whether this request would be halved should it fail again."""
+        failures, error = self._failures.of(piece)
+        if len(piece) == 1 or error is None or self._is_stopping():
             return False
-        if self._size.is_raised(refused.events):
-            self._size.refused()
-            return True
-        return self._acceptances.suggests_halving(refused.error, refused.failures)
+        return self._acceptances.suggests_halving(error, failures + 1)
 
-    def _halve(self, push: _Push, refused: _Refused) -> None:
-        """Send a refused request in parts, down to the single event, as long as there is reason to.
+    def _probe(self, push: _Push, piece: Events) -> Events:
+        """Send one event of a request ahead; return the others.
 
-        Unless something was accepted in this push, a single event or two go ahead: in an outage, that is all it costs.
+        Not the same as the last time, and far from it: where one is refused by itself, its neighbours may be as well.
         """
-        if not push.accepted:
-            self._probe(push, refused)
-            if not push.accepted:
-                return
+        failures, _ = self._failures.of(piece)
+        index = int(failures * 0.618 * len(piece)) % len(piece)
+        others = piece[:index] + piece[index + 1 :]
+        for refused in self._attempt(push, (piece[index],), is_probe=True):
+            self._failures.add(others, refused.error)
+            self._judge_alone(push, refused)
+        return others
+
+    def _halve(self, push: _Push, events: Events) -> None:
+        """Send a refused request in parts, down to the single event."""
         self._acceptances.halving_helped()
         push.ends_at = self._monotonic() + PARTS_WITHIN_S  # the request that failed may have taken all of the time
         set_apart, passed = push.set_apart, []
-        parts = list(halves(push.without_done(refused.events)))
+        parts = list(halves(events))
         while parts and not self._is_to_end(push):
             part = parts.pop()
             failed = self._attempt(push, part)
@@ -173,18 +196,6 @@ class Intake:
         elif passed and push.set_apart == set_apart:
             self._size.found(passed)
 
-    def _probe(self, push: _Push, refused: _Refused) -> None:
-        """Send one event of a refused request alone, and another if something was accepted lately.
-
-        Others than the last time: where the first one is refused by itself, the next one may pass.
-        """
-        for index in range(2 if self._acceptances.is_recent else 1):
-            event = refused.events[(refused.failures + index) % len(refused.events)]
-            failed = self._attempt(push, (event,), is_probe=True)
-            if not failed:
-                return
-            self._judge_alone(push, failed[0])
-
     def _judge_alone(self, push: _Push, refused: _Refused) -> None:
         """Decide on an event that was refused alone: too large, isolated, or left to be pushed again."""
         event, error = refused.events[0], refused.error
@@ -198,12 +209,14 @@ class Intake:
     def _outcome(self, push: _Push, events: Sequence[Event]) -> Outcome:
         if len(push.accepted) == len(events):
             return Outcome(tuple(events))
-        remaining, failure = push.without_done(events), None
+        remaining, failure, in_doubt = push.without_done(events), None, False
         if remaining and push.failures:
             failure = self._softened(push.failures[0])
+            is_early = bool(push.accepted) or self._failures.of(remaining)[0] < HALVED_AFTER
+            in_doubt = is_about_content(failure) and is_early
         elif remaining and not push.accepted:
             failure = _unsent()
-        return Outcome(tuple(push.accepted), tuple(push.too_large), tuple(push.isolated), remaining, failure)
+        return Outcome(tuple(push.accepted), tuple(push.too_large), tuple(push.isolated), remaining, failure, in_doubt)
 
     def _softened(self, error: CyberArkError) -> CyberArkError:
         """Have a refusal retried soon where the key and the address worked minutes ago: they are not its reason."""

@@ -32,6 +32,7 @@ from cyberark_modules.collection.delivery import (
 from cyberark_modules.collection.surroundings import Surroundings
 from cyberark_modules.intake import DeadLetters, Intake
 from cyberark_modules.intake.dead_letters import FILE_NAME
+from cyberark_modules.platform import stop
 from cyberark_modules.platform.background import Background
 from cyberark_modules.platform.connector import PlatformConnector
 from cyberark_modules.platform.stop import Stop
@@ -229,6 +230,11 @@ def test_what_can_neither_be_held_nor_set_aside_is_pushed_again(scenery: Scenery
     assert pushed[3].text not in scenery.texts
 
 
+def refusing_held(scenery: Scenery) -> None:
+    """Refuse what these tests hold, numbers for events, and accept others."""
+    scenery.server.respond = lambda pushed, _size: Answer(400) if any(text.isdigit() for text in pushed) else None
+
+
 def holding(*held: Held) -> Checkpoint:
     return replace(checkpoint(), held=held)
 
@@ -276,12 +282,73 @@ def test_while_the_intake_refuses_everything_nothing_is_set_aside(scenery: Scene
 
 
 def test_held_events_are_retried_in_turn(scenery: Scenery) -> None:
-    scenery.server.respond = lambda _texts, _size: Answer(400)
+    refusing_held(scenery)
     state = holding(Held("1", None, 400, NOW), Held("2", None, 400, NOW))
+    scenery.clock.passed += 1
+    scenery.push(events(1))
     state = scenery.retry(state)
-    assert [(each.text, each.attempts) for each in state.held] == [("2", 1), ("1", 1)]
+    assert [(each.text, each.attempts) for each in state.held] == [("2", 1), ("1", 2)]
     assert scenery.delivery.held_wait_s(state) == HELD_RETRY_S / 2
     assert scenery.delivery.retry_held(state, NOW) is state
+
+
+def test_once_a_held_event_is_accepted_the_others_follow_at_once_and_are_held_anew(scenery: Scenery) -> None:
+    state = holding(*(Held(str(number), None, 503, NOW, HELD_ATTEMPTS + 3) for number in range(20)))
+    state = scenery.retry(state)
+    assert {each.attempts for each in state.held} == {1}
+    while state.held:
+        assert scenery.delivery.held_wait_s(state) == 0
+        state = scenery.retry(state)
+    assert len(scenery.server.accepted) == 20
+
+
+def test_in_an_outage_many_held_events_are_asked_about_no_more_often_than_one(scenery: Scenery) -> None:
+    scenery.server.respond = lambda _texts, _size: Answer(503)
+    state = holding(*(Held(str(number), None, 503, NOW) for number in range(HELD_AT_MOST)))
+    started = scenery.clock.passed
+    for _ in range(10):
+        state = scenery.retry(state)
+    assert scenery.clock.passed - started >= 9 * HELD_RETRY_S
+
+
+def test_a_stop_while_the_intake_hangs_for_a_held_event_keeps_it_and_is_orderly(
+    scenery: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop, "STOP_WITHIN_S", 0.3)
+    answered = threading.Event()
+
+    def hang(_texts: list[str], _size: int) -> None:
+        answered.wait(20)
+
+    scenery.server.respond = hang
+    threading.Timer(0.3, scenery.stop.set).start()
+    started = time.monotonic()
+    with pytest.raises(Stopping):
+        scenery.retry(holding(Held("{}", None, 400, NOW)))
+    answered.set()
+    assert time.monotonic() - started < 2
+    [(level, line)] = scenery.lines
+    assert (level, "it is not known whether 1 events were accepted" in line) == ("error", True)
+
+
+def test_one_refused_event_does_not_blame_the_intake_key(scenery: Scenery) -> None:
+    pushed = events(50)
+    refusing(scenery, pushed[20], status=403)
+    scenery.push(pushed)
+    assert len(scenery.server.accepted) == 49
+    assert [level for level, _ in scenery.lines] == ["warning"]
+    assert scenery.clock.passed < 3
+
+
+def test_a_refused_intake_key_is_reported_within_seconds_then_asked_about_every_few_minutes(scenery: Scenery) -> None:
+    scenery.server.respond = lambda _texts, _size: Answer(403)
+    scenery.clock.alarms.append((5.0, lambda: reported.extend(scenery.lines)))
+    reported: list[tuple[str, str]] = []
+    scenery.stop_after(600)
+    with pytest.raises(Stopping):
+        scenery.push(events(50))
+    assert [level for level, _ in reported] == ["critical"]
+    assert len(scenery.server.requests) <= 7
 
 
 def test_an_event_that_cannot_be_set_aside_stays_held_and_that_is_said_once(scenery: Scenery) -> None:
@@ -297,7 +364,9 @@ def test_an_event_that_cannot_be_set_aside_stays_held_and_that_is_said_once(scen
 
 
 def test_many_held_events_are_not_retried_more_often_than_fifty(scenery: Scenery) -> None:
-    scenery.server.respond = lambda _texts, _size: Answer(400)
+    refusing_held(scenery)
+    scenery.clock.passed += 1
+    scenery.push(events(1))
     state = holding(*(Held(str(number), None, 400, NOW) for number in range(1000)))
     assert scenery.delivery.held_wait_s(scenery.retry(state)) == pytest.approx(HELD_RETRY_S / HELD_AT_MOST)
 

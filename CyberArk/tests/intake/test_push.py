@@ -63,8 +63,8 @@ def test_an_event_that_is_refused_alone_costs_only_itself(
     assert [outcome.isolated[0].failure.failure.status or 0 for outcome in outcomes if outcome.isolated] == [status]
     assert all(server.accepted[event.text] == (event is not poison) for event in pushed)
     assert len(server.requests) < 40
-    # A status that refuses is looked into at once; what may pass by itself is tried three times first.
-    assert len(outcomes) <= (1 if status in (400, 403, 413) else 3)
+    # A status that refuses is looked into by the next push; what may pass by itself is tried three times first.
+    assert len(outcomes) <= (2 if status in (400, 403, 413) else 3)
 
 
 def test_the_first_page_of_all_may_hold_the_refused_event(caller: Caller, server: IntakeServer) -> None:
@@ -110,10 +110,21 @@ def test_a_refusal_of_everything_is_an_outage_and_isolates_nothing(
     outcomes = caller.push_all(pushed, attempts=60)
     assert all(outcome.remaining == tuple(pushed) for outcome in outcomes)
     assert not any(outcome.isolated or outcome.too_large for outcome in outcomes)
-    assert len(server.requests) - before <= 3 * len(outcomes)
+    assert len(server.requests) - before == len(outcomes)  # it is not asked more often for what may be one event
     server.respond = lambda _texts, _size: None
     assert caller.push_all(pushed)[-1].remaining == ()
     assert all(server.accepted[event.text] == 1 for event in pushed)
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_refusal_of_everything_leaves_no_small_requests_behind(
+    caller: Caller, server: IntakeServer, status: int
+) -> None:
+    server.respond = lambda _texts, _size: Answer(status) if len(server.requests) <= 4 else None
+    caller.push_all(events(500, size=1000))
+    before = len(server.requests)
+    assert accepted_at_once(caller, events(500, size=1000, start=500)) == 500
+    assert len(server.requests) - before == 1
 
 
 def test_an_outage_on_a_quiet_tenant_isolates_few(caller: Caller, server: IntakeServer, time: Time) -> None:
@@ -208,12 +219,12 @@ def test_an_intake_that_hangs_on_large_requests_gets_small_ones(
     assert all(server.accepted[event.text] == 1 for event in pushed)
 
 
-def test_what_helped_a_moment_ago_is_tried_at_once(caller: Caller, server: IntakeServer) -> None:
+def test_what_helped_a_moment_ago_is_tried_by_the_next_push(caller: Caller, server: IntakeServer) -> None:
     pushed = events(200)
     poison = {pushed[5].text, pushed[150].text}
     server.respond = lambda texts, _size: None if poison.isdisjoint(texts) else Answer(500)
     assert len(caller.push_all(pushed[:100])) == 3
-    assert len(caller.push_all(pushed[100:])) == 1
+    assert len(caller.push_all(pushed[100:])) == 2
 
 
 def test_failures_that_take_long_come_to_an_end_too(caller: Caller, server: IntakeServer, time: Time) -> None:
@@ -287,6 +298,7 @@ def test_a_stop_ends_the_sending_of_parts(intake: Intake, connector: PlatformCon
         return Answer(403) if pushed[150].text in texts else None
 
     server.respond = respond
+    assert intake.push(pushed).remaining == tuple(pushed)
     outcome = intake.push(pushed)
     assert len(server.requests) == 4
     assert outcome.remaining
@@ -335,6 +347,7 @@ def test_an_event_that_the_intake_finds_too_large_is_too_large(intake: Intake, s
     large = read_event(json.dumps({"p": "é" * 130_000}, ensure_ascii=False))
     server.respond = lambda texts, _size: Answer(413) if large.text in texts else None
     pushed = [*events(5), large, *events(5, start=5)]
+    assert intake.push(pushed).in_doubt
     outcome = intake.push(pushed)
     assert outcome.too_large == (large,)
     assert len(outcome.accepted) == 10
@@ -382,6 +395,31 @@ def test_push_one_says_whether_the_event_is_accepted_now(intake: Intake, server:
     server.respond = lambda _texts, _size: None
     assert intake.push_one(text) is None
     assert server.accepted[text] == 1
+
+
+def test_an_intake_that_hangs_for_a_single_event_gives_pages_no_more_time(
+    intake: Intake, connector: PlatformConnector, server: IntakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "ANSWER_TIMEOUT_S", 0.1)
+    before = connector.channel.timeout_s
+    server.respond = lambda _texts, _size: real_time.sleep(0.5)
+    failure = intake.push_one(events(1)[0].text)
+    assert failure is not None
+    assert failure.failure.kind is FailureKind.TIMEOUT
+    assert connector.channel.timeout_s == before
+
+
+def test_a_refusal_is_in_doubt_until_single_events_have_been_refused_too(caller: Caller, server: IntakeServer) -> None:
+    server.respond = lambda _texts, _size: Answer(403)
+    outcomes = caller.push_all(events(20), attempts=4)
+    assert [outcome.in_doubt for outcome in outcomes] == [True, True, False, False]
+    assert [len(texts) for texts in server.requests] == [20, 1, 1, 1]
+    assert len({texts[0] for texts in server.requests[1:]}) == 3
+
+
+def test_what_says_nothing_of_the_events_is_in_no_doubt(intake: Intake, server: IntakeServer) -> None:
+    server.respond = lambda _texts, _size: Answer(503)
+    assert not intake.push(events(20)).in_doubt
 
 
 def test_whether_others_are_accepted_is_known(caller: Caller, server: IntakeServer, time: Time) -> None:
