@@ -41,6 +41,10 @@ class Interval:
     start_ms: int
     end_ms: int
 
+    def holds(self, time_ms: int | None) -> bool:
+        """Return whether that event time is in it."""
+        return time_ms is not None and self.start_ms <= time_ms < self.end_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:

@@ -78,8 +78,13 @@ class Seen:
         late_keys: frozenset[bytes] = frozenset().union(*(bucket.keys for bucket in late.values()))
         return cls(dated, late, late_keys, complete_from_ms, _size(dated) + _size(late))
 
-    def with_events(self, events: Iterable[Event], late_before_ms: int, now_ms: int) -> "Seen":
-        """Return the memory with those events, delivered now; those dated before `late_before_ms` came late."""
+    def with_events(
+        self, events: Iterable[Event], late_before_ms: int, now_ms: int, arrived_ms: int | None = None
+    ) -> "Seen":
+        """Return the memory with those events, delivered now; those dated before `late_before_ms` came late.
+
+        `arrived_ms` is when they had arrived, where that is known to be earlier.
+        """
         dated: dict[int, list[bytes]] = {}
         late: dict[int, list[bytes]] = {}
         for event in events:
@@ -88,7 +93,9 @@ class Seen:
                 dated.setdefault(time_ms // BUCKET_MS, []).append(event.key)
                 if time_ms >= late_before_ms:
                     continue
-            until_ms = now_ms if time_ms is None else max(now_ms, min(time_ms, now_ms + AHEAD_AT_MOST_MS))
+            until_ms = now_ms
+            if time_ms is not None:
+                until_ms = max(arrived_ms or now_ms, min(time_ms, now_ms + AHEAD_AT_MOST_MS))
             late.setdefault(until_ms // BUCKET_MS, []).append(event.key)
         if not dated and not late:
             return self

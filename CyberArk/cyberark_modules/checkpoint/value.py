@@ -87,19 +87,32 @@ class Checkpoint:
         was_read = tail is not None and tail.start_ms <= watermark_ms + SLACK_MS
         return max(watermark_ms, self.seen.complete_from_ms if was_read else 0, oldest_ms(now_ms))
 
+    def given_up(self, stream: Stream) -> Interval:
+        """Return the part of that stream's window of which the keys were given up since it was opened.
+
+        Of a window that was read before, nothing tells there what is new: it is left out, and not delivered again.
+        """
+        tail = self.stream(Use.TAIL)
+        tail_has_read = tail is not None and tail.start_ms <= stream.start_ms + SLACK_MS
+        if stream.use is Use.RECONCILIATION or (stream.use is Use.LOOKBACK and tail_has_read):
+            return Interval(stream.start_ms, self.seen.complete_from_ms)
+        return Interval(0, 0)
+
     def delivered(self, events: Iterable[Event], stream: Stream, now_ms: int) -> "Checkpoint":
         """Return the checkpoint once the intake has accepted those events, which that stream had shown."""
         events = tuple(events)
         if not events:
             return self
-        late_before_ms = self.coverage.watermark_ms - SLACK_MS
+        late_before_ms, arrived_ms = self.coverage.watermark_ms - SLACK_MS, now_ms
         if stream.use is Use.BACKFILL:
+            # Where the date filter goes by arrival, the events of its window arrived in it.
             late_before_ms = min(late_before_ms, stream.start_ms)
+            arrived_ms = min(now_ms, stream.end_ms or now_ms)
         dates = [event.time_ms for event in events if event.time_ms is not None and event.time_ms <= now_ms]
         uuids = tuple(event.uuid for event in events if event.uuid)
         return replace(
             self,
-            seen=self.seen.with_events(events, late_before_ms, now_ms),
+            seen=self.seen.with_events(events, late_before_ms, now_ms, arrived_ms),
             position_ms=max(self.position_ms, *dates, 0),
             recent=(*self.recent, *uuids)[-RECENT_UUIDS:],
         )

@@ -20,18 +20,16 @@ class Endings:
         # What each stream has shown since its latest date: one that only repeats itself is at its end.
         self._shown: dict[int, frozenset[bytes]] = {}
         self._holes = 0
-        self._end_is_marked = False
+        # The uses whose streams were seen to end with such a page: a query with a `dateTo` may end otherwise.
+        self._marked: set[Use] = set()
         self._doubts: dict[tuple[Use, int], int] = {}
 
     def read(self, stream: Stream, page: Page, brought_new: bool, now_ms: int, is_slow: bool) -> Read:
         """Return the stream after that page: see `after_page` and `Known`."""
-        # At the live edge, an empty page is followed by what has happened since: that is no hole.
-        old_ms = stream.opened_ms - self._overlap_ms
-        is_hole = stream.empty_pages and stream.use is not Use.TAIL
-        if is_hole and any(event.time_ms is not None and event.time_ms < old_ms for event in page.events):
+        if stream.empty_pages and stream.use is not Use.TAIL and self._is_behind_hole(stream, page):
             self._holes = max(self._holes, stream.empty_pages)
         shown = self._shown.get(stream.number, frozenset())
-        known = Known(now_ms, self._overlap_ms, self._holes, self._end_is_marked, is_slow)
+        known = Known(now_ms, self._overlap_ms, self._holes, stream.use in self._marked, is_slow)
         read = after_page(stream, page, shown, brought_new, known)
         if page.events:
             keys = frozenset(event.key for event in page.events)
@@ -39,9 +37,20 @@ class Endings:
             self._shown[stream.number] = shown | keys if goes_on else keys
         else:
             # Twice the same: one may be an answer that was damaged on the way.
-            is_marked = page.cursor in (None, stream.cursor) and stream.empty_pages > 0
-            self._end_is_marked = (self._end_is_marked or is_marked) and read.stream.empty_pages < HOLE_AT_MOST
+            if page.cursor in (None, stream.cursor) and stream.empty_pages > 0:
+                self._marked.add(stream.use)
+            if read.stream.empty_pages >= HOLE_AT_MOST:
+                self._marked.discard(stream.use)
         return read
+
+    def _is_behind_hole(self, stream: Stream, page: Page) -> bool:
+        """Whether the empty pages before that one were in the middle of the stream.
+
+        At the live edge, they are followed by what has happened since, or by what arrived late: that is no hole.
+        """
+        old_ms = stream.opened_ms - self._overlap_ms
+        dates = [event.time_ms for event in page.events if event.time_ms is not None]
+        return any(stream.latest_ms <= date < old_ms for date in dates)
 
     def is_proven(self, read: Read) -> bool:
         """Return whether that end counts: one in doubt does when it is found at the same place again and again."""

@@ -46,7 +46,9 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
         rest = Gap(failed_ms, end_ms, max(1, stream.page_size // SMALLER), failures)
         if stream.page_size > 1:
             return _with_gap(checkpoint, rest)
-        return _set_apart(checkpoint, rest, now_ms) if stream.dates else _searched(checkpoint, rest, now_ms)
+        # Where the filter goes by arrival, what was read may all be dated before the window.
+        is_dated = stream.latest_ms >= stream.start_ms
+        return _set_apart(checkpoint, rest, now_ms) if is_dated else _searched(checkpoint, rest, now_ms)
     # What is left is the overlap before the end, of which a late event can still be behind the failing page.
     left = Gap(stream.resume_ms(overlap_ms), end_ms, max(1, stream.page_size // SMALLER), failures)
     if stream.page_size > 1 or left.start_ms > stream.start_ms:

@@ -19,8 +19,9 @@ PROBE_AFTER_AT_MOST_APART = 40
 # A probe that was accepted is followed by the next one sooner.
 PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
-# After so many refusals in a row, the interval is the cause, whatever was accepted before: the limit has changed.
-REFUSED_IN_ROW = 5
+# After so many more refusals than accepted calls, the interval is the cause, whatever was accepted before: the limit
+# has changed.
+REFUSED_MORE_OFTEN = 5
 
 
 class RateLimiter:
@@ -34,7 +35,7 @@ class RateLimiter:
         self._is_probing = False
         # The least distance (s) at which calls were accepted, once one page at a time is read.
         self._accepted_apart_s = float("inf")
-        self._refused_in_row = 0
+        self._refused_more_often = 0
         self.at_once = AT_ONCE
         self.interval_s = 0.0
 
@@ -53,7 +54,7 @@ class RateLimiter:
 
     def accepted(self, apart_s: float = float("inf")) -> None:
         """Note that a call was accepted. `apart_s` (s): how long after the last accepted page a page was asked for."""
-        self._accepted_at, self._refused_in_row = self._monotonic(), 0
+        self._accepted_at, self._refused_more_often = self._monotonic(), max(0, self._refused_more_often - 1)
         if self.at_once == 1:
             self._accepted_apart_s = min(self._accepted_apart_s, apart_s)
         self._accepted += 1
@@ -70,8 +71,8 @@ class RateLimiter:
     def refused(self, in_flight: int, retry_after: float | None = None, apart_s: float = 0.0) -> None:
         """Note that a page was refused, while so many others were in flight. `retry_after` is its header (s)."""
         self._refused_at = self._monotonic()
-        self._refused_in_row += 1
-        if self._refused_in_row >= REFUSED_IN_ROW:
+        self._refused_more_often += 1
+        if self._refused_more_often >= REFUSED_MORE_OFTEN:
             self._accepted_apart_s = float("inf")
         if not in_flight and self._accepted_apart_s < float("inf") and apart_s >= self._accepted_apart_s:
             self._is_probing = True

@@ -68,16 +68,17 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
     """Return what a free minute is used for."""
     checkpoint = _with_slow_lookback_as_backfill(checkpoint, turn)
     tail, lookback = checkpoint.stream(Use.TAIL), checkpoint.stream(Use.LOOKBACK)
-    start_ms = checkpoint.lookback_from_ms(turn.now_ms)
-    if tail is None and not (turn.live_in_row >= LIVE_IN_ROW and any(checkpoint.unread_gaps())):
+    start_ms, filled = checkpoint.lookback_from_ms(turn.now_ms), _fill(checkpoint, turn)
+    if tail is None and not (turn.live_in_row >= LIVE_IN_ROW and filled):
         if lookback is None and not (turn.is_slow and checkpoint.backfills):
             return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
         return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
     lookback_is_due = turn.lookback_is_due and lookback is None
-    if not (lookback_is_due and turn.filled_last) and (filled := _fill(checkpoint, turn)):
-        return filled
-    if not (lookback_is_due and turn.filled_last) and (reconciliation := _reconciliation(checkpoint, turn)):
-        return Plan(checkpoint, reconciliation)
+    if not (lookback_is_due and turn.filled_last):
+        if filled:
+            return filled
+        if reconciliation := _reconciliation(checkpoint, turn):
+            return Plan(checkpoint, reconciliation)
     return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size) if lookback_is_due else None)
 
 
@@ -143,8 +144,8 @@ def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
     if turn.is_slow:
         interval_ms = RECONCILIATION_INTERVAL_MS
     is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
-    # What was never read comes first; what cannot be served waits for its own retries.
-    is_behind = any(not gap.retry_ms for gap in checkpoint.coverage.gaps)
+    # What was never read comes first, but not what is searched for a page that cannot be served.
+    is_behind = any(not gap.failures for gap in checkpoint.coverage.gaps)
     if not is_due or is_behind or checkpoint.stream(Use.RECONCILIATION):
         return None
     if window.end_ms - window.start_ms < SLACK_MS:
@@ -164,7 +165,7 @@ def reconciled_window(checkpoint: Checkpoint, now_ms: int, overlap_ms: int) -> I
     start_ms = max(checkpoint.coverage.origin_ms, remembered_ms, now_ms - RECONCILED_MS)
     parts = []
     for gap in checkpoint.coverage.gaps:
-        if gap.is_failing and gap.end_ms > start_ms:
+        if gap.failures and gap.end_ms > start_ms:
             # A reconciliation reads an overlap past its window.
             parts.append(Interval(start_ms, gap.start_ms - overlap_ms))
             start_ms = gap.end_ms

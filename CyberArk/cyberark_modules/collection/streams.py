@@ -86,10 +86,13 @@ class Streams:
             yield arrival
 
     def _read(self, stream: Stream, page: Page, shown: set[bytes], request: InFlight) -> Arrival:
-        seen = self._state.checkpoint.seen
+        checkpoint = self._state.checkpoint
+        seen, given_up = checkpoint.seen, checkpoint.given_up(stream)
         # Two contents under one uuid in one page are two events; shown again later, they are one that was delivered.
         unseen = {
-            (event.key, event.text): event for event in page.events if event not in seen and event.key not in shown
+            (event.key, event.text): event
+            for event in page.events
+            if event not in seen and event.key not in shown and not given_up.holds(event.time_ms)
         }
         read = self._endings.read(stream, page, bool(unseen), self._around.now_ms(), self._pages.is_slow)
         for event in beyond_window(read.stream, page, self._around.overlap_ms):

@@ -63,6 +63,18 @@ def test_a_first_run_over_all_that_the_api_keeps_reports_no_loss(scene: Scene) -
     assert scene.said("error") == []
 
 
+def test_more_events_than_keys_can_be_kept_of_are_not_delivered_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an open lookback is about to show again may be just what is given up."""
+    for name, value in (("BUDGET", 500), ("NEEDED_AT_MOST", 1000), ("NEEDED_KEPT", 700)):
+        monkeypatch.setattr(seen, name, value)
+    for number in range(3600):
+        scene.tenant.add(START_MS + number * 333)
+    scene.run(1300)
+    scene.assert_each_delivered_once()
+
+
 @pytest.mark.parametrize("order", ["time", "arrival"])
 def test_what_arrives_late_within_the_overlap_is_delivered_once(scene: Scene, order: str) -> None:
     scene.tenant.order = order

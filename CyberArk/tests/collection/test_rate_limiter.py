@@ -8,7 +8,7 @@ from cyberark_modules.collection.rate_limiter import (
     NOT_THROTTLED_AFTER_S,
     PROBE_AFTER,
     PROBE_AGAIN_AFTER,
-    REFUSED_IN_ROW,
+    REFUSED_MORE_OFTEN,
     SHORTEST_INTERVAL_S,
     RateLimiter,
 )
@@ -136,7 +136,7 @@ def test_refusals_at_a_distance_at_which_calls_were_accepted_change_nothing(limi
     limiter.accepted(3.0)
     limiter.accepted(0.5)
     interval_s = limiter.interval_s
-    for _ in range(REFUSED_IN_ROW - 1):
+    for _ in range(REFUSED_MORE_OFTEN - 1):
         limiter.refused(0, apart_s=0.6)
     assert limiter.interval_s == interval_s
     # So many in a row are no accident: the limit has changed.

@@ -196,7 +196,7 @@ def test_what_was_never_read_comes_before_a_reconciliation() -> None:
     assert [turn.use for turn in turns if turn] == [Use.BACKFILL, Use.LOOKBACK]
     reading = stream(Use.BACKFILL, START_MS, END_MS, opened_ms=1)
     assert reconciliation(checkpoint(TAIL, reading, gaps=(GAP,))) is None
-    assert reconciliation(checkpoint(TAIL, gaps=(replace(GAP, retry_ms=NOW + 1),))) is not None
+    assert reconciliation(checkpoint(TAIL, gaps=(replace(GAP, failures=1, retry_ms=NOW + 1),))) is not None
 
 
 def test_around_pages_that_cannot_be_served_each_part_has_its_turn() -> None:
