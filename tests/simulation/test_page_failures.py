@@ -54,7 +54,7 @@ def test_pages_that_come_empty_now_and_then_hide_nothing(watch: Watch) -> None:
     assert watched.ledger.snapshot().duplicates == 0
 
 
-@pytest.mark.parametrize("status", [502, 413])
+@pytest.mark.parametrize("status", [502, pytest.param(413, marks=pytest.mark.long)])
 def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: Watch, status: int) -> None:
     watched = watch()
     simulation = watched.simulation
@@ -65,7 +65,6 @@ def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: W
     assert watched.ledger.snapshot().accepted == 400
 
 
-@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("restarts", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_after_an_outage_of_pages_they_are_read_at_full_size_again(watch: Watch, restarts: bool) -> None:
     """Nobody can tell that the pages were not too large, so they are small when they are read again."""
@@ -83,7 +82,6 @@ def test_after_an_outage_of_pages_they_are_read_at_full_size_again(watch: Watch,
     watched.settle()
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_while_a_query_cannot_be_read_the_tail_is(watch: Watch) -> None:
     watched = watch()
     simulation, ledger = watched.simulation, watched.ledger
@@ -101,7 +99,6 @@ def test_while_a_query_cannot_be_read_the_tail_is(watch: Watch) -> None:
     assert ledger.snapshot().duplicates == 0
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_while_the_tail_cannot_be_read_queries_are(watch: Watch) -> None:
     watched = watch()
     simulation, ledger = watched.simulation, watched.ledger
@@ -113,7 +110,6 @@ def test_while_the_tail_cannot_be_read_queries_are(watch: Watch) -> None:
     assert ledger.snapshot().lag["p100"] < 70
 
 
-@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("status", [403, pytest.param(429, marks=pytest.mark.long)])
 def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watch, status: int) -> None:
     watched = watch()
@@ -174,7 +170,6 @@ def test_restarts_do_not_forget_that_pages_have_to_be_small(watch: Watch) -> Non
     assert watched.ledger.snapshot().accepted == 400
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_a_page_that_the_api_cannot_serve_holds_nothing_else_until_it_can(watch: Watch) -> None:
     class Poisonous(Fault):
         def after(self, endpoint: str, request: Request, response: Response) -> Response:
