@@ -1,6 +1,5 @@
 """What a scrape of the connector's process shows."""
 
-import os
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -66,5 +65,4 @@ def scrape_when(connector: ConnectorProcess, within: float = 30.0, **at_least: f
 
 def connector_process(sandbox: Sandbox, directory: Path, **configuration: Any) -> ConnectorProcess:
     """Not started yet."""
-    variables = {name: value for name, value in os.environ.items() if name == "COVERAGE_PROCESS_CONFIG"}
-    return ConnectorProcess(sandbox, directory / "state", variables=variables, **configuration)
+    return ConnectorProcess(sandbox, directory / "state", **configuration)

@@ -96,7 +96,7 @@ def test_an_event_that_comes_later_than_the_overlap_is_counted_as_such() -> None
     names = ("late", "late_beyond_overlap")
     with Simulation() as simulation:
         tenant = simulation.environment.tenant
-        tenant.produce(0.5)
+        tenant.produce(0.1)
         simulation.start()
         simulation.run_for(1500)
         before = {name: late(name) for name in names}

@@ -1,6 +1,5 @@
 """Which mistake leads to which diagnosis, and which of the three places can see it."""
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -138,5 +137,4 @@ def log_everything(directory: Path) -> dict[str, str]:
         "import logging, sys\n"
         "logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format='%(levelname)s %(name)s %(message)s')\n"
     )
-    measured = {name: value for name, value in os.environ.items() if name == "COVERAGE_PROCESS_CONFIG"}
-    return {"PYTHONPATH": str(directory), **measured}
+    return {"PYTHONPATH": str(directory)}

@@ -105,8 +105,14 @@ def test_an_account_without_a_mistake_is_accepted(sandbox: Sandbox, tmp_path: Pa
             {"auth_base_url": "http://abc1234.id.cyberark.cloud"},
             "Field “CyberArk Identity address”: The address must begin with https://",
         ),
-        ({"application_id": "https://abc1234.id.cyberark.cloud/app"}, "Field “Application ID”: "),
-        ({"login_name": None}, "Field “Login name of the service user”: It is empty."),
+        pytest.param(
+            {"application_id": "https://abc1234.id.cyberark.cloud/app"},
+            "Field “Application ID”: ",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"login_name": None}, "Field “Login name of the service user”: It is empty.", marks=pytest.mark.long
+        ),
         ({"login_name": None, "application_id": None}, "Field “Application ID”: It is empty."),
     ],
 )

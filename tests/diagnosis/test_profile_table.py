@@ -39,16 +39,14 @@ class WithoutArrivals(Fault):
         ("shown-12min", "in batches"),
     ],
 )
-def test_without_arrivals_late_events_are_measured_by_watching(
-    name: str, shown: str, refuses: bool, unmeasured: None
-) -> None:
+def test_without_arrivals_late_events_are_measured_by_watching(name: str, shown: str, refuses: bool) -> None:
     seen = profile(name, change=lambda environment: environment.faults.hold(WithoutArrivals(refuses)))
     assert seen.reading(SHOWN) == shown
     assert seen.reading(ORDER) in (None, "by event time or by arrival: these events do not distinguish them")
     assert seen.findings["dateFrom is compared with"].reason
 
 
-def test_a_tenant_that_allows_more_is_seen_to(unmeasured: None) -> None:
+def test_a_tenant_that_allows_more_is_seen_to() -> None:
     def allow(environment: Environment) -> None:
         environment.tenant.settings.page_limit = 1000
         environment.tenant.settings.query_spacing = 0.0
@@ -58,7 +56,7 @@ def test_a_tenant_that_allows_more_is_seen_to(unmeasured: None) -> None:
     assert seen.reading(QUERIES) == "no limit of one a minute was seen"
 
 
-def test_a_busy_tenant_never_shows_an_end(unmeasured: None) -> None:
+def test_a_busy_tenant_never_shows_an_end() -> None:
     seen = profile("order-arrival", live=100.0, seconds=90.0)
     assert seen.reading("a drained cursor answers") == "always new events: this tenant is busy"
 

@@ -1,7 +1,6 @@
 """A sandbox, the connector's process in it, and the ledger at the end as figures that a person looks at."""
 
 import json
-import os
 import random
 import time
 import urllib.request
@@ -72,8 +71,7 @@ class Scene:
         self, kind: type[ConnectorProcess] = ConnectorProcess, variables: dict[str, str] | None = None, **options: Any
     ) -> ConnectorProcess:
         """The connector's process, not started yet."""
-        measured = {name: value for name, value in os.environ.items() if name == "COVERAGE_PROCESS_CONFIG"}
-        self.connector = kind(self.sandbox, self.state_dir, variables={**measured, **(variables or {})}, **options)
+        self.connector = kind(self.sandbox, self.state_dir, variables=variables, **options)
         return self.connector
 
     def start(self, **options: Any) -> ConnectorProcess:

@@ -198,7 +198,7 @@ def test_more_refused_events_than_the_dead_letter_file_takes_hold_nothing_else()
         file = Path(simulation.folder.path) / "dead_letters.jsonl"
         file.write_text('{"text": "{}"}\n' * 1000)
         environment.sekoia.settings.refused_texts = (MARK,)
-        for number in range(300):
+        for number in range(120):
             fields = {"uuid": f"{number:08x}-0000-4000-8000-00000000dead", "username": MARK}
             now = simulation.now
             environment.tenant.add(json.dumps(fields | {"timestamp": int(now * 1000)}), time=now)
@@ -207,7 +207,7 @@ def test_more_refused_events_than_the_dead_letter_file_takes_hold_nothing_else()
         lag = environment.ledger.snapshot().lag
         checkpoint = simulation.connector.checkpoint
         assert checkpoint is not None
-        assert len(checkpoint.held) == 300
+        assert len(checkpoint.held) == 120
         assert lag["p95"] < LIVE_LAG_S
         environment.sekoia.settings.refused_texts = ()
         simulation.run_for(1200)

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,7 @@ def test_every_metric_of_the_page_is_one_that_the_code_exports_and_the_other_way
     assert compare_with_code(REGISTRY.collect()) == []
 
 
+@cache
 def texts_of_the_code() -> list[str]:
     """Every text of the module's sources, with … for what a format fills in."""
     found = []

@@ -23,7 +23,6 @@ def _play(seeds: list[int]) -> None:
     assert not failures, "\n".join(failures)
 
 
-@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("share", range(2))
 def test_the_promise_holds_in_combinations_that_nobody_has_tried(share: int) -> None:
     _play(fresh_seeds(3))

@@ -48,7 +48,6 @@ def test_an_intake_that_is_down_for_longer_than_a_day_loses_nothing(watch: Watch
     assert watched.ledger.requests["intake", "503"] < 26 * 70
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_one_event_a_page(watch: Watch) -> None:
     watched = watch(chunk_size=1)
     watched.tenant.add_backlog(150, 3000)
@@ -227,7 +226,6 @@ class IntakeDown(Fault):
         return json_response({}, 503, {"Retry-After": "900"}) if endpoint == "intake" else None
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_an_outage_longer_than_the_api_remembers_is_not_said_to_cost_nothing(watch: Watch) -> None:
     watched = watch()
     simulation = watched.simulation

@@ -34,12 +34,21 @@ def right_key(environment: Environment) -> None:
     environment.tenant.settings.api_key = environment.tenant.settings.api_key[:-1]
 
 
-MISTAKES = [(wrong_password, right_password), (no_permission, permission), (wrong_key, right_key)]
 Change = Callable[[Environment], None]
 
 
-@pytest.mark.parametrize(("spoil", "mend"), MISTAKES, ids=lambda change: change.__name__)
-@pytest.mark.parametrize("has_run", [False, True], ids=["from the start", "after a while"])
+@pytest.mark.parametrize(
+    ("spoil", "mend", "has_run"),
+    [
+        (wrong_password, right_password, True),
+        (no_permission, permission, True),
+        (wrong_key, right_key, False),
+        pytest.param(wrong_password, right_password, False, marks=pytest.mark.long),
+        pytest.param(no_permission, permission, False, marks=pytest.mark.long),
+        pytest.param(wrong_key, right_key, True, marks=pytest.mark.long),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "after a while" if value else "from the start",
+)
 def test_an_hour_of_a_mistake_costs_few_requests_and_one_critical(spoil: Change, mend: Change, has_run: bool) -> None:
     with Simulation(start_time=2) as simulation:
         environment = simulation.environment

@@ -56,7 +56,7 @@ def test_pages_that_come_empty_now_and_then_hide_nothing(watch: Watch) -> None:
     assert watched.ledger.snapshot().duplicates == 0
 
 
-@pytest.mark.parametrize("status", [502, 413])
+@pytest.mark.parametrize("status", [502, pytest.param(413, marks=pytest.mark.long)])
 def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: Watch, status: int) -> None:
     watched = watch()
     simulation = watched.simulation
@@ -67,7 +67,6 @@ def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: W
     assert watched.ledger.snapshot().accepted == 400
 
 
-@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("restarts", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_after_an_outage_of_pages_they_are_read_at_full_size_again(watch: Watch, restarts: bool) -> None:
     """Nobody can tell that the pages were not too large, so they are small when they are read again."""
@@ -85,7 +84,6 @@ def test_after_an_outage_of_pages_they_are_read_at_full_size_again(watch: Watch,
     watched.settle()
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_while_a_query_cannot_be_read_the_tail_is(watch: Watch) -> None:
     watched = watch()
     simulation, ledger = watched.simulation, watched.ledger
@@ -103,7 +101,6 @@ def test_while_a_query_cannot_be_read_the_tail_is(watch: Watch) -> None:
     assert ledger.snapshot().duplicates == 0
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_while_the_tail_cannot_be_read_queries_are(watch: Watch) -> None:
     watched = watch()
     simulation, ledger = watched.simulation, watched.ledger
@@ -115,7 +112,6 @@ def test_while_the_tail_cannot_be_read_queries_are(watch: Watch) -> None:
     assert ledger.snapshot().lag["p100"] < 70
 
 
-@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("status", [403, pytest.param(429, marks=pytest.mark.long)])
 def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watch, status: int) -> None:
     watched = watch()
@@ -184,7 +180,6 @@ class Poisonous(Fault):
         return json_response({"message": "Internal Server Error"}, 500) if is_hit else response
 
 
-@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     "date_to", ["in", *(pytest.param(each, marks=pytest.mark.long) for each in ("out", "ignored"))]
 )
@@ -214,7 +209,6 @@ def test_what_lies_between_pages_that_fail_is_delivered_while_they_do(watch: Wat
     assert watched.ledger.snapshot().waiting < 10
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_a_page_that_the_api_cannot_serve_holds_nothing_else_until_it_can(watch: Watch) -> None:
     watched = watch()
     simulation, tenant, ledger = watched.simulation, watched.tenant, watched.ledger

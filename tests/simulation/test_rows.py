@@ -7,8 +7,6 @@ import pytest
 
 from sandbox.simulation.rows import HOUR, backlog, failing_page, late, steady
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 
 def test_a_backlog_is_read_faster_than_one_cursor_could_and_live_events_do_not_wait() -> None:
     figures = backlog(60_000, span=86_400.0, live=1.0, page_size=100, page_seconds=1.2)
@@ -58,7 +56,7 @@ def test_a_page_that_fails_in_a_backlog_is_all_that_is_missing_and_comes_within_
 
 @pytest.mark.parametrize("by", [390.0, *(pytest.param(by, marks=pytest.mark.long) for by in (3000.0, 18_000.0))])
 def test_what_is_shown_minutes_or_hours_late_is_delivered_within_the_hour_once(by: float) -> None:
-    figures = late(by, rate=0.2 if by < HOUR else 1.0, hours=4.0 if by < HOUR else 8.0)
+    figures = late(by, rate=0.2 if by < HOUR else 1.0, hours=2.0 if by < HOUR else 8.0)
     assert figures.late > 100, figures
     assert figures.found_after <= HOUR, figures
     assert (figures.lost, figures.duplicates) == (0, 0), figures

@@ -4,8 +4,6 @@ import pytest
 
 from sandbox.simulation import Figures, Latency, Scenario, simulate
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
-
 
 def kept(figures: Figures) -> Figures:
     """The figures of a run that kept the promise."""
