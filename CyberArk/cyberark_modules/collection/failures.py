@@ -21,6 +21,7 @@ PAGE_FAILS_AFTER = 5
 TAIL_FAILS_AFTER = 3
 ALONE_AFTER = 6
 PAGES_LOST = 32
+PLACES_KEPT = 100
 
 
 class Failures:
@@ -44,6 +45,7 @@ class Failures:
         self._reporter = reporter
         self._allow_critical = allow_critical
         self._token_failures = 0
+        self._lost_at: set[tuple[Use, int]] = set()
 
     def page_served(self, stream: Stream) -> None:
         """Note a page that the API has served."""
@@ -110,7 +112,9 @@ class Failures:
         # An answer of the API, while it opens other queries.
         others_open = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
         if query.use is Use.BACKFILL and others_open:
-            checkpoint = retried_later(checkpoint, query.start_ms, self._around.now_ms())
+            is_small = error.failure.status == 400 and query.page_size < self._queries.page_size
+            now_ms = self._around.now_ms()
+            checkpoint = retried_later(checkpoint, query.start_ms, now_ms, is_refused_as_small=is_small)
         self._state.commit(checkpoint)
         self._reporter.failed("query", error)
 
@@ -143,10 +147,23 @@ class Failures:
             read_to_ms = stream.read_to_ms - stream.disorder_ms
             reached_ms = min(read_to_ms, stream.opened_ms - overlap_ms)
             checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
+        elif self._is_lost_again(stream):
+            # No cursor expires twice at one place: it is the page behind it that is refused.
+            checkpoint = narrowed(self._state.checkpoint, stream, self._around.now_ms(), overlap_ms)
         self._state.commit(checkpoint)
         if stream.use is Use.LOOKBACK:
             self._queries.lookback_wanted()
         self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
+
+    def _is_lost_again(self, stream: Stream) -> bool:
+        """Whether a cursor of that use was refused at that place before."""
+        place = stream.use, max(stream.latest_ms, stream.start_ms)
+        if place in self._lost_at:
+            return True
+        if len(self._lost_at) >= PLACES_KEPT:
+            self._lost_at.clear()
+        self._lost_at.add(place)
+        return False
 
     def _wait_for_token(self, error: CyberArkError) -> None:
         """Without a token nothing works: everything waits."""

@@ -115,7 +115,7 @@ def _retried(checkpoint: Checkpoint, failing: Gap, before: Gap | None, retry_ms:
     One of several seconds may hold more than what fails: it is read in halves, unless so many wait already that they
     are better retried as one. (Where `dateTo` is ignored, the halves fail for what is behind them.)
     """
-    are_few = sum(each.is_failing for each in checkpoint.coverage.gaps) < FAILING_GAPS_ENOUGH
+    are_few = _are_few(checkpoint)
     middle_ms = _second((failing.start_ms + failing.end_ms) // 2)
     if are_few and middle_ms > failing.start_ms:
         # The first is read first: once it is, a failure of the second says nothing about it.
@@ -166,18 +166,27 @@ def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: 
     return _with_gap(checkpoint, Gap(stream.resume_ms(overlap_ms), end_ms, None, failures))
 
 
-def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int) -> Checkpoint:
+def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int, *, is_refused_as_small: bool) -> Checkpoint:
     """Return the checkpoint with the gap of a query that is refused waiting: others are read meanwhile.
 
-    Refused in small pages, or again and again, it is one that cannot be served.
+    Where it may be refused for its small pages (HTTP 400), what cannot be served is found by halves of full pages.
+    Refused in full pages again and again, it is one that cannot be served.
     """
     gap = next((each for each in checkpoint.coverage.gaps if each.start_ms <= start_ms < each.end_ms), None)
     if gap is None:
         return checkpoint
     later = replace(gap, failures=gap.failures + 1, retry_ms=_retry_ms(now_ms, gap.failures))
+    if is_refused_as_small:
+        later = replace(later, page_size=None)
+        return _halved(checkpoint, later, now_ms) if _are_few(checkpoint) else _with_gap(checkpoint, later)
     if gap.page_size or later.failures >= QUERY_FAILS_AFTER:
         later = replace(later, page_size=1)
     return _with_gap(checkpoint, later)
+
+
+def _are_few(checkpoint: Checkpoint) -> bool:
+    """Whether so few gaps fail that another one may be read in halves."""
+    return sum(gap.is_failing for gap in checkpoint.coverage.gaps) < FAILING_GAPS_ENOUGH
 
 
 def _with_gap(checkpoint: Checkpoint, gap: Gap) -> Checkpoint:

@@ -124,6 +124,8 @@ class Pages:
         apart_s = self._asked_at.get(stream.number, float("-inf")) - self._accepted_asked_at
         self._limiter.refused(len(self._in_flight), error.retry_after, apart_s)
         failing = self.failed(stream, error)
+        if self.succeeded_at > failing.since:
+            return  # others were served since: this one waits alone
         self._failing[stream.number] = replace(failing, retry_at=self._monotonic())
         if stream.use is Use.TAIL:
             # It has not had its turn.

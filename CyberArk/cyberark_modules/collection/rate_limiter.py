@@ -22,6 +22,8 @@ NOT_THROTTLED_AFTER_S = 600.0
 # After so many more refusals than accepted calls, the interval is the cause, whatever was accepted before: the limit
 # has changed.
 REFUSED_MORE_OFTEN = 5
+# One refusal tells how long to wait once; another before so many calls were accepted tells the interval between calls.
+IN_ROW = 3
 
 
 class RateLimiter:
@@ -36,6 +38,7 @@ class RateLimiter:
         # The least distance (s) at which calls were accepted, once one page at a time is read.
         self._accepted_apart_s = float("inf")
         self._refused_more_often = 0
+        self._accepted_since_refused = 0
         self.at_once = AT_ONCE
         self.interval_s = 0.0
 
@@ -57,6 +60,7 @@ class RateLimiter:
         self._accepted_at, self._refused_more_often = self._monotonic(), max(0, self._refused_more_often - 1)
         if self.at_once == 1:
             self._accepted_apart_s = min(self._accepted_apart_s, apart_s)
+        self._accepted_since_refused += 1
         self._accepted += 1
         if self._accepted < (PROBE_AGAIN_AFTER if self._is_probing else self._calls_before_probe):
             return
@@ -71,6 +75,7 @@ class RateLimiter:
     def refused(self, in_flight: int, retry_after: float | None = None, apart_s: float = 0.0) -> None:
         """Note that a page was refused, while so many others were in flight. `retry_after` is its header (s)."""
         self._refused_at = self._monotonic()
+        is_in_row, self._accepted_since_refused = self._accepted_since_refused < IN_ROW, 0
         self._refused_more_often += 1
         if self._refused_more_often >= REFUSED_MORE_OFTEN:
             self._accepted_apart_s = float("inf")
@@ -85,7 +90,7 @@ class RateLimiter:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
             return
         self.at_once = 1
-        wanted_s = max(SHORTEST_INTERVAL_S, 2 * self.interval_s, self._told_s(retry_after))
+        wanted_s = max(SHORTEST_INTERVAL_S, 2 * self.interval_s, self._told_s(retry_after) if is_in_row else 0.0)
         self.interval_s = min(LONGEST_INTERVAL_S, wanted_s)
 
     def _told_s(self, retry_after: float | None) -> float:
