@@ -136,6 +136,7 @@ class _Demo:
             if self._elapsed() > gives_up:
                 break
             self._tick(view, "settling", chaos=False)
+        self._note_drained()
         return self._alive()
 
     def _stop(self) -> float:
@@ -152,11 +153,16 @@ class _Demo:
         ledger = self._sandbox.ledger
         with ledger.lock:
             snapshot = ledger.snapshot()
-            remaining, oldest = ledger.remaining_of_first(self._backlog)
-        if self._drained_at is None and not remaining:
-            self._drained_at, self._drained_after = snapshot.time, self._elapsed()
+            remaining, oldest = self._note_drained()
         backlog = Backlog(self._backlog, remaining, 0.0 if oldest is None else snapshot.time - oldest)
         view.show(Moment(self._elapsed(), phase, snapshot, backlog, self._faults()), self._connector)
+
+    def _note_drained(self) -> tuple[int, float | None]:
+        """Note when the backlog was delivered; returns what remains of it, and when the first of that happened."""
+        remaining, oldest = self._sandbox.ledger.remaining_of_first(self._backlog)
+        if self._drained_at is None and not remaining:
+            self._drained_at, self._drained_after = self._sandbox.ledger.snapshot().time, self._elapsed()
+        return remaining, oldest
 
     def _faults(self) -> dict[str, int]:
         return {**self._sandbox.faults.counts(), **self._chaos.counts()}

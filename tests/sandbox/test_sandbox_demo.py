@@ -86,6 +86,48 @@ def test_a_fault_that_never_happened_is_a_failure(
     assert "the fault kill never happened" in capsys.readouterr().out
 
 
+def test_an_event_that_the_intake_refuses_is_left_out_and_the_figures_add_up(
+    client: Client, connector: ConnectorProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts, _ = client.drain(client.open())
+    client.environment.sekoia.settings.refused_texts = (texts[0],)
+    client.push(texts[1:])
+    client.push(texts[:1])
+    assert verdict_on(client, connector, backlog=1000) == 0
+    said = " ".join(re.sub("[│\n]", " ", capsys.readouterr().out).split())
+    assert "made 1,000 delivered 999 left out: refused by the intake 1 (held, or in the dead-letter file)" in said
+    assert "waiting 0 lost 0" in said
+    assert "backlog lag 999 of 1,000 events delivered" in said
+    assert "PASS everything else was delivered; left out: 1 refused by the intake" in said
+    assert "everything made" not in said
+
+
+def test_one_is_not_in_the_plural(
+    client: Client, connector: ConnectorProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts, _ = client.drain(client.open())
+    client.push(texts[1:])
+    verdict_on(client, connector)
+    assert "FAIL 1 event lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", range(70, 86, 2))
+def test_a_number_and_its_unit_are_on_one_line(
+    client: Client,
+    connector: ConnectorProcess,
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    client.environment.tenant.add()
+    client.push(client.drain(client.open())[0])
+    verdict_on(client, connector, backlog=1000, backlog_after_seconds=12.0)
+    cells = [line.split("│")[2].strip() for line in capsys.readouterr().out.splitlines() if line.count("│") == 3]
+    assert "".join(cells).count("p50") == 2
+    assert not [cell for cell in cells if re.match("(s|×)\\b", cell) or re.search("(p50|p95|p99|max|×)$", cell)]
+
+
 def test_the_demo_shows_both_lags_its_faults_and_figures_that_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--duration", "3", "--backlog", "700", "--eps", "5", "--fault", "api-extra"]) == 0
     said = capsys.readouterr().out
