@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.demo.chaos import Chaos
-from sandbox.demo.options import Parser, add_options, describe_faults, fill, how_to_look, open_sandbox, seconds
+from sandbox.demo.options import (
+    Parser,
+    add_options,
+    check_options,
+    describe_faults,
+    fill,
+    how_to_look,
+    open_sandbox,
+    seconds,
+)
 from sandbox.demo.process import ConnectorProcess
 from sandbox.demo.summary import Verdict, print_summary
 from sandbox.demo.view import Backlog, Moment, View, open_view
@@ -45,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = Parser(prog="dev demo", description=__doc__)
+    parser = Parser(prog="./dev demo", description=__doc__)
     add_options(parser, eps=10.0)
     parser.add_argument(
         "--duration",
@@ -55,9 +64,14 @@ def _options(argv: list[str]) -> argparse.Namespace:
         "until every event is delivered",
     )
     parser.add_argument(
-        "--keep", action="store_true", help="keep everything running, and print the addresses and credentials"
+        "--keep",
+        action="store_true",
+        help="keep everything running until Ctrl+C, and print the addresses and credentials; the state is deleted at "
+        "the end",
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    check_options(parser, options)
+    return options
 
 
 class _Demo:
@@ -107,9 +121,13 @@ class _Demo:
 
     def _keep(self, view: View) -> None:
         print(how_to_look(self._sandbox, self._connector.variables))
+        print("\nThe connector of this demo runs with them already; a second one would take over its state.")
         print(f"\n  Connector    process {self._connector.pid}, state in {self._connector.state_dir}")
         print(f"  Liveness     {self._connector.liveness_url}\n  Metrics      {self._connector.metrics_url}")
-        print("\nPress Ctrl+C to end.", flush=True)
+        print(
+            "\nPress Ctrl+C to end. The state, with its dead letters, is deleted then: copy first what you need.",
+            flush=True,
+        )
         while self._alive():
             self._tick(view, "kept")
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from typing import Any
 import pytest
 from sandbox_client import Client, FakeClock
 
+from cyberark_modules.diagnosis import CLOCK_OFF_S
 from sandbox import TOP
 from sandbox.demo.__main__ import main
+from sandbox.demo.options import CLOCKS_APART_SECONDS
 from sandbox.demo.process import ConnectorProcess
 from sandbox.demo.summary import Verdict, print_summary
 from sandbox.demo.view import Backlog, Moment, PlainLines
 from sandbox.environment import Environment
+from sandbox.faults import FAULTS
 from sandbox.server.server import Sandbox
 
 GOOD = {"alive": True, "stopped_in_seconds": 0.1, "kills": 0, "page_size": 500}
@@ -163,9 +167,14 @@ def test_the_demo_replays_a_file_as_it_is(tmp_path: Path, capsys: pytest.Capture
     file.write_text(
         '{"uuid": "a", "timestamp": 1700000000000, "n": 1.50}\n'
         '{"uuid": "b", "timestamp": 1700100000000, "cut": "\\ud83d"}\n'
+        '{"uuid": "c", "timestamp": 9e29}\n'
     )
     assert main(["--duration", "6", "--events", str(file)]) == 0
-    assert "delivered" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "delivered" in said
+    assert "is of 2023-11-16 02:00:00 UTC" in said
+    assert "expect a warning" in said
+    assert CLOCKS_APART_SECONDS == CLOCK_OFF_S
 
 
 @pytest.mark.parametrize(
@@ -178,7 +187,15 @@ def test_the_demo_replays_a_file_as_it_is(tmp_path: Path, capsys: pytest.Capture
         ["--backlog", "many"],
         ["--eps", "-1"],
         ["--eps", "nan"],
+        ["--eps", ""],
         ["--duration", "0"],
+        ["--duration", "-3"],
+        ["--seed", "abc"],
+        ["--backlog", "10", "--events", "EVENTS"],
+        ["--events", "EVENTS", "--eps", "3"],
+        ["--fault", "intake-refusals=3"],
+        ["--fault", "intake-down=61"],
+        ["--fault", "intake-refuses-event=200"],
         ["--fault", "unknown"],
         ["--fault", "kill=often"],
         ["--fault", "kill=-1"],
@@ -191,15 +208,64 @@ def test_the_demo_replays_a_file_as_it_is(tmp_path: Path, capsys: pytest.Capture
     ids=" ".join,
 )
 def test_a_mistake_in_the_command_line_is_told_in_one_sentence(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text("{}\n")
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        main([str(events) if argument == "EVENTS" else argument for argument in arguments])
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("dev demo: ")
+    assert said.startswith("./dev demo: ")
     assert said.count("\n") == 1
-    assert arguments[-1].rpartition("=")[2] in said or "Choose only one reading for dateTo" in said
+    expected = ("Choose only one reading for dateTo", "cannot be combined with --events")
+    assert arguments[-1].rpartition("=")[2] in said or any(sentence in said for sentence in expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--fault", "intake-refusals=3"], "(share of requests): 3 is not a number above 0 and up to 1."),
+        (["--fault", "intake-refuses-event=200"], "(HTTP status): 200 is not a number from 400 to 599."),
+        (["--fault", "kill=-1"], "kill=-1 has no usable intensity (seconds between): -1 is not a number above 0."),
+        (["--fault", "late="], "an empty value is not a number above 0."),
+        (["--duration", "-3"], "-3 is not a number of seconds above 0."),
+        (["--seed", "abc"], "abc is not a whole number."),
+        (["--fault", "kil"], "there is no fault kil (did you mean kill?);"),
+        (["--fault", "zzz"], "there is no fault zzz;"),
+        (["--reading", "to-inn"], "There is no reading to-inn (did you mean to-in?);"),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_a_value_names_the_range_or_the_name_that_was_meant(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"uuid": "a"}\nno event\n', "bad.jsonl line 2 is not a JSON object"),
+        ('{"uuid": "a"}\n\n["b"]\n', "line 3 is not a JSON object"),
+        ('{\n  "uuid": "a"\n}\n', "line 1 is not a JSON object"),
+        ('[\n  {"uuid": "a"}\n]\n', "is a JSON array; the file must hold JSON lines"),
+        ("\n \n", "contains no event"),
+    ],
+)
+def test_a_file_that_holds_no_events_is_refused_at_once(
+    content: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["--events", str(file)])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
 
 
 def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
@@ -229,13 +295,40 @@ def test_dev_names_the_commands_that_there_are() -> None:
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "no command foo" in ended.stderr
+    ended = subprocess.run([sys.executable, TOP / "dev", "demmo"], capture_output=True, text=True)
+    assert "(did you mean demo?)" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["--events", "mine"], ["--events", "{here}/mine"]),
+        (["--events=mine"], ["--events={here}/mine"]),
+        (["--state", "absent"], ["--state", "{here}/absent"]),
+        (["--output", "new.md"], ["--output", "{here}/new.md"]),
+        (["mine"], ["{here}/mine"]),
+        (["test_a.py::test_b"], ["{here}/test_a.py::test_b"]),
+        (["-q", "test_a.py"], ["-q", "{here}/test_a.py"]),
+        (["-k", "mine"], ["-k", "mine"]),
+        (["-k=mine", "--events="], ["-k=mine", "--events="]),
+        (["tests/docs", "--long"], ["tests/docs", "--long"]),
+    ],
+)
+def test_a_file_is_named_from_where_the_command_is_typed(
+    typed: list[str], meant: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "test_a.py"):
+        (tmp_path / name).write_text("{}\n")
+    monkeypatch.chdir(tmp_path)
+    as_typed_here = runpy.run_path(str(TOP / "dev"))["as_typed_here"]
+    assert as_typed_here(typed) == [part.format(here=tmp_path.resolve()) for part in meant]
 
 
 def test_the_faults_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-faults"]) == 0
-    assert {"kill ", "late ", "intake ", "api "} <= {
-        f"{line.split()[0]} " for line in capsys.readouterr().out.splitlines()
-    }
+    lines = capsys.readouterr().out.splitlines()
+    assert set(FAULTS) == {line.split()[0] for line in lines if line.startswith("  ")}
+    assert "The connector's process" in lines
 
 
 def test_the_sandbox_alone_prints_what_a_client_needs_until_it_is_interrupted() -> None:
