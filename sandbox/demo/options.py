@@ -188,8 +188,11 @@ def how_to_look(sandbox: Sandbox, environment: dict[str, str]) -> str:
     }
     lines = [f"  {name:<12} {value}" for name, value in facts.items()]
     exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    password = "A connector starts with these variables. It gets the password, masked here, from URL_SECRETS:"
-    return "\n".join([*lines, "", password, "", *exports])
+    use = [
+        "With these variables, `main.py connector_audit_logs` in CyberArk/ runs with the",
+        "Python of .venv. It gets the password, which is masked here, from URL_SECRETS:",
+    ]
+    return "\n".join([*lines, "", *use, "", *exports])
 
 
 def _fault(text: str) -> tuple[str, float]:

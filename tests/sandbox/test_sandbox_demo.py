@@ -290,6 +290,33 @@ def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
     assert "Traceback" not in rest
 
 
+def test_a_demo_that_is_kept_says_what_becomes_of_its_state_and_of_a_refused_event() -> None:
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "sandbox.demo", "--backlog", "300", "--eps", "0", "--duration", "4", "--keep"),
+            *("--fault", "intake-refuses-event"),
+        ],
+        cwd=TOP,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "Press Ctrl+C to end." not in said:
+            said += (line := process.stdout.readline())
+            assert line
+        while "left out 1" not in (line := process.stdout.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(timeout=30) == 0
+    assert "The state, with its dead letters, is deleted then" in said
+    assert "a second one would take over its state" in said
+    assert "PASS" in rest
+
+
 def test_dev_names_the_commands_that_there_are() -> None:
     ended = subprocess.run([sys.executable, TOP / "dev", "foo"], capture_output=True, text=True)
     assert ended.returncode == 2
@@ -348,4 +375,5 @@ def test_the_sandbox_alone_prints_what_a_client_needs_until_it_is_interrupted() 
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
     exported = {line.removeprefix("export ").partition("=")[0] for line in lines if line.startswith("export ")}
+    assert any("the password, which is masked here" in line for line in lines)
     assert {"MODULE_CONFIGURATION", "CONNECTOR_CONFIGURATION", "TOKEN", "REQUESTS_CA_BUNDLE"} <= exported
