@@ -6,7 +6,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from sandbox.demo.options import Parser, add_options, describe_faults, fill, how_to_look, open_sandbox
+from sandbox.demo.options import (
+    Parser,
+    add_options,
+    check_options,
+    describe_faults,
+    fill,
+    how_to_look,
+    open_sandbox,
+)
 from sandbox.demo.view import summary_line
 from sandbox.readings import describe_readings
 
@@ -15,6 +23,7 @@ def main() -> int:
     parser = Parser(prog="python -m sandbox", description=__doc__)
     add_options(parser, eps=5.0)
     options = parser.parse_args()
+    check_options(parser, options)
     if options.list_faults or options.list_readings:
         print(describe_faults() if options.list_faults else describe_readings())
         return 0

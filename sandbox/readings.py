@@ -136,7 +136,7 @@ _READINGS = (
     Reading("identity-none", "identity", "none", events={"has_uuid": False}),
     Reading("identity-twins", "identity", "two contents under one uuid in one page", events={"twins": 7}),
     Reading("identity-repeated", "identity", "an event that appears twice in its page", {"repeats": 9}),
-    Reading("query-any", "createQuery", "accepts any date and page size"),
+    Reading("query-any", "createQuery", "accepts any date and any page size, and returns at most 500 events a page"),
     Reading("query-week", "createQuery", "refuses a dateFrom of seven days", {"refuses_old_dates": True}),
     Reading("query-500", "createQuery", "refuses a pageSize of more than 500", {"refuses_large_pages": True}),
     Reading("events-good", "events", "as documented", weight=2.0),

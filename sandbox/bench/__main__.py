@@ -1,4 +1,4 @@
-"""`python -m sandbox.bench`: measure everything, write the page, and fail if a bound is missed."""
+"""`./dev bench`: measure everything, write the page, and fail if a bound is missed."""
 
 import argparse
 import sys
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = Parser(prog="dev bench", description=__doc__)
+    parser = Parser(prog="./dev bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="use smaller numbers; takes less than two minutes")
     parser.add_argument(
         "--output",

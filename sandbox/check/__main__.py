@@ -21,6 +21,8 @@ from sandbox.check.screen import Screen
 from sandbox.check.values import Refused, Values, ask_in_terminal, gather
 
 _MANIFEST = MODULE / "manifest.json"
+_GUIDE = "The manual, docs/manual.md, explains each step of the guide."
+_SANDBOX_VALUES = "These values are the sandbox's. With a real tenant, yours are shown here, for the forms of Sekoia:"
 
 
 def main(arguments: list[str], console: Console) -> int:
@@ -56,19 +58,19 @@ def _check(values: Values, options: argparse.Namespace, screen: Screen) -> int:
         screen.show(outcome)
         outcomes.append(outcome)
     states = {outcome.state for outcome in outcomes}
+    summary = "Paste these values into the forms of Sekoia:"
     if "wrong" in states:
-        screen.say("\nFix what is marked ✗, then check again. The manual is docs/manual.md.")
+        screen.say(f"\nFix what is marked ✗, then check again. {_GUIDE}")
         return 1
     if "untried" in states:
         untried = ", ".join(outcome.title for outcome in outcomes if outcome.state == "untried")
         screen.say(f"\nWhat was tried is right. Not tried: {untried}; the lines above say how to try it.")
-        screen.say("These are the values for the forms of Sekoia:")
+        summary = "These are the values for the forms of Sekoia:"
     elif "odd" in states:
-        screen.say(
-            "\nEverything was tried. Look at what is marked !, then paste these values into the forms of Sekoia:"
-        )
+        screen.say("\nEverything was tried. Look at what is marked ! first.")
     else:
-        screen.say("\nEverything was tried and is right. Paste these values into the forms of Sekoia:")
+        screen.say("\nEverything was tried and is right.")
+    screen.say(_SANDBOX_VALUES if values.is_played else summary)
     screen.form(values.form())
     return 3 if "untried" in states else 0
 
@@ -87,7 +89,7 @@ def _profile(values: Values, options: argparse.Namespace, screen: Screen) -> int
         outcomes.append(outcome)
         screen.show(outcome)
     if any(outcome.state == "wrong" for outcome in outcomes):
-        screen.say("\nFix what is marked ✗, then try again. The manual is docs/manual.md.")
+        screen.say(f"\nFix what is marked ✗, then try again. {_GUIDE}")
         return 1
     return profile(values, chain, minute, version, seconds, screen)
 

@@ -121,7 +121,7 @@ _TYPES = (
     MistakeType("scope", "the scope is not declared in the web app", _identity(scope_declared=False)),
     MistakeType("login-suffix", "the login name lacks its suffix", _typed(login_name="siem-svc")),
     MistakeType("login-name", "no user has the login name", _typed(login_name="siem@cyberark.cloud.1234")),
-    MistakeType("password", "the password is wrong", _password),
+    MistakeType("password", "the password of the service user (the client secret) is wrong", _password),
     MistakeType(
         "confidential-client", "the user is not an OAuth confidential client", _identity(confidential_client=False)
     ),

@@ -1,12 +1,12 @@
 """The command line of `./dev check`."""
 
 import argparse
-import math
 from pathlib import Path
+from typing import Any
 
 from sandbox.check.rehearsal import BREAKS
 from sandbox.check.values import VARIABLES, title_of
-from sandbox.demo.options import AppendReading, Parser
+from sandbox.demo.options import AppendReading, Parser, nearest, number
 
 _WATCH_S = 15.0
 _EXITS = """\
@@ -23,7 +23,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     variables = "\n".join(f"  {variable:<{width}}  {title_of(name)}" for name, variable in VARIABLES.items())
     breaks = "\n".join(f"  {name:<{width}}  {kind.summary}" for name, kind in BREAKS.items())
     parser = Parser(
-        prog="dev check",
+        prog="./dev check",
         description="Try the credentials of a tenant, link by link, before you create anything in Sekoia.",
         epilog="\n\n".join(
             (
@@ -34,7 +34,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--send", action="store_true", help="send one test event to the intake, after asking")
+    parser.add_argument(
+        "--send",
+        action="store_true",
+        help="send one test event to the intake, after asking; with --sandbox it is sent in any case",
+    )
     parser.add_argument("--yes", action="store_true", help="with --send, do not ask")
     parser.add_argument(
         "--watch",
@@ -58,11 +62,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--minutes",
         type=_minutes,
         metavar="MINUTES",
-        help="with --profile, how long it takes (default: 10); a shorter profile leaves rows of the table open",
+        help="with --profile, how long it takes, up to 60 (default: 10); in less than 10, more rows of the table "
+        "remain not observed",
     )
     parser.add_argument("--sandbox", action="store_true", help="try a tenant that is simulated on this machine")
     parser.add_argument(
-        "--break", dest="mistake", type=_mistake, metavar="NAME", help="with --sandbox, make this mistake: see below"
+        "--break",
+        dest="mistake",
+        action=_OneMistake,
+        type=_mistake,
+        metavar="NAME",
+        help="with --sandbox, make this mistake, one at a time: see below",
     )
     parser.add_argument(
         "--reading",
@@ -87,27 +97,33 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
+class _OneMistake(argparse.Action):
+    """Two mistakes can hide or undo each other."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if namespace.mistake:
+            parser.error(f"--break makes one mistake at a time; choose {namespace.mistake} or {values}")
+        namespace.mistake = values
+
+
 def _mistake(text: str) -> str:
     if text not in BREAKS:
-        raise argparse.ArgumentTypeError(f"there is no mistake {text}")
+        raise argparse.ArgumentTypeError(f"there is no mistake {text}{nearest(text, BREAKS)}")
     return text
 
 
 def _minutes(text: str) -> float:
-    minutes = _seconds(text)
-    if not 0 < minutes <= 60:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes above 0 and up to 60")
-    return minutes
+    return number(text, "a number of minutes above 0 and up to 60", above=0.0, most=60.0)
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text or 'an empty value'} is not a number")
-    return seconds
+    return number(text, "a number of seconds, 0 or more", least=0.0)
 
 
 def _file(text: str) -> Path:

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.demo.chaos import Chaos
-from sandbox.demo.options import Parser, add_options, describe_faults, fill, how_to_look, open_sandbox, seconds
+from sandbox.demo.options import (
+    Parser,
+    add_options,
+    check_options,
+    describe_faults,
+    fill,
+    how_to_look,
+    open_sandbox,
+    seconds,
+)
 from sandbox.demo.process import ConnectorProcess
 from sandbox.demo.summary import Verdict, print_summary
 from sandbox.demo.view import Backlog, Moment, View, open_view
@@ -45,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = Parser(prog="dev demo", description=__doc__)
+    parser = Parser(prog="./dev demo", description=__doc__)
     add_options(parser, eps=10.0)
     parser.add_argument(
         "--duration",
@@ -55,9 +64,14 @@ def _options(argv: list[str]) -> argparse.Namespace:
         "until every event is delivered",
     )
     parser.add_argument(
-        "--keep", action="store_true", help="keep everything running, and print the addresses and credentials"
+        "--keep",
+        action="store_true",
+        help="keep everything running until Ctrl+C, and print the addresses and credentials; the state is deleted at "
+        "the end",
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    check_options(parser, options)
+    return options
 
 
 class _Demo:
@@ -107,9 +121,13 @@ class _Demo:
 
     def _keep(self, view: View) -> None:
         print(how_to_look(self._sandbox, self._connector.variables))
+        print("\nThe connector of this demo runs with them already; a second one would take over its state.")
         print(f"\n  Connector    process {self._connector.pid}, state in {self._connector.state_dir}")
         print(f"  Liveness     {self._connector.liveness_url}\n  Metrics      {self._connector.metrics_url}")
-        print("\nPress Ctrl+C to end.", flush=True)
+        print(
+            "\nPress Ctrl+C to end. The state, with its dead letters, is deleted then: copy first what you need.",
+            flush=True,
+        )
         while self._alive():
             self._tick(view, "kept")
 
@@ -136,6 +154,7 @@ class _Demo:
             if self._elapsed() > gives_up:
                 break
             self._tick(view, "settling", chaos=False)
+        self._note_drained()
         return self._alive()
 
     def _stop(self) -> float:
@@ -152,11 +171,16 @@ class _Demo:
         ledger = self._sandbox.ledger
         with ledger.lock:
             snapshot = ledger.snapshot()
-            remaining, oldest = ledger.remaining_of_first(self._backlog)
-        if self._drained_at is None and not remaining:
-            self._drained_at, self._drained_after = snapshot.time, self._elapsed()
+            remaining, oldest = self._note_drained()
         backlog = Backlog(self._backlog, remaining, 0.0 if oldest is None else snapshot.time - oldest)
         view.show(Moment(self._elapsed(), phase, snapshot, backlog, self._faults()), self._connector)
+
+    def _note_drained(self) -> tuple[int, float | None]:
+        """Note when the backlog was delivered; returns what remains of it, and when the first of that happened."""
+        remaining, oldest = self._sandbox.ledger.remaining_of_first(self._backlog)
+        if self._drained_at is None and not remaining:
+            self._drained_at, self._drained_after = self._sandbox.ledger.snapshot().time, self._elapsed()
+        return remaining, oldest
 
     def _faults(self) -> dict[str, int]:
         return {**self._sandbox.faults.counts(), **self._chaos.counts()}

@@ -1,22 +1,30 @@
 """The options that the demo and the sandbox alone have in common."""
 
 import argparse
+import difflib
+import json
 import math
 import shlex
 import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sandbox.events.factory import SEQUENCE_BITS
-from sandbox.faults import FAULTS
-from sandbox.readings import Readings
+from sandbox.faults import FAULTS, GROUPS
+from sandbox.readings import READINGS, Readings
 from sandbox.server.server import Sandbox
 from sandbox.tenant.replay import newest_time
 
 BACKLOG_SPAN_SECONDS = 3000.0
 """Within the hour of history that a connector asks for at its first run."""
 
+CLOCKS_APART_SECONDS = 120.0
+"""From here on the connector warns that its clock and the tenant's differ."""
+
 _SECONDS_AFTER_NEWEST = 5.0
+_BACKLOG_EVENTS = 20_000
 _EVENTS_AT_MOST = (1 << SEQUENCE_BITS) // 2
 
 
@@ -42,7 +50,9 @@ class AppendReading(argparse.Action):
         try:
             Readings(names)
         except KeyError:
-            parser.error(f"there is no reading {values}; ./dev demo --list-readings lists them")
+            parser.error(
+                f"there is no reading {values}{nearest(values, READINGS)}; ./dev demo --list-readings lists them"
+            )
         except ValueError as twice:
             parser.error(str(twice))
         setattr(namespace, self.dest, names)
@@ -50,25 +60,43 @@ class AppendReading(argparse.Action):
 
 def seconds(text: str) -> float:
     """A number of seconds above 0, as an argument's type."""
-    return _number(text, above=0.0, what="seconds")
+    return number(text, "a number of seconds above 0", above=0.0)
+
+
+def number(
+    text: str, what: str, *, above: float = -math.inf, least: float = -math.inf, most: float = math.inf
+) -> float:
+    """That number. Raises ArgumentTypeError, which says `what` it has to be."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (above < value < math.inf and least <= value <= most):
+        raise argparse.ArgumentTypeError(f"{text or 'an empty value'} is not {what}")
+    return value
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A question after the name that was probably meant, for a sentence; nothing where none is near."""
+    found = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def add_options(parser: argparse.ArgumentParser, eps: float) -> None:
     parser.add_argument(
         "--backlog",
         type=_count,
-        default=20_000,
         metavar="EVENTS",
-        help="events of the last 50 minutes that exist at the start (default: %(default)s)",
+        help=f"events of the last 50 minutes that exist at the start (default: {_BACKLOG_EVENTS})",
     )
-    parser.add_argument(
-        "--eps", type=_rate, default=eps, help="new events a second during the run (default: %(default)s)"
-    )
+    parser.add_argument("--eps", type=_rate, help=f"new events a second during the run (default: {eps:g})")
     parser.add_argument(
         "--events",
         type=_file,
         metavar="FILE",
-        help="replay the events of a file of JSON lines instead of generated ones",
+        help="replay the events of a file instead of generated ones: JSON lines, one event (a JSON object) a line, "
+        "at its `timestamp` (milliseconds since 1970); the sandbox's clock begins at the newest of them, so that the "
+        "connector warns that clocks differ if the file is old",
     )
     parser.add_argument(
         "--fault",
@@ -87,21 +115,42 @@ def add_options(parser: argparse.ArgumentParser, eps: float) -> None:
     )
     parser.add_argument("--list-readings", action="store_true", help="list the readings and exit")
     parser.add_argument("--list-faults", action="store_true", help="list the faults and exit")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the events and of everything random")
+    parser.add_argument("--seed", type=_whole, default=0, help="seed of the events and of everything random")
+    parser.set_defaults(default_eps=eps)
+
+
+def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exits with 2 and one sentence when they exclude each other; fills in what was not given."""
+    for name in ("backlog", "eps"):
+        if options.events and getattr(options, name) is not None:
+            parser.error(f"--{name} generates events and cannot be combined with --events, which replays a file")
+    options.backlog = _BACKLOG_EVENTS if options.backlog is None else options.backlog
+    options.eps = options.default_eps if options.eps is None else options.eps
 
 
 def describe_faults() -> str:
+    """The faults, under the headings of what they act on."""
     width = max(map(len, FAULTS))
-    return "\n".join(
-        f"{fault.name:<{width}}  {fault.summary} (default {fault.intensity:g} {fault.unit})"
-        for fault in FAULTS.values()
-    )
+    lines = ["Faults for --fault NAME or NAME=INTENSITY:"]
+    for heading, group in GROUPS.items():
+        lines += ["", heading]
+        lines += [
+            f"  {fault.name:<{width}}  {fault.summary} (default {fault.intensity:g} {fault.unit})" for fault in group
+        ]
+    return "\n".join(lines)
 
 
 def open_sandbox(options: argparse.Namespace) -> Sandbox:
     """Not entered yet. A file's events get a tenant that lives when they happened."""
     newest = newest_time(options.events) if options.events else None
     offset = 0.0 if newest is None else newest + _SECONDS_AFTER_NEWEST - time.time()
+    if abs(offset) >= CLOCKS_APART_SECONDS and newest is not None:
+        print(
+            f"The newest event of the file is of {datetime.fromtimestamp(newest, UTC):%Y-%m-%d %H:%M:%S} UTC.\n"
+            "The clock of the simulated CyberArk begins there: expect a warning of the\n"
+            "connector that its clock differs.",
+            flush=True,
+        )
     return Sandbox(options.seed, offset)
 
 
@@ -139,45 +188,85 @@ def how_to_look(sandbox: Sandbox, environment: dict[str, str]) -> str:
     }
     lines = [f"  {name:<12} {value}" for name, value in facts.items()]
     exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    return "\n".join([*lines, "", *exports])
+    use = [
+        "With these variables, `main.py connector_audit_logs` in CyberArk/ runs with the",
+        "Python of .venv. It gets the password, which is masked here, from URL_SECRETS:",
+    ]
+    return "\n".join([*lines, "", *use, "", *exports])
 
 
 def _fault(text: str) -> tuple[str, float]:
     name, equals, intensity = text.partition("=")
     if name not in FAULTS:
-        raise argparse.ArgumentTypeError(f"there is no fault {name}; --list-faults lists them")
-    return name, _number(intensity, above=0.0, what=FAULTS[name].unit) if equals else FAULTS[name].intensity
+        raise argparse.ArgumentTypeError(f"there is no fault {name}{nearest(name, FAULTS)}; --list-faults lists them")
+    fault = FAULTS[name]
+    if not equals:
+        return name, fault.intensity
+    least, most = fault.range
+    limits = (
+        f"from {least:g} to {most:g}" if least else f"above 0 and up to {most:g}" if most < math.inf else "above 0"
+    )
+    try:
+        return name, number(intensity, f"a number {limits}", above=0.0, least=least, most=most)
+    except argparse.ArgumentTypeError as wrong:
+        raise argparse.ArgumentTypeError(f"{text} has no usable intensity ({fault.unit}): {wrong}") from None
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > _EVENTS_AT_MOST:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of events from 0 to {_EVENTS_AT_MOST}")
+        raise argparse.ArgumentTypeError(
+            f"{text or 'an empty value'} is not a whole number of events from 0 to {_EVENTS_AT_MOST}"
+        )
     return int(text)
 
 
 def _rate(text: str) -> float:
-    return _number(text, above=-1e-9, what="events a second")
+    return number(text, "a number of events a second, 0 or more", least=0.0)
 
 
-def _number(text: str, above: float, what: str) -> float:
+def _whole(text: str) -> int:
     try:
-        number = float(text)
+        return int(text)
     except ValueError:
-        number = math.nan
-    if not above < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text or 'an empty value'} is not a number for {what}")
-    return number
+        raise argparse.ArgumentTypeError(f"{text or 'an empty value'} is not a whole number") from None
 
 
 def _file(text: str) -> Path:
     file = Path(text)
     try:
-        with file.open(encoding="utf-8") as lines:
-            if any(line.strip() for line in lines):
-                return file
-        reason = "it contains no event"
+        _check_events(file)
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text"
     except OSError as error:
         reason = str(error.strerror).lower()
+    else:
+        return file
     raise argparse.ArgumentTypeError(f"{text} cannot be replayed: {reason}")
+
+
+def _check_events(file: Path) -> None:
+    """Raises ArgumentTypeError unless it holds JSON lines."""
+    is_empty = True
+    with file.open(encoding="utf-8") as lines:
+        for place, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            if is_empty and line.lstrip().startswith("["):
+                raise argparse.ArgumentTypeError(
+                    f"{file} is a JSON array; the file must hold JSON lines, one event on each line: "
+                    f"jq -c '.[]' {shlex.quote(str(file))} writes them"
+                )
+            is_empty = False
+            if not _is_object(line):
+                raise argparse.ArgumentTypeError(
+                    f"{file} line {place} is not a JSON object; the file must hold JSON lines, one event on each line"
+                )
+    if is_empty:
+        raise argparse.ArgumentTypeError(f"{file} cannot be replayed: it contains no event")
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line, strict=False), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,5 +1,6 @@
 """What a person sees of a running sandbox: a live screen in a terminal, plain lines elsewhere."""
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from sandbox.ledger.snapshot import Snapshot
 WIDTH = 80
 _PLAIN_SECONDS = 5.0
 _LOG_LINES = 6
+_JOINT = "\N{NO-BREAK SPACE}"
+_KEPT = re.compile(r"(?<=\d) (?=(?:s|min|h|events?|waiting)\b|×)|(?<=×) (?=\d)|(?<=max|p\d\d) (?=\d)")
 _WORTH_A_LINE = ("WARNING", "ERROR", "CRITICAL", "Traceback")
 
 
@@ -77,6 +80,11 @@ def balance(snapshot: Snapshot) -> str:
     return f"made {snapshot.made:,} = delivered {snapshot.accepted:,} + waiting {waiting(snapshot):,}" + (
         f" + left out {left_out:,}" if left_out else ""
     )
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """So many of them, in the plural (by default with an s) where it is due."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def summary_line(snapshot: Snapshot) -> str:
@@ -138,7 +146,8 @@ class Screen:
     def show(self, moment: Moment, connector: ConnectorProcess) -> None:
         self._progress.update(self._backlog, completed=moment.backlog.made - moment.backlog.remaining)
         log = Text("\n".join(list(connector.lines)[-_LOG_LINES:]), overflow="fold")
-        faults = [Text(f"faults: {faults_line(moment.faults)}", style="yellow")] if moment.faults else []
+        said = wrapped(f"faults: {faults_line(moment.faults)}", self._live.console.width)
+        faults = [Text("\n".join(said), style="yellow")] if moment.faults else []
         self._live.update(
             Group(_figures(moment), self._progress, *faults, Panel(log, title="connector", title_align="left"))
         )
@@ -172,5 +181,11 @@ def _age(seconds: float) -> str:
 def print_wrapped(head: str, text: str) -> None:
     """Lines of at most 80 columns, nothing cut."""
     indent = " " * len(head)
-    for number, line in enumerate(wrap(text, WIDTH - len(head), break_on_hyphens=False) or [""]):
+    for number, line in enumerate(wrapped(text, WIDTH - len(head)) or [""]):
         print((head if not number else indent) + line, flush=True)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most that width; a number and its unit stay together."""
+    lines = wrap(_KEPT.sub(_JOINT, text), width, break_on_hyphens=False)
+    return [line.replace(_JOINT, " ") for line in lines]

@@ -27,7 +27,14 @@ PROCESS_FAULTS = (
     ),
 )
 
-FAULTS: dict[str, FaultType] = {
-    fault.name: fault
-    for fault in (*INTAKE_FAULTS, *API_FAULTS, *TOKEN_FAULTS, *CURSOR_FAULTS, *CONTENT_FAULTS, *PROCESS_FAULTS)
+GROUPS = {
+    "The intake and the platform": INTAKE_FAULTS,
+    "The Audit API": API_FAULTS,
+    "Tokens": TOKEN_FAULTS,
+    "Cursors": CURSOR_FAULTS,
+    "Events": CONTENT_FAULTS,
+    "The connector's process": PROCESS_FAULTS,
 }
+"""What a fault acts on, for people."""
+
+FAULTS: dict[str, FaultType] = {fault.name: fault for group in GROUPS.values() for fault in group}

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal, TypeAlias
 
 from sandbox.http import Request, Response
@@ -68,6 +69,13 @@ class FaultType:
     build: Build
     scope: Literal["services", "process"] = "services"
     counted: str = "answers affected"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the most that its intensity may be; it is above 0 in any case."""
+        if self.unit.startswith("share"):
+            return 0.0, 1.0
+        return {"seconds of each minute": (0.0, 60.0), "HTTP status": (400.0, 599.0)}.get(self.unit, (0.0, inf))
 
 
 class Instead(Fault):

@@ -140,6 +140,11 @@ class Ledger:
                 return 0
             return sum(self.index.times_ms[sequence] < oldest for sequence in self.unaccepted())
 
+    def refused_count(self) -> int:
+        """How many events the intake refuses by themselves and has not accepted, those too large for it aside."""
+        with self.lock:
+            return sum(not self.times_accepted(number) for number in self.refused - self.index.too_large)
+
     def by_showing(self, seconds: float) -> list[Shown]:
         """What was lost and what was delivered twice, by the time at which the API began to show it."""
         with self.lock:

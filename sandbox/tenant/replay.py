@@ -29,8 +29,10 @@ def _time_of(text: str) -> float | None:
     with suppress(ValueError):
         event = json.loads(text)
         stamp = event.get("timestamp") if isinstance(event, dict) else None
-    with suppress(ValueError, TypeError):
-        return float(stamp) / 1000
+    with suppress(ValueError, TypeError, OverflowError):
+        time = float(stamp) / 1000
+        datetime.fromtimestamp(time, UTC)  # raises where that is no date
+        return time
     with suppress(ValueError, TypeError):
         date = datetime.fromisoformat(stamp)
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -69,6 +69,8 @@ def test_a_set_up_without_a_mistake_shows_its_figures_and_the_values_to_paste() 
         r"Intake server +\(leave this field empty\)\n",
     ):
         assert re.search(figure, printed), figure
+    assert "These values are the sandbox's." in printed
+    assert "Paste these values" not in printed
 
 
 def test_a_dry_run_sends_nothing_and_says_that_the_key_was_not_tried(given: Sandbox) -> None:

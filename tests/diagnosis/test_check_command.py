@@ -70,6 +70,7 @@ def test_in_a_terminal_values_are_asked_for_and_secrets_are_not_echoed(given: Sa
     assert "must begin with https://" in shown
     assert status == 0, shown
     assert "Everything was tried and is right" in shown
+    assert "Paste these values" in shown
     for secret in ("CYBERARK_PASSWORD", "CYBERARK_API_KEY", "SEKOIA_INTAKE_KEY"):
         assert asked[secret] not in shown
 
@@ -110,22 +111,43 @@ def test_an_interrupt_and_a_second_one_end_it_without_a_traceback(interrupts: in
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--foo"], "dev check: Unrecognized arguments: --foo. See dev check --help.\n"),
-        (["--watch", "-3"], "dev check: Argument --watch: -3 is not a number. See dev check --help.\n"),
-        (["--state", "/no/file"], "dev check: Argument --state: /no/file is not a file. See dev check --help.\n"),
-        (["--break", "password"], "dev check: --break requires --sandbox. See dev check --help.\n"),
-        (["--break", "x"], "dev check: Argument --break: there is no mistake x. See dev check --help.\n"),
-        (["--minutes", "5"], "dev check: --minutes requires --profile. See dev check --help.\n"),
-        (["--reading", "to-in"], "dev check: --reading requires --sandbox. See dev check --help.\n"),
+        (["--foo"], "./dev check: Unrecognized arguments: --foo. See ./dev check --help.\n"),
+        (
+            ["--watch", "-3"],
+            "./dev check: Argument --watch: -3 is not a number of seconds, 0 or more. See ./dev check --help.\n",
+        ),
+        (["--state", "/no/file"], "./dev check: Argument --state: /no/file is not a file. See ./dev check --help.\n"),
+        (["--break", "password"], "./dev check: --break requires --sandbox. See ./dev check --help.\n"),
+        (["--break", "x"], "./dev check: Argument --break: there is no mistake x. See ./dev check --help.\n"),
+        (
+            ["--sandbox", "--break", "pasword"],
+            (
+                "./dev check: Argument --break: there is no mistake pasword (did you mean password?)"
+                ". See ./dev check --help.\n"
+            ),
+        ),
+        (
+            ["--sandbox", "--break", "password", "--break", "scope"],
+            "./dev check: --break makes one mistake at a time; choose password or scope. See ./dev check --help.\n",
+        ),
+        (
+            ["--profile", "--minutes", "61"],
+            (
+                "./dev check: Argument --minutes: 61 is not a number of minutes above 0 and up to 60. "
+                "See ./dev check --help.\n"
+            ),
+        ),
+        (["--minutes", "5"], "./dev check: --minutes requires --profile. See ./dev check --help.\n"),
+        (["--reading", "to-in"], "./dev check: --reading requires --sandbox. See ./dev check --help.\n"),
         (
             ["--reading", "x"],
-            "dev check: There is no reading x; ./dev demo --list-readings lists them. See dev check --help.\n",
+            "./dev check: There is no reading x; ./dev demo --list-readings lists them. See ./dev check --help.\n",
         ),
         (
             ["--sandbox", "--reading", "to-in", "--reading", "to-out"],
-            "dev check: Choose only one reading for dateTo. See dev check --help.\n",
+            "./dev check: Choose only one reading for dateTo. See ./dev check --help.\n",
         ),
-        (["--yes"], "dev check: --yes requires --send. See dev check --help.\n"),
+        (["--yes"], "./dev check: --yes requires --send. See ./dev check --help.\n"),
     ],
 )
 def test_a_mistake_in_the_command_line_is_one_sentence(
