@@ -1,15 +1,13 @@
 """Pages that fail, are too large or come empty, over virtual time: nothing is lost, and nothing else waits."""
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from sandbox.faults.fault import Fault
 from sandbox.http import Request, Response, json_response
 from sandbox.tenant.query import decode_cursor
-from simulation.watched import EmptyPages, Watch, Watched
+from simulation.watched import EmptyPages, Poisonous, Watch, Watched
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -170,43 +168,6 @@ def test_restarts_do_not_forget_that_pages_have_to_be_small(watch: Watch) -> Non
         simulation.kill()
         simulation.start()
     assert watched.ledger.snapshot().accepted == 400
-
-
-class Poisonous(Fault):
-    """Pages that hold a certain text cannot be served."""
-
-    def after(self, endpoint: str, request: Request, response: Response) -> Response:
-        is_hit = endpoint == "results" and b"poison" in response.body
-        return json_response({"message": "Internal Server Error"}, 500) if is_hit else response
-
-
-@pytest.mark.parametrize(
-    "date_to", ["in", *(pytest.param(each, marks=pytest.mark.long) for each in ("out", "ignored"))]
-)
-def test_what_lies_between_pages_that_fail_is_delivered_while_they_do(watch: Watch, date_to: Any) -> None:
-    """Where the query meets the first of them at its first page, and the search for its date may pass the others."""
-    watched = watch(start_time=3)
-    simulation, tenant = watched.simulation, watched.tenant
-    tenant.settings.date_to = date_to
-    began = simulation.now - 7200
-    for after in (0, 10, 300, 900, 920):
-        name = f"{'poison' if after in (0, 300) else 'served'}-{after}"
-        tenant.add(
-            f'{{"uuid":"{name}","timestamp":{int((began + after) * 1000)}}}', time=began + after, arrival=began + after
-        )
-    tenant.produce(0.02)
-    watched.faults.hold(Poisonous(), duration=DAY)
-    simulation.start()
-    simulation.run_for(5 * HOUR)
-    index = watched.ledger.index
-    waiting = {
-        json.loads(index.text(number))["uuid"] for number in range(5) if not watched.ledger.times_accepted(number)
-    }
-    unreadable = {"poison-0", "poison-300"}
-    if date_to == "ignored":  # nothing tells then where to look between the two
-        waiting.discard("served-10")
-    assert waiting == unreadable
-    assert watched.ledger.snapshot().waiting < 10
 
 
 def test_a_page_that_the_api_cannot_serve_holds_nothing_else_until_it_can(watch: Watch) -> None:

@@ -24,6 +24,17 @@ class EmptyPages(Fault):
         return json_response({"data": [], "paging": {"cursor": {"cursorRef": None}}}) if hit else response
 
 
+class Poisonous(Fault):
+    """Pages that hold a certain text cannot be served."""
+
+    def __init__(self, status: int = 500) -> None:
+        self._status = status
+
+    def after(self, endpoint: str, request: Request, response: Response) -> Response:
+        is_hit = endpoint == "results" and b"poison" in response.body
+        return json_response({"message": "no"}, self._status) if is_hit else response
+
+
 class Watched(Judge):
     """A simulation whose promise is checked. Its first run starts when it is entered."""
 
@@ -92,3 +103,8 @@ class Watch(Protocol):
     """Enters a judged simulation."""
 
     def __call__(self, latency: Latency | None = None, **configuration: Any) -> Watched: ...
+
+
+def add_poison(watched: Watched, name: str, time: float, arrival: float | None = None) -> None:
+    """Add an event whose page `Poisonous` does not serve."""
+    watched.tenant.add(f'{{"uuid":"poison-{name}","timestamp":{int(time * 1000)}}}', time=time, arrival=arrival)

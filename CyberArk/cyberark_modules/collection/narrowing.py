@@ -178,7 +178,8 @@ def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int, *, is_refu
     later = replace(gap, failures=gap.failures + 1, retry_ms=_retry_ms(now_ms, gap.failures))
     if is_refused_as_small:
         later = replace(later, page_size=None)
-        return _halved(checkpoint, later, now_ms) if _are_few(checkpoint) else _with_gap(checkpoint, later)
+        is_long = later.end_ms - later.start_ms > SECOND_MS
+        return _halved(checkpoint, later, now_ms) if is_long and _are_few(checkpoint) else _with_gap(checkpoint, later)
     if gap.page_size or later.failures >= QUERY_FAILS_AFTER:
         later = replace(later, page_size=1)
     return _with_gap(checkpoint, later)

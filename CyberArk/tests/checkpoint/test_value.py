@@ -6,7 +6,7 @@ import pytest
 
 from cyberark_modules.audit_api.events import Event
 from cyberark_modules.checkpoint import seen as seen_module
-from cyberark_modules.checkpoint.coverage import Coverage, Gap
+from cyberark_modules.checkpoint.coverage import Coverage, Gap, Interval
 from cyberark_modules.checkpoint.seen import Seen
 from cyberark_modules.checkpoint.stream import DATES_KEPT, Stream, Use
 from cyberark_modules.checkpoint.value import (
@@ -146,6 +146,25 @@ def test_the_last_uuids_are_kept_for_the_published_connector() -> None:
     assert len(checkpoint.recent) == 1000
     assert checkpoint.recent[0] == "1"
     assert checkpoint.recent[-2:] == ("first", "second")
+
+
+def test_a_late_event_of_a_gap_stands_where_a_query_of_that_gap_shows_it() -> None:
+    """Where the date filter goes by arrival, it arrived in the gap, however long that takes to be read."""
+    gap = Gap(NOW - 30 * HOUR_MS, NOW - 29 * HOUR_MS)
+    reading, late = stream(Use.BACKFILL, gap.start_ms, gap.end_ms), event(1, NOW - 40 * HOUR_MS)
+    state = Checkpoint(Coverage(NOW, 0, (gap,)), (reading,)).delivered([late], reading, NOW)
+    assert late in state.pruned(OVERLAP_MS, NOW).seen
+
+
+def test_what_was_given_up_since_a_stream_was_opened_is_left_out_where_the_tail_has_read_it() -> None:
+    lookback, tail = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW), stream(Use.TAIL, NOW - 2 * HOUR_MS)
+    seen = Seen(complete_from_ms=NOW - HOUR_MS // 2)
+    read = Checkpoint(Coverage(NOW, 0), (lookback, tail), seen)
+    assert read.given_up(lookback) == Interval(NOW - HOUR_MS, NOW - HOUR_MS // 2)
+    assert read.given_up(replace(lookback, use=Use.RECONCILIATION)) == read.given_up(lookback)
+    unread = Checkpoint(Coverage(NOW, 0), (lookback, replace(tail, start_ms=NOW)), seen)
+    for reading in (lookback, replace(lookback, use=Use.BACKFILL)):
+        assert not unread.given_up(reading).holds(NOW - HOUR_MS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from cyberark_modules.checkpoint.coverage import Gap
 from cyberark_modules.checkpoint.stream import Position, Stream, Use
 from cyberark_modules.checkpoint.value import Checkpoint
 from cyberark_modules.collection.closing import closed
-from cyberark_modules.collection.narrowing import RETRY_FIRST_MS, RETRY_LONGEST_MS, SECOND_MS, narrowed
+from cyberark_modules.collection.narrowing import RETRY_FIRST_MS, RETRY_LONGEST_MS, SECOND_MS, narrowed, retried_later
 
 START_MS, END_MS = NOW - 10 * HOUR_MS, NOW - 8 * HOUR_MS
 LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
@@ -120,6 +120,28 @@ def test_an_event_of_unknown_date_that_cannot_be_read_is_found_to_the_second(
     # What lies before it is empty, which no query can show: it is retried as one gap.
     assert len(state.coverage.gaps) <= 2
     assert all(gap.is_failing for gap in state.coverage.gaps)
+
+
+def test_what_was_read_before_the_window_tells_no_place_in_it() -> None:
+    """Where the filter goes by arrival: it is searched for in growing steps, and not second by second."""
+    earlier = START_MS - MINUTE_MS
+    reading = replace(read_to(BACKFILL, earlier), page_size=1)
+    state, starts = checkpoint(reading, gaps=(Gap(START_MS, END_MS, 1, 3),)), list[int]()
+    for _ in range(10):
+        state = failed(state, reading)
+        gap = next(gap for gap in state.unread_gaps() if not gap.retry_ms)
+        reading = replace(read_to(BACKFILL, earlier), start_ms=gap.start_ms, end_ms=gap.end_ms, page_size=1)
+        state, starts = replace(state, streams=(reading,)), [*starts, gap.start_ms]
+    assert starts[-1] - START_MS > 300_000
+
+
+def test_a_gap_that_is_refused_for_its_small_pages_is_read_in_halves_of_full_ones() -> None:
+    small = Gap(START_MS, END_MS, 7, 2)
+    later = retried_later(checkpoint(gaps=(small,)), START_MS, NOW, is_refused_as_small=True)
+    assert [gap.page_size for gap in later.coverage.gaps] == [None, None]
+    state = checkpoint(gaps=(Gap(START_MS, START_MS + SECOND_MS, 1, 9),))
+    [second] = retried_later(state, START_MS, NOW, is_refused_as_small=True).coverage.gaps
+    assert (second.page_size, second.retry_ms) == (None, NOW + RETRY_LONGEST_MS)
 
 
 def test_a_long_gap_that_fails_again_is_searched() -> None:

@@ -144,6 +144,30 @@ def test_refusals_at_a_distance_at_which_calls_were_accepted_change_nothing(limi
     assert limiter.interval_s > interval_s
 
 
+def test_refusals_that_outnumber_accepted_calls_are_for_the_interval(limiter: RateLimiter) -> None:
+    limiter.refused(0)
+    limiter.accepted(3.0)
+    limiter.accepted(2.0)
+    interval_s = limiter.interval_s
+    for _ in range(2 * REFUSED_MORE_OFTEN):
+        limiter.refused(0, apart_s=4.0)
+        limiter.refused(0, apart_s=4.0)
+        limiter.accepted(8.0)
+    assert limiter.interval_s > 4 * interval_s
+
+
+def test_what_one_refusal_asks_for_is_waited_for_once(limiter: RateLimiter, time: Time) -> None:
+    for _ in range(5):
+        time.now += 5
+        limiter.accepted(5.0)
+    limiter.refused(0, retry_after=60.0)
+    assert limiter.interval_s == SHORTEST_INTERVAL_S
+    time.now += 60
+    limiter.accepted(60.0)
+    limiter.refused(0, retry_after=60.0)
+    assert limiter.interval_s == pytest.approx(60.0)
+
+
 def test_a_refusal_sooner_than_any_call_was_accepted_spaces_calls(limiter: RateLimiter) -> None:
     limiter.refused(0)
     limiter.accepted(60.0)

@@ -46,6 +46,16 @@ def test_while_a_lookback_is_read_at_first_a_tail_is_opened_beside_it() -> None:
     assert query(checkpoint(reading, watermark_ms=NOW - MINUTE_MS)) == Query(Use.TAIL, NOW - TAIL_FROM_MS, None, 500)
 
 
+def test_a_gap_that_waits_for_its_retry_keeps_no_tail_from_being_opened() -> None:
+    """Without a tail, nothing would be served that tells a failing page of the lookback from an outage."""
+    reading = stream(Use.LOOKBACK, NOW - MINUTE_MS, NOW)
+    waiting = replace(GAP, failures=4, retry_ms=NOW + 1)
+    for live_in_row in (0, 3, 100):
+        opened = query(checkpoint(reading, gaps=(waiting,)), live_in_row=live_in_row)
+        assert opened == Query(Use.TAIL, NOW - TAIL_FROM_MS, None, 500)
+    assert query(checkpoint(reading, gaps=(GAP,)), live_in_row=3) == Query(Use.BACKFILL, START_MS, END_MS, 500)
+
+
 def test_a_backlog_that_takes_over_a_minute_becomes_a_backfill_and_the_query_opens_at_the_live_edge() -> None:
     opened_ms = NOW - MINUTE_MS
     reading = read_to(stream(Use.LOOKBACK, START_MS, opened_ms, opened_ms=opened_ms), START_MS + HOUR_MS)
