@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from sandbox.faults.fault import Fault
 from sandbox.http import Request, Response, json_response
 from sandbox.tenant.query import decode_cursor
