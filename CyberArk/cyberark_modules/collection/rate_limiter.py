@@ -21,7 +21,7 @@ PROBE_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
 # After so many more refusals than accepted calls, the interval is the cause, whatever was accepted before: the limit
 # has changed.
-REFUSED_MORE_OFTEN = 5
+REFUSED_MORE_OFTEN = 10
 # One refusal tells how long to wait once; another before so many calls were accepted tells the interval between calls.
 IN_ROW = 3
 

@@ -149,7 +149,7 @@ def test_refusals_that_outnumber_accepted_calls_are_for_the_interval(limiter: Ra
     limiter.accepted(3.0)
     limiter.accepted(2.0)
     interval_s = limiter.interval_s
-    for _ in range(2 * REFUSED_MORE_OFTEN):
+    for _ in range(3 * REFUSED_MORE_OFTEN):
         limiter.refused(0, apart_s=4.0)
         limiter.refused(0, apart_s=4.0)
         limiter.accepted(8.0)
