@@ -15,7 +15,7 @@ from .collection.loop import Loop
 from .collection.pages import Pages
 from .collection.queries import Queries
 from .collection.rate_limiter import RateLimiter
-from .collection.start import Start
+from .collection.resume import Resume
 from .collection.state import State
 from .collection.streams import Streams
 from .collection.surroundings import Surroundings
@@ -54,10 +54,10 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         self.state = state = State(
             CheckpointStore(self.data_path), reporter, self.backoff, self.background, self.clock.monotonic
         )
-        start, loop = self._wired(tenant_clock, reporter, state, self.build_api(account, tenant_clock))
+        resume, loop = self._wired(tenant_clock, reporter, state, self.build_api(account, tenant_clock))
         while self.running:
             try:
-                self._collect(start, loop, state)
+                self._collect(resume, loop, state)
             except StateTaken:
                 self.log(
                     "Another instance of this connector has taken over its state. This instance sends nothing more "
@@ -69,9 +69,9 @@ class CyberArkAuditLogsConnector(PlatformConnector):
                 self.log_exception(error, message="Unexpected error; collection continues from the last commit")
                 self.wait(self.backoff.longest)
 
-    def _collect(self, start: Start, loop: Loop, state: State) -> None:
+    def _collect(self, resume: Resume, loop: Loop, state: State) -> None:
         try:
-            start.load()
+            resume.load()
             loop.run()
         except Stopping:
             self._log_stop(state)
@@ -84,7 +84,9 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         """Return what carries the requests to CyberArk."""
         return Transport(tenant_clock, str(self.module.manifest.get("version", "")), observe_request)
 
-    def _wired(self, tenant_clock: TenantClock, reporter: Reporter, state: State, api: AuditApi) -> tuple[Start, Loop]:
+    def _wired(
+        self, tenant_clock: TenantClock, reporter: Reporter, state: State, api: AuditApi
+    ) -> tuple[Resume, Loop]:
         configuration, monotonic = self.configuration, self.clock.monotonic
         filters = {
             "applicationCode": configuration.application_codes,
@@ -120,9 +122,9 @@ class CyberArkAuditLogsConnector(PlatformConnector):
         survey = Survey(around, limiter, reporter)
         streams = Streams(around, state, pages, failures, survey)
         query_key = f"{configuration.api_base_url} {configuration.chunk_size} {filters}"
-        start = Start(api, around, state, queries, reporter, self.backoff, query_key, configuration.start_time)
+        resume = Resume(api, around, state, queries, reporter, self.backoff, query_key, configuration.start_time)
         self._reporter = reporter
-        return start, Loop(around, state, queries, pages, streams, delivery, failures, survey)
+        return resume, Loop(around, state, queries, pages, streams, delivery, failures, survey)
 
     def _beat(self) -> None:
         self.heartbeat()

@@ -1,6 +1,6 @@
-"""The tables of the manual that are made from code: the fields of both forms, and the troubleshooting.
+"""What is generated from code: the JSON of both forms, and of the manual the tables of fields and troubleshooting.
 
-`PYTHONPATH=CyberArk python tests/docs/manual_tables.py`, from the top of this repository, writes them into the manual.
+`PYTHONPATH=CyberArk .venv/bin/python tests/docs/manual_tables.py`, from the top of this repository, writes all of it.
 """
 
 import json
@@ -8,14 +8,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.diagnosis import DIAGNOSES, Diagnosis, ResolvedBy
 
 TOP = Path(__file__).resolve().parents[2]
 MANUAL = TOP / "docs" / "manual.md"
-ACCOUNT_FORM: dict[str, Any] = json.loads((TOP / "CyberArk/manifest.json").read_text("utf-8"))["configuration"]
-CONNECTOR_FORM: dict[str, Any] = json.loads((TOP / "CyberArk/connector_audit_logs.json").read_text("utf-8"))[
-    "arguments"
-]
+ACCOUNT_FILE, CONNECTOR_FILE = TOP / "CyberArk/manifest.json", TOP / "CyberArk/connector_audit_logs.json"
+ACCOUNT_FORM: dict[str, Any] = json.loads(ACCOUNT_FILE.read_text("utf-8"))["configuration"]
+CONNECTOR_FORM: dict[str, Any] = json.loads(CONNECTOR_FILE.read_text("utf-8"))["arguments"]
 
 _FIXED_BY = {
     ResolvedBy.PERSON: "you",
@@ -64,7 +64,20 @@ def between(text: str, name: str) -> str:
     return text.partition(begin)[2].partition(end)[0].strip("\n")
 
 
+def write_forms() -> None:
+    """Write the JSON of both forms as their models describe them."""
+    for form, model, file, entry in (
+        (ACCOUNT_FORM, CyberArkModuleConfiguration, ACCOUNT_FILE, "configuration"),
+        (CONNECTOR_FORM, CyberArkAuditLogsConfiguration, CONNECTOR_FILE, "arguments"),
+    ):
+        form.clear()
+        form.update(model.model_json_schema())
+        document = json.loads(file.read_text("utf-8")) | {entry: form}
+        file.write_text(json.dumps(document, indent=2), "utf-8")
+
+
 def write() -> None:
+    """Write the tables into the manual."""
     text = MANUAL.read_text("utf-8")
     for name, content in made().items():
         begin, end = _marks(name)
@@ -93,4 +106,5 @@ def _linked(place: str) -> str:
 
 
 if __name__ == "__main__":
+    write_forms()
     write()

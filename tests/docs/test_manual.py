@@ -25,7 +25,7 @@ def section(manual: str, heading: str) -> str:
 
 @pytest.mark.parametrize("name", made())
 def test_tables_are_those_that_the_code_makes(manual: str, name: str) -> None:
-    """When this fails: PYTHONPATH=CyberArk python tests/docs/manual_tables.py, from the top of this repository."""
+    """When this fails: see the first lines of manual_tables.py."""
     assert between(manual, name) == made()[name]
 
 

@@ -45,7 +45,7 @@ class _Push:
     failures_in_row: int = 0
 
     @property
-    def set_apart(self) -> int:
+    def undeliverable(self) -> int:
         """How many events were found that no request can bring to the intake."""
         return len(self.isolated) + len(self.too_large)
 
@@ -179,7 +179,7 @@ class Intake:
         """Send a refused request in parts, down to the single event."""
         self._acceptances.halving_helped()
         push.ends_at = self._monotonic() + PARTS_WITHIN_S  # the request that failed may have taken all of the time
-        set_apart, passed = push.set_apart, []
+        undeliverable, passed = push.undeliverable, []
         parts = list(halves(events))
         while parts and not self._is_to_end(push):
             part = parts.pop()
@@ -193,7 +193,7 @@ class Intake:
                     parts.extend(halves(request.events))
         if parts:
             self._size.found([size_of(parts[-1])])  # to go on from there, and not from the beginning
-        elif passed and push.set_apart == set_apart:
+        elif passed and push.undeliverable == undeliverable:
             self._size.found(passed)
 
     def _judge_alone(self, push: _Push, refused: _Refused) -> None:

@@ -26,7 +26,7 @@ class _Authenticates(Protocol):
     def authenticate(self) -> _Token: ...
 
 
-class Start:
+class Resume:
     """Loads the state once the tenant's time is known, by which it is judged."""
 
     def __init__(
