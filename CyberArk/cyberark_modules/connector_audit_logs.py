@@ -9,7 +9,7 @@ from .audit_api.client import AuditApi
 from .audit_api.transport import Transport
 from .checkpoint.store import CheckpointStore
 from .clock import TenantClock
-from .collection.delivery import Delivery, Stopping
+from .collection.delivery import Delivery
 from .collection.failures import Failures
 from .collection.loop import Loop
 from .collection.pages import Pages
@@ -25,7 +25,7 @@ from .errors import StateTaken
 from .intake import DeadLetters
 from .platform.connector import PlatformConnector
 from .platform.secrets import mask
-from .platform.stop import LAST_WRITE_WITHIN_S
+from .platform.stop import LAST_WRITE_WITHIN_S, Stopping
 from .telemetry.metrics import observe_request
 from .telemetry.reporter import Reporter
 

@@ -1,4 +1,4 @@
-"""How long to wait before a failed call is made again: one policy for every call of this connector."""
+"""How long to wait before a failed call to CyberArk, the intake or the storage is made again: one policy for all."""
 
 import random
 from dataclasses import dataclass

@@ -53,7 +53,7 @@ _NO_BUCKET = Bucket()
 class Seen:
     """The keys by event time (`dated`) and by delivery (`late`); `late_keys` are all of the latter.
 
-    No key was given up of an event dated `complete_from_ms` or later. `evicted` counts the needed keys that even the
+    All keys of events dated `complete_from_ms` or later are still kept. `evicted` counts the needed keys that even the
     bound of the budget could not hold, `forgotten` the others of the last day that the budget could not.
     """
 

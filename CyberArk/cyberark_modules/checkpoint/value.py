@@ -41,7 +41,7 @@ class Checkpoint:
     `position_ms` is the newest event time delivered; `queried_ms` when the last query was opened, or was about to be;
     `overlap_ms` the overlap of that time. `query_key` tells which queries the cursors belong to, `tenant_id` whose
     events these are. `recent` holds the last uuids delivered, for a downgrade. `reconciled_ms` is when the
-    last reconciliation was opened that is over: read to its end, or its rest a gap like others.
+    last finished reconciliation was opened: it was read to its end, or what it left unread became a gap.
     """
 
     coverage: Coverage

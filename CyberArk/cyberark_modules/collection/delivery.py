@@ -11,6 +11,7 @@ from ..audit_api.events import Event
 from ..checkpoint.value import Checkpoint, Held
 from ..errors import CyberArkError
 from ..intake import DeadLetter, DeadLetters, Intake, Isolated, Outcome
+from ..platform.stop import Stopping
 from ..telemetry import metrics
 from ..telemetry.reporter import Reporter
 from .surroundings import Surroundings
@@ -26,14 +27,10 @@ HELD_ATTEMPTS = 5
 HELD_AT_LEAST_MS = 240_000
 HELD_RETRY_S = 30.0
 HELD_RETRY_LONGEST_S = 600.0
-# Less than an event is held before it becomes a dead letter: what was accepted before it was held must not count.
+# Shorter than HELD_AT_LEAST_MS, so that an acceptance from before the event was held does not count.
 OTHERS_WITHIN_S = 120.0
 FILE_RETRY_S = 60.0
 LETTERS_COUNTED_S = 60.0
-
-
-class Stopping(Exception):
-    """The connector is to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +185,7 @@ class Delivery:
             self._file_due = self._monotonic() + FILE_RETRY_S
             self._reporter.dead_letters_failed()
             return False
+        self._reporter.recovered("dead letters")
         metrics.EVENTS.labels(outcome="dead_letter").inc()
         self._count_due = self._monotonic()
         self._reporter.error(

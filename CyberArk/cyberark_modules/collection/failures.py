@@ -1,4 +1,4 @@
-"""How failed calls are handled: the one place that distinguishes the errors of `errors.py`."""
+"""How failed calls are handled: what becomes of the stream, the gap or the query that failed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +18,7 @@ from .surroundings import Surroundings
 
 # A page that fails so often in a row, while others are served, is not asked for again as it is.
 PAGE_FAILS_AFTER = 5
+# A tail is opened anew by the next query: less is lost by giving it up.
 TAIL_FAILS_AFTER = 3
 ALONE_AFTER = 6
 PAGES_LOST = 32
@@ -45,7 +46,7 @@ class Failures:
         self._reporter = reporter
         self._allow_critical = allow_critical
         self._token_failures = 0
-        self._lost_at: set[tuple[Use, int]] = set()
+        self._refused_at: set[tuple[Use, int]] = set()
 
     def page_served(self, stream: Stream) -> None:
         """Note a page that the API has served."""
@@ -59,7 +60,7 @@ class Failures:
     def page_failed(self, stream: Stream, error: CyberArkError) -> None:
         """Decide what becomes of a stream whose page has failed."""
         if isinstance(error, CursorExpired):
-            self._lost(stream, error)
+            self._cursor_refused(stream)
             return
         if isinstance(error, Throttled) and not self._others_are_served(stream):
             self._pages.throttled(stream, error)
@@ -131,7 +132,7 @@ class Failures:
         for interval in lost:
             self._reporter.lost(interval.start_ms, interval.end_ms)
 
-    def _lost(self, stream: Stream, error: CyberArkError) -> None:
+    def _cursor_refused(self, stream: Stream) -> None:
         overlap_ms = self._around.overlap_ms
         checkpoint = closed(self._state.checkpoint, stream, overlap_ms, is_proven=False)
         if stream.use is Use.BACKFILL and stream.disorder_ms > overlap_ms:
@@ -147,7 +148,7 @@ class Failures:
             read_to_ms = stream.read_to_ms - stream.disorder_ms
             reached_ms = min(read_to_ms, stream.opened_ms - overlap_ms)
             checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
-        elif self._is_lost_again(stream):
+        elif self._is_refused_again(stream):
             # No cursor expires twice at one place: it is the page behind it that is refused.
             checkpoint = narrowed(self._state.checkpoint, stream, self._around.now_ms(), overlap_ms)
         self._state.commit(checkpoint)
@@ -155,14 +156,14 @@ class Failures:
             self._queries.lookback_wanted()
         self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
 
-    def _is_lost_again(self, stream: Stream) -> bool:
+    def _is_refused_again(self, stream: Stream) -> bool:
         """Whether a cursor of that use was refused at that place before."""
         place = stream.use, max(stream.latest_ms, stream.start_ms)
-        if place in self._lost_at:
+        if place in self._refused_at:
             return True
-        if len(self._lost_at) >= PLACES_KEPT:
-            self._lost_at.clear()
-        self._lost_at.add(place)
+        if len(self._refused_at) >= PLACES_KEPT:
+            self._refused_at.clear()
+        self._refused_at.add(place)
         return False
 
     def _wait_for_token(self, error: CyberArkError) -> None:

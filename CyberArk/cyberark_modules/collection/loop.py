@@ -10,7 +10,8 @@ from typing import Any
 
 from ..checkpoint.value import Checkpoint
 from ..errors import CyberArkError
-from .delivery import Delivered, Delivery, Stopping
+from ..platform.stop import Stopping
+from .delivery import Delivered, Delivery
 from .failures import Failures
 from .pages import Pages
 from .queries import Opening, Queries, about_to_open
@@ -46,11 +47,13 @@ class Loop:
         self._delivery = delivery
         self._failures = failures
         self._survey = survey
-        self._started_ms = around.now_ms()
+        self._started_ms = 0
         self._pruned_size = 0
 
     def run(self) -> None:
         """Collect. Raises Stopping when the connector is to stop, and StateTaken when another instance runs."""
+        # Once the API has answered: before, only this machine's clock is known.
+        self._started_ms = self._started_ms or self._around.now_ms()
         while not self._around.is_stopping():
             self._wait()
             self._open_query()

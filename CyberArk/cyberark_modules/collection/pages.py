@@ -17,7 +17,7 @@ TAIL_INTERVAL_S = 5.0
 TAIL_INTERVAL_BESIDE_S = 30.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
-_FOR_EVER_S = 3600.0
+_NOT_DUE_S = 3600.0
 # The streams at the live edge come first where the others have waited as long.
 _ORDER = (Use.LOOKBACK, Use.TAIL, Use.BACKFILL, Use.RECONCILIATION)
 
@@ -89,9 +89,9 @@ class Pages:
     def wait_s(self, checkpoint: Checkpoint) -> float:
         """Return in how many seconds a page could be asked for next."""
         if len(self._in_flight) >= self._limiter.at_once:
-            return _FOR_EVER_S
+            return _NOT_DUE_S
         waits = [self._ready_in(stream) for stream in checkpoint.streams if stream.number not in self._in_flight]
-        return max(min(waits, default=_FOR_EVER_S), self._limiter.wait_s())
+        return max(min(waits, default=_NOT_DUE_S), self._limiter.wait_s())
 
     def arrived(self) -> Iterator[InFlight]:
         """Take out the pages that have arrived, or failed."""
@@ -198,7 +198,7 @@ class Pages:
 
     def _ready_in(self, stream: Stream) -> float:
         if stream.number in self._in_flight:
-            return _FOR_EVER_S
+            return _NOT_DUE_S
         failing = self._failing.get(stream.number)
         due = [self._not_before, self._paused.get(stream.number, self._not_before)]
         if failing:

@@ -27,7 +27,7 @@ IN_ROW = 3
 
 
 class RateLimiter:
-    """Additive increase, multiplicative decrease. `monotonic` gives seconds."""
+    """How many calls at once, and how far apart. `monotonic` gives seconds."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic

@@ -163,7 +163,7 @@ def beyond_window(stream: Stream, page: Page, overlap_ms: int) -> tuple[Event, .
 
 
 def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool, known: Known) -> Read:
-    """A reading of the tail goes from a position that is some seconds old to a page that is not full.
+    """Each pass of the tail starts some seconds back, and stops at the first page that is not full.
 
     Where that brings nothing new, it looks once more at the frontier: short or empty pages can lie in between.
     """

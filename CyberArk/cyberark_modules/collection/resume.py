@@ -7,9 +7,9 @@ from ..audit_api.backoff import Backoff
 from ..checkpoint.stream import Use
 from ..checkpoint.value import Checkpoint, first_run
 from ..errors import CyberArkError
+from ..platform.stop import Stopping
 from ..telemetry.reporter import Reporter, moment
 from .closing import closed
-from .delivery import Stopping
 from .queries import Queries
 from .state import State
 from .surroundings import Surroundings

@@ -76,6 +76,7 @@ class Streams:
             except CyberArkError as error:
                 if stream is not None:
                     self._failures.page_failed(stream, error)
+                    likely = likely.without_stream(stream)
                 continue
             if stream is None or stream.cursor != each.cursor:
                 continue  # closed, or replaced, while the page was on its way

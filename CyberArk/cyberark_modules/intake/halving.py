@@ -1,7 +1,7 @@
 """When a refused request is sent in halves, and at which size requests pass: decisions and their memory, no I/O.
 
 What fails may be one event (a filter before the intake), the size of the request (a relay with a limit), or everything
-(an outage). Only in the first two do smaller requests pass, so nothing is isolated before one has: a single event goes
+(an outage). Only in the first two do smaller requests pass, so that is what is tried first: a single event goes
 ahead at the next push, in place of the request, so that an outage is asked no more often for it.
 """
 

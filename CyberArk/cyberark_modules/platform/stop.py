@@ -27,6 +27,10 @@ EXIT_WITHIN_S = 9.5
 _LAST_WORDS = b"The connector did not end in time after a signal; it is ended now\n"
 
 
+class Stopping(Exception):
+    """The connector is to stop."""
+
+
 class Stop:
     """The time that is left once the connector is to stop. `stop_event` is the SDK's."""
 

@@ -97,10 +97,12 @@ class Reporter:
         return self._incidents.recovered(name)
 
     def clocks(self) -> None:
-        """Log, once, that this machine's clock and the tenant's differ."""
+        """Log, once, that this machine's clock and the tenant's differ, or agree again."""
         failure = Failure(Service.AUDIT, FailureKind.CLOCK, clock_skew=self._skew_s())
         if abs(failure.clock_skew) >= CLOCK_OFF_S:
             self._incidents.failed("clock", diagnose(failure).text(failure), "warning")
+        else:
+            self._incidents.recovered("clock", "The clocks agree again")
 
     def page(self, events: int, new: int, malformed: int, delays_ms: Iterable[int], beyond: int) -> None:
         """Count a page: its events, the new ones, and how late those were that came late (`beyond`: the overlap)."""

@@ -27,7 +27,6 @@ from cyberark_modules.collection.delivery import (
     LETTERS_COUNTED_S,
     Delivered,
     Delivery,
-    Stopping,
 )
 from cyberark_modules.collection.surroundings import Surroundings
 from cyberark_modules.intake import DeadLetters, Intake
@@ -35,7 +34,7 @@ from cyberark_modules.intake.dead_letters import FILE_NAME
 from cyberark_modules.platform import stop
 from cyberark_modules.platform.background import Background
 from cyberark_modules.platform.connector import PlatformConnector
-from cyberark_modules.platform.stop import Stop
+from cyberark_modules.platform.stop import Stop, Stopping
 from cyberark_modules.telemetry.reporter import Reporter
 from fakes.connector import connector_to, events
 from fakes.intake_server import Answer, IntakeServer
