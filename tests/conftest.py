@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 from faults.table import pytest_terminal_summary
@@ -38,23 +39,28 @@ settings.load_profile("module")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The module's own tests reach the coverage that is asked for alone; a simulation takes half its time unmeasured.
-    for item in items:
-        if item.path.is_relative_to(TESTS):
-            item.add_marker("no_cover")
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
+
+@pytest.fixture(autouse=True)
+def unmeasured() -> Iterator[None]:
+    """The module's own tests reach the coverage that is asked for; a simulation takes half its time unmeasured.
+
+    In a worker of xdist there may be two that measure; the marker `no_cover` of pytest-cov stops one of them.
+    """
+    measuring = []
+    while (one := Coverage.current()) is not None:
+        one.stop()
+        measuring.append(one)
+    yield
+    for one in reversed(measuring):
+        one.start()
 
 
 @pytest.fixture(autouse=True)
 def module_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK reads the manifest of the folder that it is started in, as in the image."""
     monkeypatch.chdir(MODULE)
-
-
-@pytest.fixture(autouse=True)
-def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that a test here starts is not measured either."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture

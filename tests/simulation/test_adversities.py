@@ -48,6 +48,7 @@ def test_an_intake_that_is_down_for_longer_than_a_day_loses_nothing(watch: Watch
     assert watched.ledger.requests["intake", "503"] < 26 * 70
 
 
+@pytest.mark.long
 def test_one_event_a_page(watch: Watch) -> None:
     watched = watch(chunk_size=1)
     watched.tenant.add_backlog(150, 3000)

@@ -157,6 +157,7 @@ def test_an_api_that_wants_no_small_pages_is_asked_for_larger_ones(watch: Watch)
     assert ledger.snapshot().waiting < 20
 
 
+@pytest.mark.long
 def test_restarts_do_not_forget_that_pages_have_to_be_small(watch: Watch) -> None:
     watched = watch()
     simulation = watched.simulation

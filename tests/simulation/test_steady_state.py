@@ -70,7 +70,7 @@ def test_pages_that_may_only_be_asked_for_now_and_then_lose_nothing(
 
 @pytest.mark.parametrize("page_latency", [pytest.param(0.2, marks=pytest.mark.long), 1.5])
 def test_pages_that_are_refused_for_no_reason_are_not_read_more_slowly(page_latency: float) -> None:
-    scenario = Scenario(20, seconds=1800, warm_up=60, page_latency=page_latency, faults={"api-429-absent": 0.3})
+    scenario = Scenario(20, seconds=900, warm_up=60, page_latency=page_latency, faults={"api-429-absent": 0.3})
     figures = kept(simulate(scenario))
     assert figures.lag["p95"] < 20, figures
 
