@@ -37,6 +37,9 @@ def test_what_is_counted_is_what_has_happened(sandbox: Sandbox, tmp_path: Path) 
         while found.value("lag_seconds") >= 20 and time.monotonic() < deadline:
             time.sleep(0.2)
             found = scrape(connector)
+        least = ledger.snapshot().requests
+        found = scrape(connector)
+        most = ledger.snapshot().requests
     counted = {name: found.value("events_total", outcome=name) for name in ("collected", "malformed", "too_large")}
     assert counted == {"collected": MADE + 2, "malformed": 1, "too_large": 1}
     common = {sample.name: sample.value for family in found.families for sample in family.samples}
@@ -44,10 +47,10 @@ def test_what_is_counted_is_what_has_happened(sandbox: Sandbox, tmp_path: Path) 
     assert common[f"{COMMON}forwarded_events_total"] == ledger.snapshot().accepted == MADE + 1
     assert common[f"{COMMON}forward_events_duration_count"] > 0
     assert found.value("queries_total") == found.value("token_renewals_total") == 1
-    requests = ledger.snapshot().requests
     for endpoint in ("token", "query", "results"):
         counted_requests = found.value("api_request_duration_seconds_count", endpoint=endpoint, outcome="200")
-        assert counted_requests == pytest.approx(requests[endpoint, "200"], abs=1)
+        # What is being answered is counted a moment later.
+        assert least[endpoint, "200"] - 1 <= counted_requests <= most[endpoint, "200"]
     assert found.value("seen_keys") > MADE // 3
     assert found.value("overlap_seconds") == 300
     assert 0 <= found.value("lag_seconds") < 20

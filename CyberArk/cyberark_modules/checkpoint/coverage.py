@@ -8,6 +8,9 @@ that happened later may not have arrived by then.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+# More often than one page fails in ever smaller sizes.
+FAILING_AFTER = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -26,12 +29,15 @@ class Gap:
     def is_like(self, other: "Gap") -> bool:
         """Whether both are to be read in the same way, now."""
         own, others = (self.page_size, self.failures), (other.page_size, other.failures)
-        return own == others and not self.retry_ms and not other.retry_ms
+        # What is being narrowed down stays apart: joined, it would be halved again and again.
+        is_settled = not self.failures or self.page_size in (None, 1)
+        return own == others and is_settled and not self.retry_ms and not other.retry_ms
 
     @property
     def is_failing(self) -> bool:
-        """Whether not even a page of one event could be served."""
-        return self.retry_ms > 0 and self.page_size == 1
+        """Whether not even a page of one event could be served, or that second again and again."""
+        is_one_second = self.failures >= FAILING_AFTER and self.end_ms - self.start_ms <= 1000
+        return self.retry_ms > 0 and (self.page_size == 1 or is_one_second)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,10 @@ class Checkpoint:
         live = Interval(max(0, min(floors) - margin_ms), _FOR_EVER_MS)
         read = [(gap.start_ms, gap.end_ms) for gap in self.unread_gaps()]
         read += [
-            (stream.resume_ms(overlap_ms), stream.end_ms or _FOR_EVER_MS)
+            (
+                stream.start_ms if stream.use is Use.RECONCILIATION else stream.resume_ms(overlap_ms),
+                stream.end_ms or _FOR_EVER_MS,
+            )
             for stream in self.streams
             if stream.use in (Use.BACKFILL, Use.RECONCILIATION)
         ]

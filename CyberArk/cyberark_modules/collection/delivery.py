@@ -162,7 +162,7 @@ class Delivery:
             # It was not refused by itself: an intake that fails at random says nothing of the others either.
             return replace(checkpoint, held=tuple(replace(other, attempts=1) for other in others))
         # A refusal counts if others were accepted meanwhile: during an outage it says nothing.
-        counts = self._intake.accepted_within(since_last)
+        counts = self._intake.accepted_within(max(since_last, HELD_RETRY_S))
         again = replace(first, attempts=first.attempts + counts, status=error.failure.status or first.status)
         pause = min(HELD_RETRY_LONGEST_S, HELD_RETRY_S * 2 ** max(0, again.attempts - HELD_ATTEMPTS))
         if counts:

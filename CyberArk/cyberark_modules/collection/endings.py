@@ -29,7 +29,7 @@ class Endings:
         if stream.empty_pages and stream.use is not Use.TAIL and self._is_behind_hole(stream, page):
             self._holes = max(self._holes, stream.empty_pages)
         shown = self._shown.get(stream.number, frozenset())
-        known = Known(now_ms, self._overlap_ms, self._holes, stream.use in self._marked, is_slow)
+        known = Known(now_ms, self._overlap_ms, self._holes, self._kind(stream) in self._marked, is_slow)
         read = after_page(stream, page, shown, brought_new, known)
         if page.events:
             keys = frozenset(event.key for event in page.events)
@@ -38,9 +38,9 @@ class Endings:
         else:
             # Twice the same: one may be an answer that was damaged on the way.
             if page.cursor in (None, stream.cursor) and stream.empty_pages > 0:
-                self._marked.add(stream.use)
+                self._marked.add(self._kind(stream))
             if read.stream.empty_pages >= HOLE_AT_MOST:
-                self._marked.discard(stream.use)
+                self._marked.discard(self._kind(stream))
         return read
 
     def _is_behind_hole(self, stream: Stream, page: Page) -> bool:
@@ -50,7 +50,12 @@ class Endings:
         """
         old_ms = stream.opened_ms - self._overlap_ms
         dates = [event.time_ms for event in page.events if event.time_ms is not None]
-        return any(stream.latest_ms <= date < old_ms for date in dates)
+        return any(stream.read_to_ms <= date < old_ms for date in dates)
+
+    def _kind(self, stream: Stream) -> Use:
+        """Return the use that a stream's query was opened for: a lookback may have become a backfill."""
+        is_lookback = stream.use is Use.BACKFILL and stream.end_ms == stream.opened_ms - self._overlap_ms
+        return Use.LOOKBACK if is_lookback else stream.use
 
     def is_proven(self, read: Read) -> bool:
         """Return whether that end counts: one in doubt does when it is found at the same place again and again."""

@@ -96,7 +96,7 @@ class Failures:
     def query_failed(self, error: CyberArkError, query: Query) -> None:
         """Note that no query was opened."""
         size = self._queries.page_size
-        self._queries.failed(error)
+        self._queries.failed(error, query.page_size)
         if error.failure.service is Service.IDENTITY:
             self._wait_for_token(error)
             return
@@ -148,7 +148,7 @@ class Failures:
             read_to_ms = stream.read_to_ms - stream.disorder_ms
             reached_ms = min(read_to_ms, stream.opened_ms - overlap_ms)
             checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
-        elif self._is_refused_again(stream):
+        elif self._pages.failing(stream) is None and self._is_refused_again(stream):
             # No cursor expires twice at one place: it is the page behind it that is refused.
             checkpoint = narrowed(self._state.checkpoint, stream, self._around.now_ms(), overlap_ms)
         self._state.commit(checkpoint)
@@ -158,7 +158,7 @@ class Failures:
 
     def _is_refused_again(self, stream: Stream) -> bool:
         """Whether a cursor of that use was refused at that place before."""
-        place = stream.use, max(stream.latest_ms, stream.start_ms)
+        place = stream.use, stream.dates[-1] if stream.dates else stream.start_ms
         if place in self._refused_at:
             return True
         if len(self._refused_at) >= PLACES_KEPT:

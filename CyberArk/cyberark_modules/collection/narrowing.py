@@ -187,7 +187,7 @@ def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int, *, is_refu
 
 def _are_few(checkpoint: Checkpoint) -> bool:
     """Whether so few gaps fail that another one may be read in halves."""
-    return sum(gap.is_failing for gap in checkpoint.coverage.gaps) < FAILING_GAPS_ENOUGH
+    return sum(gap.failures > 0 and gap.retry_ms > 0 for gap in checkpoint.coverage.gaps) < FAILING_GAPS_ENOUGH
 
 
 def _with_gap(checkpoint: Checkpoint, gap: Gap) -> Checkpoint:

@@ -114,10 +114,10 @@ class Queries:
         end_ms = opening.opened_ms if query.use is Use.LOOKBACK else query.end_ms
         return Stream(query.use, query.start_ms, end_ms, opening.opened_ms, cursor, query.page_size, frontier=cursor)
 
-    def failed(self, error: CyberArkError) -> None:
+    def failed(self, error: CyberArkError, page_size: int) -> None:
         """Note that no query was opened: try again after a pause. A failure may have been counted as well."""
         self.failures += 1
-        if isinstance(error, ClientError) and error.status == 400 and self.page_size > SAFE_PAGE_SIZE:
+        if isinstance(error, ClientError) and error.status == 400 and page_size > SAFE_PAGE_SIZE:
             self.page_size = SAFE_PAGE_SIZE
         # A refused query was not counted; one that failed in another way may have been.
         least = THROTTLED_S if isinstance(error, Throttled) else QUERY_SPACING_S

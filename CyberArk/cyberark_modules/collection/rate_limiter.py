@@ -38,7 +38,7 @@ class RateLimiter:
         # The least distance (s) at which calls were accepted, once one page at a time is read.
         self._accepted_apart_s = float("inf")
         self._refused_more_often = 0
-        self._accepted_since_refused = 0
+        self._accepted_since_refused = IN_ROW
         self.at_once = AT_ONCE
         self.interval_s = 0.0
 

@@ -47,15 +47,22 @@ class Channel:
         self._intake_key = intake_key
         self._receipts = Receipts(self.timeout_s)
 
-    def send(self, texts: Sequence[str], is_probe: bool = False) -> Receipts:
-        """Send those texts once. A probe is small: it is not given more time than at first. Raises nothing."""
-        self._receipts = receipts = Receipts(ANSWER_TIMEOUT_S if is_probe else self.timeout_s)
+    def send(self, texts: Sequence[str], within_s: float | None = None) -> Receipts:
+        """Send those texts once. Raises nothing.
+
+        What is not answered `within_s` is given no more time the next time; without such a limit, it is.
+        """
+        self._receipts = receipts = Receipts(within_s or self.timeout_s)
         with suppress(Exception):  # its pool is closed: what has no receipt was not accepted
             self._sdk_push(list(texts))
-        if not is_probe and any(error.failure.kind is FailureKind.TIMEOUT for _, error in receipts.refused):
+        if within_s is None and any(error.failure.kind is FailureKind.TIMEOUT for _, error in receipts.refused):
             # An intake that takes events but answers later would be sent them again: it is given more time.
             self.timeout_s = min(ANSWER_TIMEOUT_LONGEST_S, 2 * self.timeout_s)
         return receipts
+
+    def probe(self, texts: Sequence[str]) -> Receipts:
+        """Send a single event, as `send` does. It is given no more time than requests are at first."""
+        return self.send(texts, ANSWER_TIMEOUT_S)
 
     def send_chunk(
         self, batch_api: str, chunk_index: int, chunk: list[Any], collect_ids: dict[int, list[str]]

@@ -109,7 +109,7 @@ class Intake:
     def push_one(self, text: str) -> CyberArkError | None:
         """Push one event alone; return why it was not accepted, None if it was. As `push` otherwise."""
         with self._lock:
-            receipts = self._channel.send([text], is_probe=True)
+            receipts = self._channel.send([text], self._channel.timeout_s)
             if receipts.accepted:
                 self._acceptances.accepted()
                 return None
@@ -125,7 +125,8 @@ class Intake:
 
     def _attempt(self, push: _Push, events: Events, is_probe: bool = False) -> list[_Refused]:
         """Push those events as one piece; return the requests of the SDK that were not accepted."""
-        receipts = self._channel.send([event.text for event in events], is_probe)
+        send = self._channel.probe if is_probe else self._channel.send
+        receipts = send([event.text for event in events])
         push.requests += 1
         accepted = events
         if len(receipts.accepted) < len(events):
@@ -160,6 +161,8 @@ class Intake:
         failures, error = self._failures.of(piece)
         if len(piece) == 1 or error is None or self._is_stopping():
             return False
+        if error.failure.kind is FailureKind.TIMEOUT and failures % 2:
+            return False  # it may be slow for everything: the whole request is given more time, in turn
         return self._acceptances.suggests_halving(error, failures + 1)
 
     def _probe(self, push: _Push, piece: Events) -> Events:

@@ -102,7 +102,7 @@ class Reporter:
         if abs(failure.clock_skew) >= CLOCK_OFF_S:
             self._incidents.failed("clock", diagnose(failure).text(failure), "warning")
         else:
-            self._incidents.recovered("clock", "The clocks agree again")
+            self._incidents.recovered("clock")
 
     def page(self, events: int, new: int, malformed: int, delays_ms: Iterable[int], beyond: int) -> None:
         """Count a page: its events, the new ones, and how late those were that came late (`beyond`: the overlap)."""
@@ -156,12 +156,14 @@ class Reporter:
                     "events are collected."
                 )
         for start, end in sorted(self._failing - failing):
-            if not any(gap[0] < end and start < gap[1] for gap in standing.gaps):
+            if not _is_in((start, end), standing.gaps):
                 self.info(
                     f"The events from {moment(start)} to {moment(end)}, which the Audit API could not serve, are "
                     "delivered"
                 )
-        self._failing = failing
+        # A gap that is searched is known until all of it is delivered, whatever its parts are at this moment.
+        known = {gap for gap in self._failing if _is_in(gap, standing.gaps)}
+        self._failing = known | {gap for gap in failing if not _is_in(gap, known)}
         if standing.gaps:
             self._had_gaps = True
         elif self._had_gaps:
@@ -176,6 +178,11 @@ class Reporter:
 
     def _age_s(self, epoch_ms: int) -> float:
         return max(0.0, (self._now_ms() - epoch_ms) / 1000) if epoch_ms else 0.0
+
+
+def _is_in(interval: tuple[int, int], gaps: Iterable[tuple[int, int]]) -> bool:
+    """Whether a part of that interval is in one of those."""
+    return any(start < interval[1] and interval[0] < end for start, end in gaps)
 
 
 def moment(epoch_ms: int) -> str:

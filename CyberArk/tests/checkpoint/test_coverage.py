@@ -67,6 +67,19 @@ def test_what_is_left_of_a_gap_is_still_asked_for_in_small_pages() -> None:
     assert all(gap.is_failing for gap in coverage.gaps)
 
 
+def test_gaps_that_are_being_narrowed_down_are_not_joined() -> None:
+    first, second = Gap(0, 1000, 62, 3), Gap(1000, 2000, 62, 3)
+    assert Coverage(5000, 0, (first,)).with_gap(second).gaps == (first, second)
+    alike = replace(first, page_size=1), replace(second, page_size=1)
+    assert Coverage(5000, 0, alike[:1]).with_gap(alike[1]).gaps == (Gap(0, 2000, 1, 3),)
+
+
+def test_a_second_that_fails_in_full_pages_again_and_again_cannot_be_served() -> None:
+    assert Gap(0, 1000, None, 8, retry_ms=5).is_failing
+    assert not Gap(0, 1000, None, 7, retry_ms=5).is_failing
+    assert not Gap(0, 2000, None, 8, retry_ms=5).is_failing
+
+
 def test_a_new_gap_replaces_what_was_known_of_the_same_time() -> None:
     coverage = Coverage(200, 0, (Gap(0, 100),)).with_gap(Gap(50, 120, page_size=1, failures=2))
     assert coverage.gaps == (Gap(0, 50), Gap(50, 120, 1, 2))

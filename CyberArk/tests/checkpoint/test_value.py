@@ -71,10 +71,13 @@ def test_what_a_stream_of_the_past_can_still_show_is_remembered(use: Use) -> Non
 
 def test_what_a_stream_has_read_past_is_forgotten() -> None:
     start_ms, read_ms = NOW - 10 * HOUR_MS, NOW - 8 * HOUR_MS
-    reading = stream(Use.RECONCILIATION, start_ms, NOW - HOUR_MS, dates=(read_ms,) * DATES_KEPT)
+    reading = stream(Use.BACKFILL, start_ms, NOW - HOUR_MS, dates=(read_ms,) * DATES_KEPT)
     checkpoint = Checkpoint(Coverage(NOW, NOW), (reading,))
     assert remembers(checkpoint, read_ms - OVERLAP_MS - MARGIN_MS)
     assert not remembers(checkpoint, start_ms + HOUR_MS)
+    # What a reconciliation reads is delivered only where all keys of its window are known.
+    again = replace(reading, use=Use.RECONCILIATION)
+    assert remembers(Checkpoint(Coverage(NOW, NOW), (again,)), start_ms + HOUR_MS)
 
 
 def test_what_an_unordered_stream_has_read_is_remembered() -> None:

@@ -3,7 +3,7 @@
 from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, page, stream
 from cyberark_modules.checkpoint.stream import Stream, Use
 from cyberark_modules.collection.endings import Endings
-from cyberark_modules.collection.reading import EMPTY_PAGES_NEW_CURSOR, End
+from cyberark_modules.collection.reading import EMPTY_PAGES_NEW_CURSOR, EMPTY_PAGES_NEW_CURSOR_SELDOM, End
 
 BACKFILL = stream(Use.BACKFILL, NOW - 5 * HOUR_MS, NOW - 4 * HOUR_MS)
 LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
@@ -26,6 +26,24 @@ def test_how_one_kind_of_query_ends_says_nothing_of_another() -> None:
     assert pages_until_the_end(endings, BACKFILL, [None, None]) == 2
     assert pages_until_the_end(endings, BACKFILL, []) > EMPTY_PAGES_NEW_CURSOR
     assert pages_until_the_end(endings, LOOKBACK, []) == EMPTY_PAGES_NEW_CURSOR
+
+
+def test_a_lookback_that_became_a_backfill_says_nothing_of_backfills() -> None:
+    """Its query is open: at the live edge, it ends as a lookback does."""
+    endings = Endings(OVERLAP_MS)
+    became = stream(Use.BACKFILL, NOW - HOUR_MS, NOW - OVERLAP_MS)
+    assert pages_until_the_end(endings, became, [None, None]) == 2
+    assert pages_until_the_end(endings, BACKFILL, []) == EMPTY_PAGES_NEW_CURSOR_SELDOM
+
+
+def test_an_event_that_is_dated_later_than_others_hides_no_hole() -> None:
+    endings, reading = Endings(OVERLAP_MS), LOOKBACK
+    times = [NOW - 50 * MINUTE_MS + number for number in range(20)]
+    reading = endings.read(reading, page(*times, NOW - MINUTE_MS), True, NOW, False).stream
+    for number in range(EMPTY_PAGES_NEW_CURSOR - 1):
+        reading = endings.read(reading, page(cursor=f"new {number}"), False, NOW, False).stream
+    endings.read(reading, page(NOW - 40 * MINUTE_MS), True, NOW, False)
+    assert pages_until_the_end(endings, LOOKBACK, []) == 2 * EMPTY_PAGES_NEW_CURSOR
 
 
 def test_what_arrives_very_late_behind_empty_pages_is_no_hole() -> None:

@@ -166,7 +166,7 @@ def failed(queries: Queries, error: CyberArkError) -> float:
     wait([queries.opening.cursor], 10)
     with pytest.raises(type(error)):
         queries.opened()
-    queries.failed(error)
+    queries.failed(error, QUERY.page_size)
     return queries.wait_s
 
 

@@ -397,11 +397,25 @@ def test_push_one_says_whether_the_event_is_accepted_now(intake: Intake, server:
     assert server.accepted[text] == 1
 
 
-def test_an_intake_that_hangs_for_a_single_event_gives_pages_no_more_time(
-    intake: Intake, connector: PlatformConnector, server: IntakeServer, monkeypatch: pytest.MonkeyPatch
+def test_an_intake_that_is_slow_for_everything_gets_the_whole_request_again(
+    caller: Caller, connector: PlatformConnector, server: IntakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Single events alone, at no more than the first timeout, would never be accepted."""
     monkeypatch.setattr(channel, "ANSWER_TIMEOUT_S", 0.1)
-    before = connector.channel.timeout_s
+    connector.channel.timeout_s = 0.1
+
+    def respond(_texts: list[str], _size: int) -> None:
+        real_time.sleep(0.3)
+
+    server.respond = respond
+    outcomes = caller.push_all(events(20), attempts=8)
+    assert not outcomes[-1].remaining
+
+
+def test_an_intake_that_hangs_for_a_single_event_gives_pages_no_more_time(
+    intake: Intake, connector: PlatformConnector, server: IntakeServer
+) -> None:
+    connector.channel.timeout_s = before = 0.1
     server.respond = lambda _texts, _size: real_time.sleep(0.5)
     failure = intake.push_one(events(1)[0].text)
     assert failure is not None

@@ -89,8 +89,20 @@ def test_a_gap_that_cannot_be_served_is_logged_once_with_its_bounds_and_when_it_
     reporter.stands(Standing(NOW, NOW, narrowed, narrowed))  # a part of the same
     reporter.stands(Standing(NOW, NOW, narrowed, ()))  # being retried
     reporter.stands(Standing(NOW, NOW))
-    assert [level for level, _ in lines] == ["error", "info"]
-    assert f"from {moment(NOW - 50_000)} to {moment(NOW - 40_000)}" in lines[0][1]
+    assert [level for level, _ in lines] == ["error", "info", "info"]
+    for _, line in lines[:2]:
+        assert f"from {moment(NOW - 50_000)} to {moment(NOW - 40_000)}" in line
+
+
+def test_a_gap_that_is_searched_in_parts_is_logged_once(reporter: Reporter, lines: Lines) -> None:
+    first, second = (NOW - 50_000, NOW - 45_000), (NOW - 45_000, NOW - 40_000)
+    reporter.stands(Standing(NOW, NOW, FAILING, FAILING))
+    for failing in ((), (first,), (), (second,), (first, second), ()):
+        reporter.stands(Standing(NOW, NOW, (first, second), failing))
+    reporter.stands(Standing(NOW, NOW, (second,)))
+    reporter.stands(Standing(NOW, NOW))
+    assert [level for level, _ in lines[:2]] == ["error", "info"]
+    assert [line for _, line in lines if "could not serve" in line] == [lines[1][1]]
 
 
 def test_what_failed_is_logged_when_it_is_delivered(reporter: Reporter, lines: Lines) -> None:
