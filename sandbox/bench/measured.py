@@ -25,6 +25,7 @@ from cyberark_modules.audit_api.transport import Transport
 from cyberark_modules.checkpoint.store import CheckpointStore
 from cyberark_modules.collection import state
 from cyberark_modules.collection.loop import Loop
+from cyberark_modules.collection.streams import Streams
 from cyberark_modules.collection.survey import Survey
 from cyberark_modules.intake import Intake
 from cyberark_modules.platform.connector import PlatformConnector
@@ -32,9 +33,9 @@ from cyberark_modules.platform.connector import PlatformConnector
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "receive": [(Transport, "post")],
     "read": [(audit_api, "split_page"), (RawPage, "read")],
-    "choose": [(Loop, "_read")],
+    "choose": [(Streams, "_read")],
     "push": [(Intake, "push"), (PlatformConnector, "_send_chunk")],
-    "remember": [(Loop, "_confirm"), (Loop, "_advanced"), (Loop, "_pruned")],
+    "remember": [(Loop, "_confirm"), (Streams, "advanced"), (Loop, "_pruned")],
     "store": [(state, "encode"), (CheckpointStore, "save")],
     "report": [(Survey, "page"), (Survey, "take")],
 }
