@@ -94,7 +94,7 @@ class Checkpoint:
         """
         tail = self.stream(Use.TAIL)
         tail_has_read = tail is not None and tail.start_ms <= stream.start_ms + SLACK_MS
-        if stream.use is Use.RECONCILIATION or (stream.use is Use.LOOKBACK and tail_has_read):
+        if stream.use is Use.RECONCILIATION or (stream.use is not Use.TAIL and tail_has_read):
             return Interval(stream.start_ms, self.seen.complete_from_ms)
         return Interval(0, 0)
 
