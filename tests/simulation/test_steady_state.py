@@ -77,11 +77,16 @@ def test_pages_that_are_refused_for_no_reason_are_not_read_more_slowly(page_late
 
 @pytest.mark.long
 def test_five_hundred_events_a_second_converge() -> None:
-    """More than the overlap can be read again within a minute: late events are looked for less often, no more."""
+    """More than the overlap can be read again within a minute: late events are looked for less often, no more.
+
+    More keys are needed than are kept: a few events are delivered again (3 of 900 000 were seen).
+    """
     scenario = Scenario(
         500, seconds=900, warm_up=300, page_latency=0.3, backlog=300_000, backlog_seconds=3000, latency=Latency(0, 0)
     )
-    figures = kept(simulate(scenario))
+    figures = simulate(scenario)
+    assert (figures.lost, figures.altered, figures.queries_too_soon) == (0, 0, 0), figures
+    assert figures.duplicates <= 100, figures
     assert figures.lag["p100"] < 180, figures
 
 
