@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure may be: at most, or at least, `limit`. `robust` ones hold in a short run too, whatever the machine."""
+    """What a figure may be: at most, or at least, `limit`. `robust` ones hold in a short run too, on any machine."""
 
     limit: float
     at_most: bool = True
