@@ -34,6 +34,7 @@ def test_after_three_days_off_all_of_them_are_collected(scene: Scene) -> None:
 def test_after_nine_days_off_it_says_what_is_gone_and_collects_the_rest(scene: Scene) -> None:
     off_for(scene, days=9)
     scene.until_delivered(within=30)
+    scene.until_said("Lost: the events from", within=90)  # with the next query: a kept cursor is read at once
     scene.judge(expired=scene.ledger.expired(), said=scene.said("ERROR", "Lost: the events from"))
     assert 900 < scene.ledger.expired() < 1100
     assert scene.said("ERROR", "Lost: the events from", "7 days") == 1
