@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], bool], process: ConnectorProcess) -> None
 
 
 @pytest.mark.parametrize("name", some_now(CONNECTOR_MISTAKES, "password", "claim-aud", "api-key", "intake-key"))
-def test_a_mistake_is_in_the_log_with_what_mends_it_once_and_without_a_secret(
+def test_a_mistake_is_in_the_log_with_what_fixes_it_once_and_without_a_secret(
     name: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     diagnosis = EXPECTED[name]

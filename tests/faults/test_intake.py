@@ -115,7 +115,7 @@ def test_a_refusal_for_a_moment_is_asked_about_once_and_blames_no_key(scene: Sce
 
 
 @pytest.mark.long
-def test_a_refusal_that_only_a_person_mends_is_tried_again_within_minutes(scene: Scene) -> None:
+def test_a_refusal_that_only_a_person_fixes_is_tried_again_within_minutes(scene: Scene) -> None:
     refusing_the_key(scene)
     reported_after = scene.until_said("CRITICAL", "The Sekoia intake refuses the intake key", within=20)
     tries = scene.asked("intake", "403")

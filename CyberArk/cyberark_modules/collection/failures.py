@@ -18,7 +18,7 @@ from .surroundings import Surroundings
 
 # A page that fails so often in a row, while others are served, is not asked for again as it is.
 PAGE_FAILS_AFTER = 5
-# A tail is opened anew by the next query: less is lost by giving it up.
+# The next query opens another tail: less is lost by giving one up.
 TAIL_FAILS_AFTER = 3
 ALONE_AFTER = 6
 PAGES_LOST = 32

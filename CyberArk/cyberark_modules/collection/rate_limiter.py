@@ -75,7 +75,9 @@ class RateLimiter:
     def refused(self, in_flight: int, retry_after: float | None = None, apart_s: float = 0.0) -> None:
         """Note that a page was refused, while so many others were in flight. `retry_after` is its header (s)."""
         self._refused_at = self._monotonic()
-        is_in_row, self._accepted_since_refused = self._accepted_since_refused < IN_ROW, 0
+        # With none accepted since, it is the same refusal that lasts: an outage tells no interval.
+        tells_interval = 0 < self._accepted_since_refused < IN_ROW
+        self._accepted_since_refused = 0
         self._refused_more_often += 1
         if self._refused_more_often >= REFUSED_MORE_OFTEN:
             self._accepted_apart_s = float("inf")
@@ -90,7 +92,7 @@ class RateLimiter:
             self.at_once = max(1, min(self.at_once, in_flight + 1) // 2)
             return
         self.at_once = 1
-        wanted_s = max(SHORTEST_INTERVAL_S, 2 * self.interval_s, self._told_s(retry_after) if is_in_row else 0.0)
+        wanted_s = max(SHORTEST_INTERVAL_S, 2 * self.interval_s, self._told_s(retry_after) if tells_interval else 0.0)
         self.interval_s = min(LONGEST_INTERVAL_S, wanted_s)
 
     def _told_s(self, retry_after: float | None) -> float:

@@ -291,7 +291,7 @@ def test_held_events_are_retried_in_turn(scenery: Scenery) -> None:
     assert scenery.delivery.retry_held(state, NOW) is state
 
 
-def test_once_a_held_event_is_accepted_the_others_follow_at_once_and_are_held_anew(scenery: Scenery) -> None:
+def test_once_a_held_event_is_accepted_the_others_follow_at_once_and_are_held_again(scenery: Scenery) -> None:
     state = holding(*(Held(str(number), None, 503, NOW, HELD_ATTEMPTS + 3) for number in range(20)))
     state = scenery.retry(state)
     assert {each.attempts for each in state.held} == {1}

@@ -168,6 +168,14 @@ def test_what_one_refusal_asks_for_is_waited_for_once(limiter: RateLimiter, time
     assert limiter.interval_s == pytest.approx(60.0)
 
 
+def test_an_outage_that_asks_to_wait_tells_no_interval(limiter: RateLimiter, time: Time) -> None:
+    limiter.accepted(5.0)
+    for _ in range(4):
+        time.now += 7
+        limiter.refused(0, retry_after=7.0)
+    assert limiter.interval_s < 10
+
+
 def test_a_refusal_sooner_than_any_call_was_accepted_spaces_calls(limiter: RateLimiter) -> None:
     limiter.refused(0)
     limiter.accepted(60.0)
