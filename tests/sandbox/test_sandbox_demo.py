@@ -268,15 +268,20 @@ def test_a_file_that_holds_no_events_is_refused_at_once(
     assert said.count("\n") == 1
 
 
-def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "sandbox.demo", "--backlog", "100", "--fault", "intake-down=60"],
+def started(*options: str) -> subprocess.Popen[str]:
+    """Start the demo; its output comes line by line."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sandbox.demo", *options],
         cwd=TOP,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    ) as process:
+    )
+
+
+def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
+    with started("--backlog", "100", "--fault", "intake-down=60") as process:
         assert process.stdout is not None
         while "made" not in process.stdout.readline():
             assert process.poll() is None
@@ -291,17 +296,8 @@ def test_a_second_interrupt_ends_the_demo_at_once_in_one_sentence() -> None:
 
 
 def test_a_demo_that_is_kept_says_what_becomes_of_its_state_and_of_a_refused_event() -> None:
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "sandbox.demo", "--backlog", "300", "--eps", "0", "--duration", "4", "--keep"),
-            *("--fault", "intake-refuses-event"),
-        ],
-        cwd=TOP,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    options = ("--backlog", "300", "--eps", "0", "--duration", "4", "--keep", "--fault", "intake-refuses-event")
+    with started(*options) as process:
         assert process.stdout is not None
         said = ""
         while "Press Ctrl+C to end." not in said:
