@@ -88,14 +88,18 @@ class Checkpoint:
         return max(watermark_ms, self.seen.complete_from_ms if was_read else 0, oldest_ms(now_ms))
 
     def given_up(self, stream: Stream) -> Interval:
-        """Return the part of that stream's window of which the keys were given up since it was opened.
+        """Return the part of what that stream shows of which the keys were given up, although it was read before.
 
-        Of a window that was read before, nothing tells there what is new: it is left out, and not delivered again.
+        Nothing tells there what is new: it is left out, and not delivered again. That is the window of a stream that
+        was opened where the tail has read; and what a backfill in order of time shows behind its window, which another
+        stream reads.
         """
         tail = self.stream(Use.TAIL)
         tail_has_read = tail is not None and tail.start_ms <= stream.start_ms + SLACK_MS
         if stream.use is Use.RECONCILIATION or (stream.use is not Use.TAIL and tail_has_read):
             return Interval(stream.start_ms, self.seen.complete_from_ms)
+        if stream.use is Use.BACKFILL and stream.end_ms is not None and stream.disorder_ms <= SLACK_MS:
+            return Interval(stream.end_ms, self.seen.complete_from_ms)
         return Interval(0, 0)
 
     def delivered(self, events: Iterable[Event], stream: Stream, now_ms: int) -> "Checkpoint":

@@ -171,6 +171,15 @@ def test_what_was_given_up_since_a_stream_was_opened_is_left_out_where_the_tail_
         assert not unread.given_up(reading).holds(NOW - HOUR_MS)
 
 
+def test_what_was_given_up_behind_the_window_of_a_backfill_in_order_of_time_is_left_to_its_neighbour() -> None:
+    seen = Seen(complete_from_ms=NOW - HOUR_MS // 2)
+    backfill = stream(Use.BACKFILL, start_ms=NOW - 2 * HOUR_MS, end_ms=NOW - HOUR_MS)
+    read = Checkpoint(Coverage(NOW, 0), (backfill,), seen)
+    assert read.given_up(backfill) == Interval(NOW - HOUR_MS, NOW - HOUR_MS // 2)
+    in_no_order = replace(backfill, disorder_ms=HOUR_MS)
+    assert not read.given_up(in_no_order).holds(NOW - HOUR_MS)
+
+
 @pytest.mark.parametrize(
     ("use", "time_ms", "is_late"),
     [
