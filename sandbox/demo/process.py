@@ -1,6 +1,7 @@
 """The real connector, started as the platform starts it."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ _OUTPUT_LINES = 5000
 
 
 class ConnectorProcess:
-    """`main.py COMMAND` with the platform's environment and no other help.
+    """`main.py COMMAND` with the environment of the platform and of the image, and no other help.
 
     The same ports, state and configuration serve every start. With `clock_file`, the process goes through
     `sandbox.demo.launch`, and `jump_clock` moves its wall clock. Leaving the context kills what still runs.
@@ -40,7 +41,8 @@ class ConnectorProcess:
         self.state_dir = state_dir
         self.lines: deque[str] = deque(maxlen=_OUTPUT_LINES)
         self.lines_read = 0
-        self.variables = {**sandbox.environment_variables(state_dir, **configuration), **(variables or {})}
+        self.variables = dict(re.findall(r"^ENV (\w+)=(.+)$", (MODULE / "Dockerfile").read_text(), re.MULTILINE))
+        self.variables |= {**sandbox.environment_variables(state_dir, **configuration), **(variables or {})}
         self._clock_file = clock_file
         if clock_file is not None:
             self.variables[OFFSET_FILE_VARIABLE] = str(clock_file)

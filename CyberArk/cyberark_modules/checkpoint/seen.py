@@ -17,8 +17,8 @@ BUCKET_MS = 60_000
 BUDGET = 100_000
 # Needed keys may exceed the budget, up to this bound; then so many are kept, so that the keys of what is read
 # meanwhile are not forgotten at once.
-NEEDED_AT_MOST = 2 * BUDGET
-NEEDED_KEPT = 3 * BUDGET // 2
+NEEDED_AT_MOST = 3 * BUDGET // 2
+NEEDED_KEPT = 5 * BUDGET // 4
 KEPT_MS = 25 * 3_600_000
 # An event that is dated further ahead is kept as if it were dated this far ahead.
 AHEAD_AT_MOST_MS = 8 * 86_400_000
