@@ -74,7 +74,7 @@ class Survey:
                 watermark_ms=coverage.watermark_ms,
                 fresh_ms=self._fresh_ms if checkpoint.stream(Use.TAIL) else 0,
                 gaps=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps),
-                failing=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps if gap.is_failing),
+                unservable=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps if gap.is_unservable),
             )
         )
         metrics.POSITION.set(checkpoint.position_ms / 1000)
