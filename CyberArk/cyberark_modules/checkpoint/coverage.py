@@ -43,7 +43,7 @@ class Gap:
         is_searched, waits = self.search_ms > 0, self.retry_ms > 0
         fits = is_searched == (self.state in (GapState.SEARCHED, GapState.SKIPPED))
         fits &= waits == (self.state in (GapState.REFUSED, GapState.UNSERVABLE))
-        if self.state is not GapState.UNSERVABLE:
+        if self.state not in (GapState.HALVED, GapState.UNSERVABLE):
             fits &= (self.page_size is not None) == (is_searched or self.state is GapState.NARROWED)
         if not fits:
             raise ValueError(f"no gap is like this: {self}")
@@ -54,7 +54,9 @@ class Gap:
 
     def is_read_with(self, other: "Gap") -> bool:
         """Whether one query may read both: what is being narrowed down stays apart, or it would be halved for ever."""
-        return self.state is other.state is GapState.UNREAD and self.failures == other.failures
+        is_narrowest = self.state is GapState.NARROWED and self.page_size == 1
+        is_alike = (self.state, self.page_size, self.failures) == (other.state, other.page_size, other.failures)
+        return is_alike and (self.state is GapState.UNREAD or is_narrowest)
 
     @property
     def is_unservable(self) -> bool:

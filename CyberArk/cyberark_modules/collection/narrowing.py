@@ -3,20 +3,19 @@
 It is asked for again in smaller pages, then set apart by its second, so that everything around it is delivered. The
 states of a gap, each of which also ends when the gap has been read:
 
-| state      | what it means                                 | what ends it                                          |
-| ---------- | --------------------------------------------- | ----------------------------------------------------- |
-| unread     | it is read in full pages                      | a page fails: narrowed, or halved if in no order      |
-| narrowed   | a page failed: it is read in smaller ones     | many are served: unread; one of one event fails: its  |
-|            |                                               | second is unservable, what is behind it searched      |
-| searched   | what is right before it failed, and maybe for | its first page fails: the first half of it, or less,  |
-|            | what is in it: its first page tells no date   | is skipped, the rest searched on; a second: unservable |
-| skipped    | a search reads what is behind it first        | what is behind it fails as well: unservable; its own  |
-|            |                                               | first page fails: as searched                         |
-| halved     | pages in no order, or that may not be small:  | a page fails: as unread, until it is a second, which  |
-|            | one half, read in full pages                  | is unservable                                         |
-| refused    | its query was refused: it waits for its retry | a page fails: as unread; refused again: unservable    |
-| unservable | what is in it fails: it waits for its retry,  | a page fails: a second waits for longer, several are  |
-|            | each time for longer (1 to 30 min)            | narrowed in two halves, or searched                   |
+| state      | what it means                                  | what ends it                                          |
+| ---------- | ---------------------------------------------- | ----------------------------------------------------- |
+| unread     | it is read in full pages                       | a page fails: narrowed; in no order: halved           |
+| narrowed   | a page failed: it is read in smaller ones      | many are served: unread; one event fails: its second  |
+|            |                                                | is unservable, what is behind it searched             |
+| searched   | what fails is right before it, or anywhere in  | its first page fails: a step of it is skipped, the    |
+|            | it: its first page tells no date               | rest searched with larger steps; a second: unservable |
+| skipped    | a step of a search: what is behind comes first | what is behind fails as well: unservable; its own     |
+|            |                                                | first page fails: as searched                         |
+| halved     | a half is read on its own                      | as unread; a second of it: unservable                 |
+| refused    | its query was refused: it waits for its retry  | as unread; refused again and again: unservable        |
+| unservable | it failed as one second, or could be read no   | it fails again: it waits for longer, or if it is      |
+|            | further: it waits for its retry                | several seconds, halved or searched                   |
 """
 
 from dataclasses import replace
@@ -41,8 +40,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     """Return the checkpoint without that stream, the next page of which cannot be served.
 
     What is behind the failing page is asked for again in smaller pages, or where nothing tells an order, in halves of
-    event time; what not even a page of one event serves is a gap of its own, a second of event time, that is retried
-    at growing intervals. Everything behind it is still read.
+    event time; where a page of one event fails, its second is set apart or searched for.
     """
     if stream.use is Use.TAIL:
         return checkpoint.without_stream(stream)
@@ -53,19 +51,20 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     checkpoint = closed(checkpoint, stream, overlap_ms, is_proven=False)
     failing = replace(known, start_ms=stream.start_ms, end_ms=end_ms, failures=known.failures + 1)
     if stream.disorder_ms > overlap_ms:
-        return _halved(checkpoint, failing, now_ms)
+        return _halved(checkpoint, failing, None, now_ms)
     # Behind the end, what is left is the overlap before it: a late event can still follow the failing page.
     is_in_window = failed_ms < end_ms
     failing = replace(failing, start_ms=failed_ms if is_in_window else resume_ms)
-    read = replace(known, start_ms=resume_ms, end_ms=failing.start_ms)
-    read_again = GapState.NARROWED if known.page_size else GapState.UNREAD
-    checkpoint = _with_gaps(checkpoint, read.turned(read_again, known.page_size))
+    if known.retry_ms:  # it has been waited for
+        known = known.turned(GapState.NARROWED if known.page_size else GapState.UNREAD, known.page_size)
+    checkpoint = _with_gaps(checkpoint, replace(known, start_ms=resume_ms, end_ms=failing.start_ms))
     if stream.page_size > 1 or (not is_in_window and resume_ms > stream.start_ms):
         return _with_gaps(checkpoint, failing.turned(GapState.NARROWED, max(1, stream.page_size // SMALLER)))
     # Where the filter goes by arrival, what was read may all be dated before the window.
     if is_in_window and stream.latest_ms >= stream.start_ms:
         return _set_apart(checkpoint, failing, now_ms)
-    return _searched(checkpoint, failing, now_ms)
+    again = _retried if failing.is_unservable else _searched
+    return again(checkpoint, failing, now_ms)
 
 
 def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap_ms: int) -> tuple[Checkpoint, Stream]:
@@ -73,15 +72,15 @@ def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap
     if stream.use is Use.LOOKBACK:
         # The watermark advances past the failing page, or to where the lookback would have moved it.
         end_ms = max(_second(stream.opened_ms - overlap_ms), failed_ms + SECOND_MS)
-        coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, end_ms)).advanced(end_ms)
-        return replace(checkpoint, coverage=coverage), stream.used_for(Use.BACKFILL, stream.start_ms, end_ms)
-    if stream.use is Use.RECONCILIATION:
+        checkpoint = replace(checkpoint, coverage=checkpoint.coverage.advanced(end_ms))
+    elif stream.use is Use.RECONCILIATION:
         # Something that was never delivered may be in what it has not re-read.
         end_ms = stream.end_ms or failed_ms
-        coverage = checkpoint.coverage.with_gap(Gap(stream.start_ms, end_ms))
-        checkpoint = replace(checkpoint, coverage=coverage, reconciled_ms=stream.opened_ms)
-        return checkpoint, stream.used_for(Use.BACKFILL, stream.start_ms, end_ms)
-    return checkpoint, stream
+        checkpoint = replace(checkpoint, reconciled_ms=stream.opened_ms)
+    else:
+        return checkpoint, stream
+    gap = Gap(stream.start_ms, end_ms)
+    return _with_gaps(checkpoint, gap), stream.used_for(Use.BACKFILL, gap.start_ms, gap.end_ms)
 
 
 def _set_apart(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
@@ -97,13 +96,9 @@ def _searched(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     Its first second is set apart, then ever larger steps are skipped, at last halves. Where what is behind a step
     fails at its first page as well, the step waits, as one with what waits before it.
     """
-    gaps = checkpoint.coverage.gaps
-    if gap.is_unservable:
-        is_last = not any(each.is_unservable and each.start_ms == gap.end_ms for each in gaps)
-        if not is_last or gap.end_ms - gap.start_ms <= SECOND_MS:
-            return _retried(checkpoint, gap, now_ms)
     if not gap.search_ms:
         return _set_apart(checkpoint, gap, now_ms)
+    gaps = checkpoint.coverage.gaps
     step = next((each for each in gaps if each.end_ms == gap.start_ms and each.state is GapState.SKIPPED), None)
     if step is not None:
         checkpoint = _waiting_as_one(checkpoint, replace(step, failures=gap.failures), now_ms)
@@ -117,19 +112,15 @@ def _searched(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
 
 
 def _retried(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have a gap that was retried in vain wait for longer.
+    """Have a gap that was retried in vain wait for longer; one of several seconds may hold more than what fails.
 
-    One of several seconds may hold more than what fails: it is read in halves, the first of them first, unless so many
-    wait already that they are better retried as one. (Where `dateTo` is ignored, the halves fail for what is behind
-    them.)
+    The last of a row is searched. Another one is read in halves, the first of them first, unless so many wait already
+    that they are better retried as one. (Where `dateTo` is ignored, it fails for what is behind it.)
     """
-    if not _are_few(checkpoint):
-        return _waiting_as_one(checkpoint, gap, now_ms)
-    middle_ms = _middle_ms(gap)
-    if middle_ms <= gap.start_ms:
-        return _with_gaps(checkpoint, _unservable(gap, 1, now_ms))
-    half = gap.turned(GapState.NARROWED, 1)
-    return _with_gaps(checkpoint, replace(half, end_ms=middle_ms), replace(half, start_ms=middle_ms))
+    is_last = not any(each.is_unservable and each.start_ms == gap.end_ms for each in checkpoint.coverage.gaps)
+    if is_last and gap.end_ms - gap.start_ms > SECOND_MS:
+        return _searched(checkpoint, gap, now_ms)
+    return _halved(checkpoint, gap, 1, now_ms) if _are_few(checkpoint) else _waiting_as_one(checkpoint, gap, now_ms)
 
 
 def _waiting_as_one(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
@@ -142,12 +133,12 @@ def _waiting_as_one(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint
 def halved(checkpoint: Checkpoint, start_ms: int, now_ms: int) -> Checkpoint:
     """Return the checkpoint with the gap that begins there in two."""
     gap = _gap_at(checkpoint, start_ms)
-    return checkpoint if gap is None else _halved(checkpoint, gap, now_ms)
+    return checkpoint if gap is None else _halved(checkpoint, gap, None, now_ms)
 
 
-def _halved(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have that gap read in two halves of full pages; a second, which has none, waits."""
-    middle_ms, half = _middle_ms(gap), gap.turned(GapState.HALVED, None)
+def _halved(checkpoint: Checkpoint, gap: Gap, page_size: int | None, now_ms: int) -> Checkpoint:
+    """Have that gap read in two halves, in pages of that size; a second, which has none, waits."""
+    middle_ms, half = _middle_ms(gap), gap.turned(GapState.HALVED, page_size)
     if middle_ms <= gap.start_ms:
         return _with_gaps(checkpoint, _unservable(gap, 1, now_ms))
     return _with_gaps(checkpoint, replace(half, end_ms=middle_ms), replace(half, start_ms=middle_ms))
@@ -180,14 +171,12 @@ def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int, *, is_refu
     if gap is None:
         return checkpoint
     later = replace(gap, failures=gap.failures + 1)
-    if is_refused_as_small:
-        if _are_few(checkpoint) and _middle_ms(gap) > gap.start_ms:
-            return _halved(checkpoint, later, now_ms)
-        return _with_gaps(checkpoint, _unservable(later, None, now_ms))
+    if is_refused_as_small and _are_few(checkpoint) and _middle_ms(gap) > gap.start_ms:
+        return _halved(checkpoint, later, None, now_ms)
     if gap.page_size is None and later.failures < QUERY_FAILS_AFTER:
         refused = later.turned(GapState.REFUSED, None, retry_ms=_retry_ms(now_ms, gap.failures))
         return _with_gaps(checkpoint, refused)
-    return _with_gaps(checkpoint, _unservable(later, 1, now_ms))
+    return _with_gaps(checkpoint, _unservable(later, None if is_refused_as_small else 1, now_ms))
 
 
 def _unservable(gap: Gap, page_size: int | None, now_ms: int) -> Gap:

@@ -66,24 +66,27 @@ def test_what_is_left_of_a_gap_is_still_asked_for_in_small_pages() -> None:
     assert coverage.gaps == (replace(unservable, end_ms=40), replace(unservable, start_ms=60))
 
 
+def test_gaps_that_are_read_alike_are_joined() -> None:
+    for gap in (Gap(0, 1000), Gap(0, 1000, failures=3), Gap(0, 1000, GapState.NARROWED, 1, 3)):
+        behind = replace(gap, start_ms=1000, end_ms=2000)
+        assert Coverage(5000, 0, (gap,)).with_gap(behind).gaps == (replace(gap, end_ms=2000),)
+        other = replace(behind, failures=4)
+        assert Coverage(5000, 0, (gap,)).with_gap(other).gaps == (gap, other)
+
+
 @pytest.mark.parametrize(
     "gap",
     [
         Gap(0, 1000, GapState.NARROWED, 62, 3),
-        Gap(0, 1000, GapState.NARROWED, 1, 3),
-        Gap(0, 1000, GapState.HALVED),
+        Gap(0, 1000, GapState.HALVED, failures=3),
         Gap(0, 1000, GapState.SEARCHED, 1, 3, search_ms=1000),
         Gap(0, 1000, GapState.UNSERVABLE, 1, 3, retry_ms=5),
-        Gap(0, 1000, failures=3),
     ],
-    ids=["in small pages", "in pages of one", "in halves", "by a search", "waits", "has failed more often"],
+    ids=lambda gap: gap.state,
 )
-def test_only_gaps_that_are_read_alike_are_joined(gap: Gap) -> None:
+def test_gaps_that_are_being_narrowed_down_are_not_joined(gap: Gap) -> None:
     behind = replace(gap, start_ms=1000, end_ms=2000)
-    is_joined = gap.state is GapState.UNREAD
-    joined = (replace(gap, end_ms=2000),) if is_joined else (gap, behind)
-    assert Coverage(5000, 0, (gap,)).with_gap(behind).gaps == joined
-    assert Coverage(5000, 0, (gap,)).with_gap(Gap(1000, 2000)).gaps == (gap, Gap(1000, 2000))
+    assert Coverage(5000, 0, (gap,)).with_gap(behind).gaps == (gap, behind)
 
 
 @pytest.mark.parametrize(
