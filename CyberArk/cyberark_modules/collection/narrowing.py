@@ -55,7 +55,8 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     # Behind the end, what is left is the overlap before it: a late event can still follow the failing page.
     is_in_window = failed_ms < end_ms
     failing = replace(failing, start_ms=failed_ms if is_in_window else resume_ms)
-    if known.retry_ms:  # it has been waited for
+    # Of what was read, the overlap is read again in the same way, or at once if it had to wait.
+    if known.retry_ms:
         known = known.turned(GapState.NARROWED if known.page_size else GapState.UNREAD, known.page_size)
     checkpoint = _with_gaps(checkpoint, replace(known, start_ms=resume_ms, end_ms=failing.start_ms))
     if stream.page_size > 1 or (not is_in_window and resume_ms > stream.start_ms):

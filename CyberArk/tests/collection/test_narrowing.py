@@ -153,6 +153,37 @@ def test_a_gap_that_is_refused_for_its_small_pages_is_read_in_halves_of_full_one
     assert second.retry_ms == NOW + RETRY_LONGEST_MS
 
 
+def test_a_gap_whose_query_is_refused_waits_and_cannot_be_served_at_the_fourth_time() -> None:
+    state, states = checkpoint(gaps=(GAP,)), []
+    for _ in range(4):
+        state = retried_later(state, START_MS, NOW, is_refused_as_small=False)
+        states.append((state.coverage.gaps[0].state, state.coverage.gaps[0].retry_ms > NOW))
+    assert states == [(GapState.REFUSED, True)] * 3 + [(GapState.UNSERVABLE, True)]
+
+
+def test_a_search_reads_what_is_behind_a_step_before_the_step() -> None:
+    searched = Gap(START_MS, END_MS, GapState.SEARCHED, 1, 4, search_ms=SECOND_MS)
+    reading = stream(Use.BACKFILL, START_MS, END_MS, page_size=1)
+    after = failed(checkpoint(reading, gaps=(searched,)), reading)
+    rest, step = after.unread_gaps()
+    assert (step.start_ms, step.end_ms, step.state) == (START_MS, START_MS + 2 * SECOND_MS, GapState.SKIPPED)
+    assert (rest.start_ms, rest.end_ms, rest.state) == (step.end_ms, END_MS, GapState.SEARCHED)
+    # Where that fails as well, it may have failed for the same page: nothing tells what of the step can be read.
+    reading = stream(Use.BACKFILL, rest.start_ms, rest.end_ms, page_size=1)
+    first, *_ = failed(replace(after, streams=(reading,)), reading).coverage.gaps
+    assert (first.start_ms, first.end_ms, first.is_unservable) == (START_MS, step.end_ms, True)
+
+
+def test_without_order_a_gap_is_halved_down_to_a_second() -> None:
+    state, widths = checkpoint(gaps=(replace(GAP, end_ms=START_MS + 4000),)), []
+    while not (gap := state.coverage.gaps[0]).is_unservable:
+        widths.append((gap.end_ms - gap.start_ms) // SECOND_MS)
+        reading = stream(Use.BACKFILL, gap.start_ms, gap.end_ms, disorder_ms=OVERLAP_MS + 1)
+        state = failed(replace(state, streams=(reading,)), reading)
+    assert widths == [4, 2, 1]
+    assert waiting_ms(state) == 4000
+
+
 def test_a_long_gap_that_fails_again_is_searched() -> None:
     failing = unservable(START_MS, START_MS + 8000)
     reading = stream(Use.BACKFILL, START_MS, START_MS + 8000, page_size=1)
