@@ -100,6 +100,10 @@ class Coverage:
         gaps = (*self.covered(gap.start_ms, gap.end_ms).gaps, gap)
         return replace(self, gaps=tuple(_merged(sorted(gaps, key=lambda each: each.start_ms))))
 
+    def gap_at(self, time_ms: int) -> Gap | None:
+        """Return the gap that holds that event time."""
+        return next((gap for gap in self.gaps if gap.start_ms <= time_ms < gap.end_ms), None)
+
     def advanced(self, watermark_ms: int) -> "Coverage":
         """Return the coverage with everything up to there delivered, except the gaps."""
         return replace(self, watermark_ms=max(self.watermark_ms, watermark_ms))

@@ -10,12 +10,10 @@ states of a gap, each of which also ends when the gap has been read:
 |            |                                                | is unservable, what is behind it searched             |
 | searched   | what fails is right before it, or anywhere in  | its first page fails: a step of it is skipped, the    |
 |            | it: its first page tells no date               | rest searched with larger steps; a second: unservable |
-| skipped    | a step of a search: what is behind comes first | what is behind fails as well: unservable; its own     |
-|            |                                                | first page fails: as searched                         |
+| skipped    | a step of a search: what is behind comes first | that fails too: unservable; it fails: as searched     |
 | halved     | a half is read on its own                      | as unread; a second of it: unservable                 |
 | refused    | its query was refused: it waits for its retry  | as unread; refused again and again: unservable        |
-| unservable | it failed as one second, or could be read no   | it fails again: it waits for longer, or if it is      |
-|            | further: it waits for its retry                | several seconds, halved or searched                   |
+| unservable | it fails, and waits longer before each retry   | it fails as several seconds: halved or searched       |
 """
 
 from dataclasses import replace
@@ -47,7 +45,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     failed_ms = _failing_from_ms(stream)
     checkpoint, stream = _as_backfill(checkpoint, stream, failed_ms, overlap_ms)
     end_ms, resume_ms = stream.end_ms or failed_ms, stream.resume_ms(overlap_ms)
-    known = _gap_at(checkpoint, stream.start_ms) or Gap(stream.start_ms, end_ms)
+    known = checkpoint.coverage.gap_at(stream.start_ms) or Gap(stream.start_ms, end_ms)
     checkpoint = closed(checkpoint, stream, overlap_ms, is_proven=False)
     failing = replace(known, start_ms=stream.start_ms, end_ms=end_ms, failures=known.failures + 1)
     if stream.disorder_ms > overlap_ms:
@@ -64,8 +62,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     # Where the filter goes by arrival, what was read may all be dated before the window.
     if is_in_window and stream.latest_ms >= stream.start_ms:
         return _set_apart(checkpoint, failing, now_ms)
-    again = _retried if failing.is_unservable else _searched
-    return again(checkpoint, failing, now_ms)
+    return (_retried if failing.is_unservable else _searched)(checkpoint, failing, now_ms)
 
 
 def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap_ms: int) -> tuple[Checkpoint, Stream]:
@@ -133,7 +130,7 @@ def _waiting_as_one(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint
 
 def halved(checkpoint: Checkpoint, start_ms: int, now_ms: int) -> Checkpoint:
     """Return the checkpoint with the gap that begins there in two."""
-    gap = _gap_at(checkpoint, start_ms)
+    gap = checkpoint.coverage.gap_at(start_ms)
     return checkpoint if gap is None else _halved(checkpoint, gap, None, now_ms)
 
 
@@ -150,10 +147,10 @@ def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: 
 
     Each time that this was too early, twice as many small pages are read first.
     """
-    known = _gap_at(checkpoint, stream.start_ms)
-    failures = known.failures if known is not None else 0
     if stream.use is not Use.BACKFILL or stream.page_size >= page_size:
         return checkpoint
+    known = checkpoint.coverage.gap_at(stream.start_ms)
+    failures = 0 if known is None else known.failures
     # Each page that had to be read in small ones has failed in three sizes at least.
     if stream.pages < WIDENED_AFTER_PAGES * 2 ** min(failures // 3, 10) or stream.disorder_ms > overlap_ms:
         return checkpoint
@@ -168,15 +165,14 @@ def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int, *, is_refu
     Where it may be refused for its small pages (HTTP 400), what cannot be served is found by halves of full pages.
     Refused in full pages again and again, it is one that cannot be served.
     """
-    gap = _gap_at(checkpoint, start_ms)
+    gap = checkpoint.coverage.gap_at(start_ms)
     if gap is None:
         return checkpoint
     later = replace(gap, failures=gap.failures + 1)
     if is_refused_as_small and _are_few(checkpoint) and _middle_ms(gap) > gap.start_ms:
         return _halved(checkpoint, later, None, now_ms)
     if gap.page_size is None and later.failures < QUERY_FAILS_AFTER:
-        refused = later.turned(GapState.REFUSED, None, retry_ms=_retry_ms(now_ms, gap.failures))
-        return _with_gaps(checkpoint, refused)
+        return _with_gaps(checkpoint, later.turned(GapState.REFUSED, None, retry_ms=_retry_ms(now_ms, gap.failures)))
     return _with_gaps(checkpoint, _unservable(later, None if is_refused_as_small else 1, now_ms))
 
 
@@ -195,10 +191,6 @@ def _with_gaps(checkpoint: Checkpoint, *gaps: Gap) -> Checkpoint:
     for gap in gaps:
         coverage = coverage.with_gap(gap)
     return replace(checkpoint, coverage=coverage)
-
-
-def _gap_at(checkpoint: Checkpoint, time_ms: int) -> Gap | None:
-    return next((gap for gap in checkpoint.coverage.gaps if gap.start_ms <= time_ms < gap.end_ms), None)
 
 
 def _retry_ms(now_ms: int, failures: int) -> int:
