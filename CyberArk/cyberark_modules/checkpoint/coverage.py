@@ -7,37 +7,61 @@ that happened later may not have arrived by then.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
-# More often than one page fails in ever smaller sizes.
-FAILING_AFTER = 8
+
+class GapState(StrEnum):
+    """What is known of a gap. What each means and what ends it is in the table of `collection/narrowing.py`."""
+
+    UNREAD = "unread"
+    NARROWED = "narrowed"
+    SEARCHED = "searched"
+    SKIPPED = "skipped"
+    HALVED = "halved"
+    REFUSED = "refused"
+    UNSERVABLE = "unservable"
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """An interval [start_ms, end_ms) of event time that is not delivered yet.
 
-    `page_size` is less than configured, and `failures` counts the attempts, where pages cannot be served; `retry_ms`
-    is when to try again (0: now).
+    `page_size` is how many events to ask for in a page (None: as many as configured), `failures` how many pages and
+    queries have failed there, one after the other. `search_ms` is how far the last step of a search went, `retry_ms`
+    when to ask again (epoch ms); both are 0 in the other states. Raises ValueError if a field does not fit the state.
     """
 
     start_ms: int
     end_ms: int
+    state: GapState = GapState.UNREAD
     page_size: int | None = None
     failures: int = 0
+    search_ms: int = 0
     retry_ms: int = 0
 
-    def is_like(self, other: "Gap") -> bool:
-        """Whether both are to be read in the same way, now."""
-        own, others = (self.page_size, self.failures), (other.page_size, other.failures)
-        # What is being narrowed down stays apart: joined, it would be halved again and again.
-        is_settled = not self.failures or self.page_size in (None, 1)
-        return own == others and is_settled and not self.retry_ms and not other.retry_ms
+    def __post_init__(self) -> None:
+        is_searched, waits = self.search_ms > 0, self.retry_ms > 0
+        fits = is_searched == (self.state in (GapState.SEARCHED, GapState.SKIPPED))
+        fits &= waits == (self.state in (GapState.REFUSED, GapState.UNSERVABLE))
+        if self.state not in (GapState.HALVED, GapState.UNSERVABLE):
+            fits &= (self.page_size is not None) == (is_searched or self.state is GapState.NARROWED)
+        if not fits:
+            raise ValueError(f"no gap is like this: {self}")
+
+    def turned(self, state: GapState, page_size: int | None, *, search_ms: int = 0, retry_ms: int = 0) -> "Gap":
+        """Return it in that state; nothing of the former one is left."""
+        return replace(self, state=state, page_size=page_size, search_ms=search_ms, retry_ms=retry_ms)
+
+    def is_read_with(self, other: "Gap") -> bool:
+        """Whether one query may read both: what is being narrowed down stays apart, or it would be halved for ever."""
+        is_narrowest = self.state is GapState.NARROWED and self.page_size == 1
+        is_alike = (self.state, self.page_size, self.failures) == (other.state, other.page_size, other.failures)
+        return is_alike and (self.state is GapState.UNREAD or is_narrowest)
 
     @property
-    def is_failing(self) -> bool:
-        """Whether not even a page of one event could be served, or that second again and again."""
-        is_one_second = self.failures >= FAILING_AFTER and self.end_ms - self.start_ms <= 1000
-        return self.retry_ms > 0 and (self.page_size == 1 or is_one_second)
+    def is_unservable(self) -> bool:
+        """Whether the API cannot serve it, and it is retried at growing intervals."""
+        return self.state is GapState.UNSERVABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +100,10 @@ class Coverage:
         gaps = (*self.covered(gap.start_ms, gap.end_ms).gaps, gap)
         return replace(self, gaps=tuple(_merged(sorted(gaps, key=lambda each: each.start_ms))))
 
+    def gap_at(self, time_ms: int) -> Gap | None:
+        """Return the gap that holds that event time."""
+        return next((gap for gap in self.gaps if gap.start_ms <= time_ms < gap.end_ms), None)
+
     def advanced(self, watermark_ms: int) -> "Coverage":
         """Return the coverage with everything up to there delivered, except the gaps."""
         return replace(self, watermark_ms=max(self.watermark_ms, watermark_ms))
@@ -96,10 +124,10 @@ class Coverage:
 
 
 def _merged(gaps: list[Gap]) -> Iterator[Gap]:
-    """Neighbours that are to be read alike are one gap, which costs one query."""
+    """Neighbours that one query may read are one gap, which costs one query."""
     last: Gap | None = None
     for gap in gaps:
-        if last is not None and last.end_ms == gap.start_ms and last.is_like(gap):
+        if last is not None and last.end_ms == gap.start_ms and last.is_read_with(gap):
             last = replace(last, end_ms=gap.end_ms)
             continue
         if last is not None:

@@ -56,7 +56,7 @@ class Stream:
 
     @property
     def number(self) -> int:
-        """What distinguishes it from the other streams, whatever it is used for: one query a minute is opened."""
+        """What tells it from other streams whatever it is used for: no two queries are opened within a minute."""
         return self.opened_ms
 
     @property
@@ -65,7 +65,7 @@ class Stream:
         return max(self.start_ms, min(self.dates)) if len(self.dates) == DATES_KEPT else self.start_ms
 
     def resume_ms(self, overlap_ms: int) -> int:
-        """Return where another query would have to continue if this one were lost.
+        """Return where another query would have to continue if this one ended now.
 
         An overlap before what was read: where pages come by arrival, an event that far behind can still follow. A
         stream in no order at all has to be read from its start.
@@ -75,5 +75,5 @@ class Stream:
         return max(self.start_ms, self.read_to_ms - overlap_ms)
 
     def used_for(self, use: Use, start_ms: int, end_ms: int | None) -> "Stream":
-        """Return the same reading with another use and window."""
+        """Return the same query, read on for another use and window."""
         return replace(self, use=use, start_ms=start_ms, end_ms=end_ms)

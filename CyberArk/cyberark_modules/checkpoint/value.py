@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ..audit_api.events import Event
-from .coverage import Coverage, Gap, Interval
+from .coverage import Coverage, Gap, GapState, Interval
 from .seen import Seen
 from .stream import Stream, Use
 
@@ -140,8 +140,12 @@ class Checkpoint:
         return replace(self, seen=self.seen.pruned([live, *zones], now_ms))
 
     def unread_gaps(self) -> Iterator[Gap]:
-        """Yield what of the gaps no backfill reads, those that can be served first, the oldest of them first."""
-        for gap in sorted(self.coverage.gaps, key=lambda each: (each.failures, each.start_ms)):
+        """Yield what of the gaps no backfill reads: what has failed less often first, then the oldest.
+
+        What a search has skipped comes after what is behind it.
+        """
+        gaps = self.coverage.gaps
+        for gap in sorted(gaps, key=lambda each: (each.failures, each.state is GapState.SKIPPED, each.start_ms)):
             start_ms = gap.start_ms
             for stream in sorted(self.backfills, key=lambda each: each.start_ms):
                 end_ms = stream.end_ms or gap.end_ms

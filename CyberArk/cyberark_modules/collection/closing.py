@@ -1,4 +1,4 @@
-"""What the end or the loss of a stream means for the coverage: pure functions from value to value."""
+"""What the end of a stream means for the coverage: pure functions from value to value."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ def closed(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven
     """Return the checkpoint without that stream, with what it has read covered.
 
     A stream covers nothing after an overlap before its opening: that may not have arrived then. One that ended without
-    proof, because its cursor was lost for example, covers as far as another query need not read again.
+    proof, because its cursor expired for example, covers as far as another query need not read again.
     """
     reach_ms = stream.opened_ms - overlap_ms
     if not is_proven:
@@ -32,7 +32,7 @@ def closed(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven
 
 
 def as_read(checkpoint: Checkpoint, overlap_ms: int) -> Coverage:
-    """Return the coverage with what the open streams have read so far, as if all of them were lost now."""
+    """Return the coverage with what the open streams have read so far, as if all of them ended now."""
     for stream in checkpoint.streams:
         if stream.use is not Use.RECONCILIATION:
             checkpoint = closed(checkpoint, stream, overlap_ms, is_proven=False)

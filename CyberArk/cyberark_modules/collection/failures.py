@@ -21,7 +21,7 @@ PAGE_FAILS_AFTER = 5
 # The next query opens another tail: less is lost by giving one up.
 TAIL_FAILS_AFTER = 3
 ALONE_AFTER = 6
-PAGES_LOST = 32
+PAGES_IN_VAIN = 32
 PLACES_KEPT = 100
 
 
@@ -141,7 +141,7 @@ class Failures:
         elif (
             stream.use is Use.BACKFILL
             and stream.resume_ms(overlap_ms) == stream.start_ms
-            and stream.pages > PAGES_LOST
+            and stream.pages > PAGES_IN_VAIN
         ):
             # Another query would not come further before its cursor is refused as well: what was read counts, and what
             # came late in between is left to the reconciliation.

@@ -128,7 +128,7 @@ class Queries:
         self._allowed_at = max(self._allowed_at, self._monotonic() + IDLE_S)
 
     def lookback_wanted(self) -> None:
-        """Open the next lookback as soon as a query is allowed: the last one was lost."""
+        """Open the next lookback as soon as a query is allowed: the last one ended without proof."""
         self._lookback_due = self._monotonic()
 
 

@@ -118,7 +118,7 @@ def _end(stream: Stream, following: Stream, page: Page, known: Known) -> End:
         enough = _empty_pages_end(stream.use, known) if leads_on else EMPTY_PAGES_END
         return End.PROVEN if following.empty_pages >= enough else End.NOT_YET
     if following.repeated_pages >= REPEATED_PAGES_END:
-        # A full page that comes again may also be a cursor that was lost on the way.
+        # A full page that comes again may also be a cursor that got stuck.
         is_short = len(page.events) < max(following.longest_page, min(stream.page_size, SURELY_SHORT))
         return End.PROVEN if is_short else End.DOUBTFUL
     if is_past(following, known.overlap_ms):

@@ -39,11 +39,8 @@ class Survey:
         now_ms, newest_ms = self._around.now_ms(), checkpoint.position_ms - LATE_MS
         dates = [event.time_ms for event in new if event.time_ms is not None]
         late = [date for date in dates if date < newest_ms] if stream.use is not Use.BACKFILL else []
-        gaps = checkpoint.coverage.gaps
-        beyond = sum(
-            date < checkpoint.coverage.watermark_ms and not any(gap.start_ms <= date < gap.end_ms for gap in gaps)
-            for date in late
-        )
+        coverage = checkpoint.coverage
+        beyond = sum(date < coverage.watermark_ms and coverage.gap_at(date) is None for date in late)
         malformed = sum(event.time_ms is None or event.uuid is None for event in new)
         self._reporter.page(len(page.events), len(new), malformed, [now_ms - date for date in late], beyond)
 
@@ -74,7 +71,7 @@ class Survey:
                 watermark_ms=coverage.watermark_ms,
                 fresh_ms=self._fresh_ms if checkpoint.stream(Use.TAIL) else 0,
                 gaps=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps),
-                failing=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps if gap.is_failing),
+                unservable=tuple((gap.start_ms, gap.end_ms) for gap in coverage.gaps if gap.is_unservable),
             )
         )
         metrics.POSITION.set(checkpoint.position_ms / 1000)

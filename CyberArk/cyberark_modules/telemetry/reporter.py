@@ -15,13 +15,13 @@ class Standing:
     """How far collection has come. Times are the tenant's epoch milliseconds.
 
     `fresh_ms` is the moment up to which the tail has read everything shown (0: no tail), `gaps` are the intervals that
-    are not delivered, `failing` those of them that cannot be served.
+    are not delivered, `unservable` those of them that cannot be served.
     """
 
     watermark_ms: int
     fresh_ms: int
     gaps: tuple[tuple[int, int], ...] = ()
-    failing: tuple[tuple[int, int], ...] = ()
+    unservable: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Reporter:
         self._skew_s = skew_s
         self._incidents = Incidents(log, monotonic)
         self._poll = _Poll()
-        self._failing: set[tuple[int, int]] = set()
+        self._unservable: set[tuple[int, int]] = set()
         self._had_gaps = False
         self._has_lost = False
         self.standing = Standing(0, 0)
@@ -134,7 +134,7 @@ class Reporter:
     def lost(self, start_ms: int, end_ms: int) -> None:
         """Log event time that was not delivered, and that the API does not show any more."""
         self._has_lost = True
-        self._failing = {gap for gap in self._failing if gap[0] >= end_ms}
+        self._unservable = {gap for gap in self._unservable if gap[0] >= end_ms}
         metrics.LOST.inc((end_ms - start_ms) / 1000)
         self.error(
             f"Lost: the events from {moment(start_ms)} to {moment(end_ms)} were not delivered, and the Audit API "
@@ -146,24 +146,24 @@ class Reporter:
         self.standing = standing
         metrics.BACKLOG.set(sum(end - start for start, end in standing.gaps) / 1000)
         metrics.GAPS.set(len(standing.gaps))
-        metrics.FAILING_GAPS.set(len(standing.failing))
-        failing = set(standing.failing)
-        for start, end in sorted(failing - self._failing):
-            if not any(known[0] <= start < known[1] for known in self._failing):
+        metrics.FAILING_GAPS.set(len(standing.unservable))
+        unservable = set(standing.unservable)
+        for start, end in sorted(unservable - self._unservable):
+            if not any(known[0] <= start < known[1] for known in self._unservable):
                 self.error(
                     f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. The connector "
                     "retries them at growing intervals, up to 30 min apart, until they are 7 days old; all other "
                     "events are collected."
                 )
-        for start, end in sorted(self._failing - failing):
+        for start, end in sorted(self._unservable - unservable):
             if not _is_in((start, end), standing.gaps):
                 self.info(
                     f"The events from {moment(start)} to {moment(end)}, which the Audit API could not serve, are "
                     "delivered"
                 )
         # A gap that is searched is known until all of it is delivered, whatever its parts are at this moment.
-        known = {gap for gap in self._failing if _is_in(gap, standing.gaps)}
-        self._failing = known | {gap for gap in failing if not _is_in(gap, known)}
+        known = {gap for gap in self._unservable if _is_in(gap, standing.gaps)}
+        self._unservable = known | {gap for gap in unservable if not _is_in(gap, known)}
         if standing.gaps:
             self._had_gaps = True
         elif self._had_gaps:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberark_modules.checkpoint.coverage import Coverage, Gap, Interval
+from cyberark_modules.checkpoint.coverage import Coverage, Gap, GapState, Interval
 
 SPAN = 40
 moments = st.integers(0, SPAN)
@@ -61,28 +61,54 @@ def test_it_agrees_with_a_set_of_moments(steps: list[tuple[str, tuple[int, int]]
 
 
 def test_what_is_left_of_a_gap_is_still_asked_for_in_small_pages() -> None:
-    failing = Gap(0, 100, page_size=1, failures=3, retry_ms=5)
-    coverage = Coverage(200, 0, (failing,)).covered(40, 60)
-    assert coverage.gaps == (replace(failing, end_ms=40), replace(failing, start_ms=60))
-    assert all(gap.is_failing for gap in coverage.gaps)
+    unservable = Gap(0, 100, GapState.UNSERVABLE, page_size=1, failures=3, retry_ms=5)
+    coverage = Coverage(200, 0, (unservable,)).covered(40, 60)
+    assert coverage.gaps == (replace(unservable, end_ms=40), replace(unservable, start_ms=60))
 
 
-def test_gaps_that_are_being_narrowed_down_are_not_joined() -> None:
-    first, second = Gap(0, 1000, 62, 3), Gap(1000, 2000, 62, 3)
-    assert Coverage(5000, 0, (first,)).with_gap(second).gaps == (first, second)
-    alike = replace(first, page_size=1), replace(second, page_size=1)
-    assert Coverage(5000, 0, alike[:1]).with_gap(alike[1]).gaps == (Gap(0, 2000, 1, 3),)
+def test_gaps_that_are_read_alike_are_joined() -> None:
+    for gap in (Gap(0, 1000), Gap(0, 1000, failures=3), Gap(0, 1000, GapState.NARROWED, 1, 3)):
+        behind = replace(gap, start_ms=1000, end_ms=2000)
+        assert Coverage(5000, 0, (gap,)).with_gap(behind).gaps == (replace(gap, end_ms=2000),)
+        other = replace(behind, failures=4)
+        assert Coverage(5000, 0, (gap,)).with_gap(other).gaps == (gap, other)
 
 
-def test_a_second_that_fails_in_full_pages_again_and_again_cannot_be_served() -> None:
-    assert Gap(0, 1000, None, 8, retry_ms=5).is_failing
-    assert not Gap(0, 1000, None, 7, retry_ms=5).is_failing
-    assert not Gap(0, 2000, None, 8, retry_ms=5).is_failing
+@pytest.mark.parametrize(
+    "gap",
+    [
+        Gap(0, 1000, GapState.NARROWED, 62, 3),
+        Gap(0, 1000, GapState.HALVED, failures=3),
+        Gap(0, 1000, GapState.SEARCHED, 1, 3, search_ms=1000),
+        Gap(0, 1000, GapState.UNSERVABLE, 1, 3, retry_ms=5),
+    ],
+    ids=lambda gap: gap.state,
+)
+def test_gaps_that_are_being_narrowed_down_are_not_joined(gap: Gap) -> None:
+    behind = replace(gap, start_ms=1000, end_ms=2000)
+    assert Coverage(5000, 0, (gap,)).with_gap(behind).gaps == (gap, behind)
+
+
+@pytest.mark.parametrize(
+    ("state", "fields"),
+    [
+        (GapState.UNREAD, {"page_size": 62}),
+        (GapState.UNREAD, {"retry_ms": 5}),
+        (GapState.NARROWED, {}),
+        (GapState.SEARCHED, {"page_size": 1}),
+        (GapState.HALVED, {"search_ms": 1000}),
+        (GapState.UNSERVABLE, {"page_size": 1}),
+    ],
+)
+def test_a_gap_has_no_field_of_another_state(state: GapState, fields: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="no gap is like this"):
+        Gap(0, 1000, state, **fields)
 
 
 def test_a_new_gap_replaces_what_was_known_of_the_same_time() -> None:
-    coverage = Coverage(200, 0, (Gap(0, 100),)).with_gap(Gap(50, 120, page_size=1, failures=2))
-    assert coverage.gaps == (Gap(0, 50), Gap(50, 120, 1, 2))
+    new = Gap(50, 120, GapState.NARROWED, page_size=1, failures=2)
+    coverage = Coverage(200, 0, (Gap(0, 100),)).with_gap(new)
+    assert coverage.gaps == (Gap(0, 50), new)
 
 
 def test_the_watermark_never_goes_back_and_never_closes_a_gap() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyberark_modules.audit_api.events import Event, uuid_key
-from cyberark_modules.checkpoint.coverage import Coverage, Gap
+from cyberark_modules.checkpoint.coverage import Coverage, Gap, GapState
 from cyberark_modules.checkpoint.encoding import BadCheckpoint, NothingCollected, decode, encode
 from cyberark_modules.checkpoint.seen import Seen
 from cyberark_modules.checkpoint.stream import Position, Stream, Use
@@ -22,7 +22,13 @@ HOUR_MS = 3_600_000
 UUIDS = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(1500)]
 
 times = st.integers(NOW - HOUR_MS, NOW)
-gaps = st.builds(Gap, times, times, st.none() | st.integers(1, 500), st.integers(0, 9), st.integers(0, NOW))
+unread = st.builds(Gap, times, times, failures=st.integers(0, 9))
+gaps = st.one_of(
+    unread,
+    st.builds(Gap.turned, unread, st.just(GapState.NARROWED), st.integers(1, 500)),
+    st.builds(Gap.turned, unread, st.just(GapState.SKIPPED), st.just(1), search_ms=st.integers(1, HOUR_MS)),
+    st.builds(Gap.turned, unread, st.just(GapState.UNSERVABLE), st.none() | st.just(1), retry_ms=st.integers(1, NOW)),
+)
 positions = st.builds(Position, st.text(), times)
 streams = st.builds(
     Stream,

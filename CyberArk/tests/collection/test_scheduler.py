@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, checkpoint, read_to, stream
-from cyberark_modules.checkpoint.coverage import Coverage, Gap, Interval
+from cyberark_modules.checkpoint.coverage import Coverage, Gap, GapState, Interval
 from cyberark_modules.checkpoint.seen import Seen
 from cyberark_modules.checkpoint.stream import Position, Stream, Use
 from cyberark_modules.checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint
@@ -30,6 +30,7 @@ TURN = Turn(NOW, OVERLAP_MS, 500, lookback_is_due=True, filled_last=False, live_
 TAIL = stream(Use.TAIL, NOW - HOUR_MS, opened_ms=NOW - 1)
 START_MS, END_MS = NOW - 10 * HOUR_MS, NOW - 2 * HOUR_MS
 GAP = Gap(START_MS, END_MS)
+UNSERVABLE = Gap(START_MS, END_MS, GapState.UNSERVABLE, 1, 4, retry_ms=NOW + 1)
 LOOKBACK_QUERY = Query(Use.LOOKBACK, NOW - OVERLAP_MS, None, 500)
 
 
@@ -49,9 +50,8 @@ def test_while_a_lookback_is_read_at_first_a_tail_is_opened_beside_it() -> None:
 def test_a_gap_that_waits_for_its_retry_keeps_no_tail_from_being_opened() -> None:
     """Without a tail, nothing would be served that tells a failing page of the lookback from an outage."""
     reading = stream(Use.LOOKBACK, NOW - MINUTE_MS, NOW)
-    waiting = replace(GAP, failures=4, retry_ms=NOW + 1)
     for live_in_row in (0, 3, 100):
-        opened = query(checkpoint(reading, gaps=(waiting,)), live_in_row=live_in_row)
+        opened = query(checkpoint(reading, gaps=(UNSERVABLE,)), live_in_row=live_in_row)
         assert opened == Query(Use.TAIL, NOW - TAIL_FROM_MS, None, 500)
     assert query(checkpoint(reading, gaps=(GAP,)), live_in_row=3) == Query(Use.BACKFILL, START_MS, END_MS, 500)
 
@@ -126,7 +126,7 @@ def test_no_more_than_four_backfills_are_read_side_by_side() -> None:
 
 
 def test_a_gap_that_cannot_be_served_waits_for_its_time_and_holds_no_other() -> None:
-    failing = Gap(START_MS, START_MS + 1000, 1, 3, NOW + 1)
+    failing = replace(UNSERVABLE, start_ms=START_MS, end_ms=START_MS + 1000)
     other = Gap(START_MS + 1000, END_MS)
     assert query(checkpoint(TAIL, gaps=(failing, other))) == Query(Use.BACKFILL, START_MS + 1000, END_MS, 500)
     assert query(checkpoint(TAIL, gaps=(failing,))) == LOOKBACK_QUERY
@@ -143,13 +143,14 @@ def test_a_gap_at_the_live_edge_waits_until_what_is_late_has_arrived() -> None:
 
 
 def test_pages_of_a_gap_are_never_larger_than_the_tenant_accepts() -> None:
-    assert query(checkpoint(TAIL, gaps=(replace(GAP, page_size=1000),))) == Query(Use.BACKFILL, START_MS, END_MS, 500)
+    gap = Gap(START_MS, END_MS, GapState.NARROWED, 1000, 1)
+    assert query(checkpoint(TAIL, gaps=(gap,))) == Query(Use.BACKFILL, START_MS, END_MS, 500)
 
 
 def test_what_of_the_gaps_nothing_reads() -> None:
     inner = stream(Use.BACKFILL, START_MS + HOUR_MS, START_MS + 2 * HOUR_MS, opened_ms=1)
     last = stream(Use.BACKFILL, END_MS - HOUR_MS, END_MS, opened_ms=2)
-    failing = Gap(START_MS - 1000, START_MS, 1, 2)
+    failing = Gap(START_MS - 1000, START_MS, GapState.NARROWED, 1, 2)
     assert list(checkpoint(inner, last, gaps=(failing, GAP)).unread_gaps()) == [
         Gap(START_MS, START_MS + HOUR_MS),
         Gap(START_MS + 2 * HOUR_MS, END_MS - HOUR_MS),
@@ -206,11 +207,14 @@ def test_what_was_never_read_comes_before_a_reconciliation() -> None:
     assert [turn.use for turn in turns if turn] == [Use.BACKFILL, Use.LOOKBACK]
     reading = stream(Use.BACKFILL, START_MS, END_MS, opened_ms=1)
     assert reconciliation(checkpoint(TAIL, reading, gaps=(GAP,))) is None
-    assert reconciliation(checkpoint(TAIL, gaps=(replace(GAP, failures=1, retry_ms=NOW + 1),))) is not None
+    assert reconciliation(checkpoint(TAIL, gaps=(UNSERVABLE,))) is not None
 
 
 def test_around_pages_that_cannot_be_served_each_part_has_its_turn() -> None:
-    failing = (Gap(NOW - 5 * HOUR_MS, NOW - 5 * HOUR_MS + 1000, 1, 9, NOW + 1), Gap(NOW - 60_000, NOW, 1, 9, NOW + 1))
+    failing = (
+        replace(UNSERVABLE, start_ms=NOW - 5 * HOUR_MS, end_ms=NOW - 5 * HOUR_MS + 1000),
+        replace(UNSERVABLE, start_ms=NOW - 60_000, end_ms=NOW),
+    )
     state = Checkpoint(Coverage(NOW, 0, failing))
     windows = {reconciled_window(state, NOW + hour * HOUR_MS, OVERLAP_MS) for hour in range(4)}
     assert {window.end_ms for window in windows} == {
