@@ -19,7 +19,6 @@ TESTS = Path(__file__).parent
 FIRST = (
     "test_volume",
     "test_late",
-    "test_drop_in",
     "test_malformed",
     "test_kill",
     "test_intake",
