@@ -190,11 +190,11 @@ def test_a_page_that_fails_for_ever_costs_itself_only_and_is_delivered_once_it_i
     scene.form["chunk_size"] = 50
     for number in range(200):
         scene.tenant.add(START_MS - 55 * MINUTE_MS + number * 16_000)
-    for number in range(37):
+    for number in range(57):
         scene.tenant.add(START_MS + number * 30_000)
     poison = scene.tenant.events[150].text
     fail(scene, Refusal(500), lambda path, ref: path == "results" and poison in scene.tenant.page_at(ref)[0])
-    scene.run(1100)
+    scene.run(1700)
     missing = {event.text for event in scene.tenant.events[:-1]} - set(scene.intake.accepted)
     assert missing == {poison}
     gaps = scene.stored.coverage.gaps
@@ -204,7 +204,7 @@ def test_a_page_that_fails_for_ever_costs_itself_only_and_is_delivered_once_it_i
     line, *_ = [line for line in scene.said("error") if "cannot serve" in line]
     assert max(delays(scene)[199:-1]) <= 75
     scene.tenant.respond = lambda _path, _document: None
-    scene.run(1800)
+    scene.run(2400)
     scene.assert_each_delivered_once()
     assert scene.stored.coverage.gaps == ()
     assert any("which the Audit API could not serve, are delivered" in line for line in scene.said("info"))
