@@ -36,5 +36,5 @@ def run(folder: Path, rules: str, tests: Sequence[dict[str, Any]]) -> subprocess
     document = {"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": tests}
     (folder / "tests.yml").write_text(json.dumps(document), encoding="utf-8")
     environment = {**os.environ, "GOGC": "400"}  # memory is collected less often, which takes a fifth of the time
-    command = ["promtool", "test", "rules", folder / "tests.yml"]
+    command = ["promtool", "test", "rules", str(folder / "tests.yml")]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
