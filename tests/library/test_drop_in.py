@@ -24,10 +24,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "command",
     [
-        "black --check .",
         "ruff check",
         "ruff format --check",
-        # `./dev lint` runs it in the module's folder as well; without what that has left, it takes a minute.
+        # `./dev lint` runs both on the same files; without what that has left, they take a minute.
+        pytest.param("black --check .", marks=pytest.mark.long),
         pytest.param("mypy --ignore-missing-imports .", marks=pytest.mark.long),
         # The module's own tests run by themselves in `./dev test` as well.
         pytest.param("pytest --cov", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
