@@ -1,5 +1,6 @@
 """How every test of the module runs, and the two places where a connector's state can be."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 from hypothesis import settings
 
 from fakes import s3
+
+# Everything is on loopback. Without this, a request looks for a proxy in every variable of the environment first.
+os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 # Real files answer when they answer; a failure prints the example that made it.
 settings.register_profile("module", deadline=None, print_blob=True)

@@ -71,6 +71,17 @@ class Network(BaseAdapter):
     def forget_kill(self) -> None:
         self._kill = None
 
+    def request(
+        self, session: requests.Session, method: str, url: str, data: Any, timeout: Any, auth: Any = None, **more: Any
+    ) -> requests.Response:
+        """In the place of the session's own, which merges what no simulation has: cookies, proxies."""
+        request = requests.PreparedRequest()
+        request.method, request.url = method, url
+        request.headers = CaseInsensitiveDict({**session.headers, **more.get("headers", {})})
+        request.prepare_body(data, None)
+        request.prepare_auth(auth, url)
+        return self.send(request, timeout=timeout)
+
     def send(
         self,
         request: requests.PreparedRequest,

@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,7 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         return transport
 
     def _attach(self, session: requests.Session) -> None:
-        session.mount("https://", self._network)
-        session.trust_env = False  # there is no proxy to be looked for at each request
+        vars(session)["request"] = partial(self._network.request, session)
 
     def _send_logs_to_api(self) -> None:  # type: ignore[override]
         for line in self._logs:

@@ -28,7 +28,9 @@ class Task:
     """What may have the turn. `group` is its process, which can be killed with all that it does."""
 
     def __init__(self, timeline: "Timeline") -> None:
-        self.turn = threading.Semaphore(0)
+        # Held while it is another's turn; whoever gives the turn away releases the next one's.
+        self.turn = threading.Lock()
+        self.turn.acquire()
         self.group: Group | None = None
         self.until: Callable[[], bool] | None = None
         self.wait_number = -1

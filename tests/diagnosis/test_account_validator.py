@@ -52,9 +52,7 @@ class Validation:
         return str(last.get("error", ""))
 
 
-@pytest.mark.parametrize(
-    "name", some_now(ACCOUNT_MISTAKES, "password", "application-id", "token-type", "identity-silent")
-)
+@pytest.mark.parametrize("name", some_now(ACCOUNT_MISTAKES, "password", "identity-silent"))
 def test_a_mistake_in_the_account_is_told_in_time_and_without_a_secret(
     name: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:

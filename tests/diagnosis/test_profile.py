@@ -129,7 +129,13 @@ TOGETHER = [
         *("order-minute", "from-arrival", "shown-12min", "limit-rival", "end-null-cursor", "middle-empty"),
         "events-malformed",
     ),
+    ("shown-5s", "end-no-paging", "answer-cut", "page-403"),
+    ("shown-at-once", "end-null-data", "page-429"),
+    ("end-last-second", "page-reset"),
+    ("middle-sparse", "cursor-400", "answer-html", "events-lines"),
 ]
+# By default, a reading that is seen in company is not played alone too.
+_IN_COMPANY = {name for names in TOGETHER for name in names}
 
 
 # Several readings have one name from outside; by default, the first of them is played.
@@ -173,7 +179,7 @@ def long_if(names: Iterable[str], long: set[str]) -> list[Any]:
     return [pytest.param(name, marks=[pytest.mark.long] if name in long else []) for name in names]
 
 
-@pytest.mark.parametrize("name", long_if(EXPECTED, _SAME))
+@pytest.mark.parametrize("name", long_if(EXPECTED, _SAME | _IN_COMPANY))
 def test_the_profile_names_the_reading_of_the_tenant_and_no_other(name: str) -> None:
     # A reading that changes no setting is that of the usual tenant.
     seen = profile(name) if Readings([name]).unusual or READINGS[name].delays else usual()
@@ -187,11 +193,7 @@ def test_what_is_not_seen_from_outside_leads_to_no_false_reading(name: str) -> N
     assert_says_nothing_else(profile(name, seconds=200.0), name)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [*TOGETHER[:3], pytest.param(TOGETHER[3], marks=pytest.mark.long)],
-    ids=["arrival", "none", "minute", "batches"],
-)
+@pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])
 def test_the_profile_names_readings_that_come_together(names: tuple[str, ...]) -> None:
     seen = profile(*names)
     for name in names:

@@ -13,7 +13,9 @@ from sandbox.demo.process import ConnectorProcess
 BACKLOG = 8000
 
 
-@pytest.mark.parametrize("is_told", [False, True], ids=["left alone", "told to stop"])
+@pytest.mark.parametrize(
+    "is_told", [False, pytest.param(True, marks=pytest.mark.long)], ids=["left alone", "told to stop"]
+)
 def test_of_two_instances_on_one_state_the_older_one_stops(scene: Scene, is_told: bool) -> None:
     """A rolling update tells it to stop once the newer one runs. Each has ports of its own, as in containers."""
     scene.tenant.add_backlog(BACKLOG, 600)

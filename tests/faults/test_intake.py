@@ -52,7 +52,7 @@ def test_two_outages_are_said_twice(scene: Scene) -> None:
     scene.judge(tries=scene.asked("intake", "503"))
 
 
-@pytest.mark.parametrize("fault", ["intake-no-ids", "intake-fewer-ids"])
+@pytest.mark.parametrize("fault", ["intake-fewer-ids", pytest.param("intake-no-ids", marks=pytest.mark.long)])
 def test_an_intake_that_names_fewer_ids_has_accepted_all(scene: Scene, fault: str) -> None:
     scene.sandbox.faults.add(fault)
     at_work(scene)
@@ -81,7 +81,7 @@ def test_refusals_and_resets_at_random_cost_nothing(scene: Scene, fault: str) ->
 
 
 @pytest.mark.parametrize(
-    "status", [400, 401, *(pytest.param(status, marks=pytest.mark.long) for status in (403, 404, 408, 429))]
+    "status", [401, *(pytest.param(status, marks=pytest.mark.long) for status in (400, 403, 404, 408, 429))]
 )
 def test_a_client_error_for_a_while_is_no_acceptance(scene: Scene, status: int) -> None:
     at_work(scene, shortened=True)
@@ -126,7 +126,7 @@ def test_a_refusal_that_only_a_person_fixes_is_tried_again_within_minutes(scene:
     assert tries <= 3, "the request, then two single events, a second apart each"
 
 
-@pytest.mark.parametrize("fault", ["intake-taken", "intake-unanswered"])
+@pytest.mark.parametrize("fault", ["intake-unanswered", pytest.param("intake-taken", marks=pytest.mark.long)])
 def test_what_was_taken_and_answered_otherwise_is_sent_again(scene: Scene, fault: str) -> None:
     """Nobody can know that the intake took it: at least once."""
     at_work(scene, shortened=True)

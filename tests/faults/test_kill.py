@@ -36,9 +36,13 @@ def test_kills_at_random_instants_cost_at_most_a_page_each(scene: Scene, kills: 
 @pytest.mark.parametrize(
     ("endpoint", "answer", "again"),
     [
-        pytest.param("results", Response(ending="hang"), 0, id="fetching"),
+        pytest.param("results", Response(ending="hang"), 0, id="fetching", marks=pytest.mark.long),
         pytest.param("intake", Response(ending="hang"), 0, id="pushing"),
-        pytest.param("intake", html_response("Service Unavailable", 503), 0, id="waiting to push again"),
+        pytest.param(
+            *("intake", html_response("Service Unavailable", 503), 0),
+            id="waiting to push again",
+            marks=pytest.mark.long,
+        ),
         pytest.param("intake", None, PAGE, id="waiting for the answer to a push"),
     ],
 )

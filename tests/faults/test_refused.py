@@ -56,7 +56,9 @@ def end(simulation: Simulation) -> None:
     assert (snapshot.duplicates, snapshot.altered, snapshot.queries_too_soon) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("answer", ["healthy", "ok", "empty", "error"])
+@pytest.mark.parametrize(
+    "answer", ["healthy", *(pytest.param(answer, marks=pytest.mark.long) for answer in ("ok", "empty", "error"))]
+)
 def test_a_200_of_something_that_is_no_intake_is_no_acceptance(scene: Scene, answer: Acceptance) -> None:
     scene.tenant.add_backlog(3000, 600)
     scene.tenant.settings.page_latency = 0.1
@@ -78,7 +80,9 @@ def test_a_200_of_something_that_is_no_intake_is_no_acceptance(scene: Scene, ans
     assert said == 1
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(
+    "status", [403, *(pytest.param(status, marks=pytest.mark.long) for status in STATUSES if status != 403)]
+)
 def test_an_event_refused_by_itself_becomes_a_dead_letter_and_holds_nothing(status: int) -> None:
     with at_work() as simulation:
         environment, text = simulation.environment, refused_event(simulation.now)
@@ -156,7 +160,7 @@ def test_a_relay_that_resets_large_requests_is_sent_smaller_ones(scene: Scene) -
     assert letters_in(scene.state_dir) == []
 
 
-@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("status", [500, pytest.param(403, marks=pytest.mark.long)])
 def test_an_intake_that_refuses_everything_for_a_day_sets_nothing_aside(status: int) -> None:
     with at_work(per_second=0.2) as simulation:
         environment = simulation.environment

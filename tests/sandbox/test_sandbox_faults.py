@@ -10,6 +10,7 @@ from sandbox.environment import Environment
 from sandbox.faults import FAULTS
 
 OF_SERVICES = sorted(name for name, fault in FAULTS.items() if fault.scope == "services")
+BACKLOG = 600
 ENDINGS = {"complete", "reset", "cut", "hang"}
 
 
@@ -21,7 +22,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def client(clock: FakeClock) -> Client:
     client = Client.of(Environment(clock)).log_in()
-    client.environment.tenant.add_backlog(2000, 3600)
+    client.environment.tenant.add_backlog(BACKLOG, 3600)
     return client
 
 
@@ -155,13 +156,13 @@ def test_late_events_come_within_the_bound(client: Client, clock: FakeClock) -> 
 def test_a_burst_is_of_one_second(client: Client, clock: FakeClock) -> None:
     client.environment.faults.add("burst", 5000)
     clock.sleep(1)
-    assert client.environment.ledger.snapshot().shown == 7000
+    assert client.environment.ledger.snapshot().shown == BACKLOG + 5000
 
 
 def test_malformed_events_come_among_the_good_ones(client: Client) -> None:
     client.environment.faults.add("malformed")
     texts, _ = client.drain(client.open())
-    assert len(texts) > 2020
+    assert len(texts) > BACKLOG + 20
     assert any(r"\ud83d" in text and "cut" in text for text in texts)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from cyberark_modules.checkpoint.encoding import decode
+from cyberark_modules.checkpoint.store import FILE_NAME
 from sandbox.demo.chaos import Chaos
 from sandbox.demo.process import ConnectorProcess
 from sandbox.server.server import Sandbox
@@ -33,6 +35,8 @@ def test_the_connector_delivers_the_backlog_and_can_be_killed_started_and_stoppe
     log = tmp_path / "output.log"
     with ConnectorProcess(sandbox, tmp_path / "state", log_file=log) as connector:
         wait_until(lambda: sandbox.ledger.snapshot().accepted == 200, connector)
+        # What is accepted and not stored yet would be sent again.
+        wait_until(lambda: _stored(connector.state_dir) == 200, connector)
         assert requests.get(connector.liveness_url, timeout=5).status_code == 200
         assert "symphony_module" in requests.get(connector.metrics_url, timeout=5).text
         connector.kill()
@@ -46,6 +50,12 @@ def test_the_connector_delivers_the_backlog_and_can_be_killed_started_and_stoppe
     assert list(connector.lines) == log.read_text().splitlines()
     snapshot = sandbox.ledger.snapshot()
     assert (snapshot.accepted, snapshot.duplicates, snapshot.altered, snapshot.queries_too_soon) == (200, 0, 0, 0)
+
+
+def _stored(folder: Path) -> int:
+    """How many events the state knows as delivered."""
+    file = folder / FILE_NAME
+    return len(decode(file.read_bytes(), int(time.time() * 1000)).seen) if file.exists() else 0
 
 
 def _answers(url: str) -> bool:

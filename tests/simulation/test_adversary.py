@@ -23,7 +23,7 @@ def _play(seeds: list[int]) -> None:
     assert not failures, "\n".join(failures)
 
 
-@pytest.mark.parametrize("share", range(2))
+@pytest.mark.parametrize("share", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_the_promise_holds_in_combinations_that_nobody_has_tried(share: int) -> None:
     _play(fresh_seeds(2))
 

@@ -139,7 +139,9 @@ def test_a_kill_between_a_query_s_intent_and_its_cursor_keeps_the_minute(watch: 
     watched.settle()
 
 
-@pytest.mark.parametrize("point", ["before", "unfinished", "after"])
+@pytest.mark.parametrize(
+    "point", ["unfinished", *(pytest.param(point, marks=pytest.mark.long) for point in ("before", "after"))]
+)
 def test_a_kill_at_any_write_of_the_state_costs_a_page_at_most(watch: Watch, point: Any) -> None:
     watched = watch(chunk_size=40)
     simulation = watched.simulation
@@ -240,10 +242,10 @@ def test_an_outage_longer_than_the_api_remembers_is_not_said_to_cost_nothing(wat
 @pytest.mark.parametrize(
     ("chunk_size", "rate"),
     [
-        (2, 0.0),
+        pytest.param(2, 0.0, marks=pytest.mark.long),
         (2, 0.02),
         (500, 0.0),
-        (500, 0.02),
+        pytest.param(500, 0.02, marks=pytest.mark.long),
     ],
 )
 def test_an_end_that_shows_its_last_second_again_is_an_end(watch: Watch, chunk_size: int, rate: float) -> None:

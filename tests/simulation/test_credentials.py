@@ -41,7 +41,7 @@ Change = Callable[[Environment], None]
     ("spoil", "mend", "has_run"),
     [
         (wrong_password, right_password, True),
-        (no_permission, permission, True),
+        pytest.param(no_permission, permission, True, marks=pytest.mark.long),
         (wrong_key, right_key, False),
         pytest.param(wrong_password, right_password, False, marks=pytest.mark.long),
         pytest.param(no_permission, permission, False, marks=pytest.mark.long),

@@ -41,7 +41,9 @@ def test_where_a_cursor_shows_nothing_new_events_wait_for_the_minute(rate: float
     assert figures.requests_per_minute["results"] <= 40, figures
 
 
-@pytest.mark.parametrize("retry_after", ["seconds", "date", "absent"])
+@pytest.mark.parametrize(
+    "retry_after", ["absent", *(pytest.param(form, marks=pytest.mark.long) for form in ("seconds", "date"))]
+)
 def test_one_call_a_minute_of_any_kind_loses_nothing(retry_after: str) -> None:
     tenant = {"call_spacing": 60.0, "retry_after": retry_after}
     figures = kept(simulate(Scenario(0.5, seconds=2 * 3600, warm_up=60, tenant=tenant)))

@@ -1,15 +1,21 @@
 """An HTTP server on loopback, in threads of its own, while its context lasts."""
 
 import ssl
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve unmeasured: what coverage is asked for is not here, and tracing takes longer than serving."""
+        sys.settrace(None)
+        super().process_request_thread(request, client_address)
 
     def handle_error(self, *_: object) -> None:
         """Say nothing: the other end has gone, or the connection was reset on purpose."""

@@ -5,15 +5,16 @@ place; a second query within a minute is refused.
 """
 
 import base64
-import heapq
 import json
 import math
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
+from itertools import islice
 from typing import Any
 
 from fakes.loopback import LoopbackServer
@@ -69,6 +70,7 @@ class TenantServer(LoopbackServer):
         self.queries: list[Query] = []
         self.respond: Callable[[str, dict[str, Any]], Refusal | None] = lambda _path, _document: None
         self._counted_at = -math.inf
+        self._ranked: tuple[str, list[tuple[list[int], Shown]]] = (self.order, [])
         self._lock = threading.RLock()
         super().__init__(self._handler())
 
@@ -138,14 +140,28 @@ class TenantServer(LoopbackServer):
         """Return what a cursor shows now, and the cursor of what follows."""
         from_ms, to_ms, size, filters, place = json.loads(base64.b64decode(reference))
         now_ms = self.now() * 1000
+        ranked = self._in_order()
+        behind = islice(ranked, bisect_right(ranked, place, key=lambda each: each[0]), None)
         shown = (
-            ([self._rank(event, number), number], event.text)
-            for number, event in enumerate(self.events)
+            (rank, event.text)
+            for rank, event in behind
             if event.shown_ms <= now_ms and from_ms <= event.time_ms and (to_ms is None or event.time_ms < to_ms)
         )
-        page = heapq.nsmallest(size, (each for each in shown if each[0] > place))
+        page = list(islice(shown, size))
         following = _cursor(from_ms, to_ms, size, filters, page[-1][0] if page else place)
         return [text for _, text in page], following
+
+    def _in_order(self) -> list[tuple[list[int], Shown]]:
+        """The events behind their places, sorted again only where there are others, or in another order."""
+        with self._lock:
+            order, ranked = self._ranked
+            if order != self.order or len(ranked) != len(self.events):
+                order = self.order
+                ranked = sorted(
+                    ([self._rank(event, number), number], event) for number, event in enumerate(self.events)
+                )
+                self._ranked = order, ranked
+            return ranked
 
     def _rank(self, event: Shown, number: int) -> int:
         if self.order == "none":

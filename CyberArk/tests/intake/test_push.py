@@ -99,7 +99,9 @@ def test_an_event_alone_in_its_page_does_not_hold_a_quiet_tenant(caller: Caller,
     assert isinstance(outcomes[0].failure, TransientError)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 413, 429, 500, 503, 0])
+@pytest.mark.parametrize(
+    "status", [403, 500, 0, *(pytest.param(status, marks=pytest.mark.long) for status in (401, 404, 413, 429, 503))]
+)
 def test_a_refusal_of_everything_is_an_outage_and_isolates_nothing(
     caller: Caller, server: IntakeServer, status: int
 ) -> None:
