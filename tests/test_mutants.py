@@ -1,8 +1,15 @@
 """The tests notice the defects of the table."""
 
+import tomllib
+
 import pytest
 
-from mutants import main
+from mutants import MODULES, TABLE, TOP, main
+
+
+def test_the_table_is_about_the_module_as_it_is() -> None:
+    for mutant in tomllib.loads(TABLE.read_text("utf-8"))["mutant"]:
+        assert (TOP / MODULES / mutant["file"]).read_text("utf-8").count(mutant["old"]) == 1, mutant["defect"]
 
 
 @pytest.mark.long
