@@ -122,8 +122,7 @@ def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watc
     assert ledger.requests["results", str(status)] < 30
 
 
-# 503 is long for now: where one query is answered so for ever, and the tail is served, it is not given up in time.
-@pytest.mark.parametrize("status", [pytest.param(503, marks=pytest.mark.long), 400])
+@pytest.mark.parametrize("status", [503, pytest.param(400, marks=pytest.mark.long)])
 def test_a_rare_query_that_is_lost_is_opened_again_after_a_minute(watch: Watch, status: int) -> None:
     """Although the tail is read, for what came late is shown by a query only."""
     watched = watch(frequency=3600, overlap=30)

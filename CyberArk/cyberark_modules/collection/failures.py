@@ -80,6 +80,7 @@ class Failures:
         if others_are_served or stream.use is Use.TAIL:
             now_ms, overlap_ms = self._around.now_ms(), self._around.overlap_ms
             self._state.commit(narrowed(self._state.checkpoint, stream, now_ms, overlap_ms))
+            self._look_back_again(stream)
 
     def _others_are_served(self, stream: Stream) -> bool:
         """Whether a page is repeatedly refused while others are served: then the rate is not the cause."""
@@ -152,9 +153,13 @@ class Failures:
             # No cursor expires twice at one place: it is the page behind it that is refused.
             checkpoint = narrowed(self._state.checkpoint, stream, self._around.now_ms(), overlap_ms)
         self._state.commit(checkpoint)
+        self._look_back_again(stream)
+        self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
+
+    def _look_back_again(self, stream: Stream) -> None:
+        """What came late within the overlap is shown by a lookback only, and this one was not read to its end."""
         if stream.use is Use.LOOKBACK:
             self._queries.lookback_wanted()
-        self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
 
     def _is_refused_again(self, stream: Stream) -> bool:
         """Whether a cursor of that use was refused at that place before."""
