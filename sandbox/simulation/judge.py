@@ -100,10 +100,14 @@ class Judge:
             folder.damage(BACKUP, keep)
 
     def note_failing_pages(self) -> None:
-        """Whatever happened in the second of an event whose pages fail need not be delivered while they do."""
+        """What no query can tell from an event whose pages fail need not be delivered while they do.
+
+        That is its second by the date that the tenant filters by: a batch that arrives in one is shown as a whole.
+        """
         environment = self.simulation.environment
-        times_ms, failing = environment.ledger.index.times_ms, environment.tenant.failing_events()
-        self._failing_seconds = {times_ms[sequence] // 1000 for sequence in failing if sequence < len(times_ms)}
+        made = len(environment.ledger.index)
+        failing = environment.tenant.failing_events()
+        self._failing_seconds = {self._filtered_second(sequence) for sequence in failing if sequence < made}
 
     def missing(self, within_overlap: bool = True) -> list[int]:
         """The promised events that are not delivered: those that were shown within the overlap, or the later ones."""
@@ -115,7 +119,7 @@ class Judge:
             is_in_time = arrival <= time + self.overlap + 0.001
             if time < oldest or arrival > now or is_in_time != within_overlap or ledger.is_excused(sequence):
                 continue
-            if int(time) in self._failing_seconds or not self._is_wanted(sequence):
+            if self._filtered_second(sequence) in self._failing_seconds or not self._is_wanted(sequence):
                 continue
             found.append(sequence)
         return found
@@ -141,6 +145,12 @@ class Judge:
             line for line in self.simulation.said("error") if line.startswith(("Unexpected", "Traceback"))
         ][:2]
         return found
+
+    def _filtered_second(self, sequence: int) -> int:
+        """The second of an event by the date that the tenant filters by."""
+        environment = self.simulation.environment
+        index, field = environment.ledger.index, environment.tenant.settings.date_field
+        return int(index.arrivals[sequence]) if field == "arrival" else index.times_ms[sequence] // 1000
 
     def _is_wanted(self, sequence: int) -> bool:
         if not self.applications:

@@ -164,3 +164,18 @@ def test_what_is_left_of_an_unservable_second_is_not_lost() -> None:
         judge.note_failing_pages()
         assert judge.findings().lost == 1
         judge.simulation.kill()
+
+
+def test_what_arrived_with_an_unservable_event_is_not_lost_where_the_filter_goes_by_arrival() -> None:
+    """No query shows a part of what arrived in one second, so every query that shows the rest meets that event."""
+    with Judge(1) as judge:
+        judge.start()
+        tenant, now = judge.simulation.environment.tenant, judge.simulation.now
+        tenant.settings.date_field = "arrival"
+        for seconds in (20.2, 19.0, 10.0):
+            tenant.add(time=now - seconds, arrival=now)
+        tenant.add(time=now - 20.1, arrival=now - 2)
+        tenant.fail_page_of(0)
+        judge.note_failing_pages()
+        assert judge.findings().lost == 1
+        judge.simulation.kill()

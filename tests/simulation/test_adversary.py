@@ -41,6 +41,14 @@ def test_a_seed_stands_for_one_combination() -> None:
     assert set(one.readings.names) != set(other.readings.names)
 
 
+def test_where_date_to_is_ignored_a_page_fails_for_ever_only_in_the_order_of_the_date_that_is_filtered() -> None:
+    """Nobody could read what is ordered behind that page and dated before it."""
+    drawn = [Combination.drawn(seed).readings.names for seed in range(2000)]
+    for_ever = [names for names in drawn if {"page-500-ever", "to-ignored"} <= set(names)]
+    assert for_ever
+    assert all({"order-event-time", "from-event"} <= set(names) for names in for_ever)
+
+
 def test_the_same_seed_gives_the_same_run() -> None:
     runs = [run_combination(11) for _ in range(2)]
     assert (runs[0].made, runs[0].hours, runs[0].results_per_minute) == (
