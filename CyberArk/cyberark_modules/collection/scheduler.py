@@ -75,10 +75,11 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
         return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
     lookback_is_due = turn.lookback_is_due and lookback is None
     if not (lookback_is_due and turn.filled_last):
-        if filled:
-            return filled
+        # About once an hour; the search for a page that cannot be served may take every other query for days.
         if reconciliation := _reconciliation(checkpoint, turn):
             return Plan(checkpoint, reconciliation)
+        if filled:
+            return filled
     return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size) if lookback_is_due else None)
 
 
