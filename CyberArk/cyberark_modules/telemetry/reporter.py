@@ -148,13 +148,13 @@ class Reporter:
         metrics.GAPS.set(len(standing.gaps))
         metrics.FAILING_GAPS.set(len(standing.unservable))
         unservable = set(standing.unservable)
-        for start, end in sorted(unservable - self._unservable):
-            if not any(known[0] <= start < known[1] for known in self._unservable):
-                self.error(
-                    f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. The connector "
-                    "retries them at growing intervals, up to 30 min apart, until they are 7 days old; all other "
-                    "events are collected."
-                )
+        new = {gap for gap in unservable if not any(start <= gap[0] < end for start, end in self._unservable)}
+        for start, end in sorted(new):
+            self.error(
+                f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. The connector retries "
+                "them at growing intervals, up to 30 min apart, until they are 7 days old; all other events are "
+                "collected."
+            )
         for start, end in sorted(self._unservable - unservable):
             if not _is_in((start, end), standing.gaps):
                 self.info(
@@ -163,7 +163,8 @@ class Reporter:
                 )
         # A gap that is searched is known until all of it is delivered, whatever its parts are at this moment.
         known = {gap for gap in self._unservable if _is_in(gap, standing.gaps)}
-        self._unservable = known | {gap for gap in unservable if not _is_in(gap, known)}
+        grown = {gap for gap in known if any(start <= gap[0] and gap[1] <= end for start, end in new)}
+        self._unservable = known - grown | new
         if standing.gaps:
             self._had_gaps = True
         elif self._had_gaps:

@@ -105,6 +105,17 @@ def test_a_gap_that_is_searched_in_parts_is_logged_once(reporter: Reporter, line
     assert [line for _, line in lines if "could not serve" in line] == [lines[1][1]]
 
 
+def test_a_gap_that_grows_backwards_is_logged_again_and_not_while_it_is_read(reporter: Reporter, lines: Lines) -> None:
+    reporter.stands(Standing(NOW, NOW, FAILING, FAILING))
+    for start_ms in range(NOW - 60_000, NOW - 40_000, 5000):  # another one before it waits with it; then it is read
+        grown = ((start_ms, NOW - 40_000),)
+        reporter.stands(Standing(NOW, NOW, grown, grown))
+    reporter.stands(Standing(NOW, NOW))
+    assert [level for level, _ in lines] == ["error", "error", "info", "info"]
+    for _, line in lines[1:3]:
+        assert f"from {moment(NOW - 60_000)} to {moment(NOW - 40_000)}" in line
+
+
 def test_what_failed_is_logged_when_it_is_delivered(reporter: Reporter, lines: Lines) -> None:
     other = (NOW - 5000, NOW - 4000)
     reporter.stands(Standing(NOW, NOW, (*FAILING, other), FAILING))
