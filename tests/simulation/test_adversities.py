@@ -70,6 +70,15 @@ def test_no_overlap_loses_nothing_that_is_in_time(watch: Watch) -> None:
     watched.settle()
 
 
+def test_after_a_lookback_of_minutes_new_events_are_not_behind_it(watch: Watch) -> None:
+    watched = watch(overlap=60, chunk_size=100)
+    watched.tenant.settings.page_latency = 2.0
+    watched.follow(10, seconds=1200)
+    watched.ledger.forget_delays()
+    watched.simulation.run_for(600)
+    assert watched.ledger.snapshot().lag["p95"] < 15
+
+
 def test_a_day_of_overlap_finds_what_comes_a_day_late(watch: Watch) -> None:
     watched = watch(overlap=1440)
     simulation, tenant = watched.simulation, watched.tenant

@@ -12,7 +12,7 @@ from .endings import Endings
 from .failures import Failures
 from .narrowing import widened
 from .pages import InFlight, Pages
-from .reading import End, Read, beyond_window, is_at_live_edge, tail_of
+from .reading import TAIL_BEHIND_MS, End, Read, beyond_window, is_at_live_edge, tail_of
 from .state import State
 from .surroundings import Surroundings
 from .survey import Survey
@@ -129,8 +129,11 @@ class Streams:
             self._survey.stream_ended(read.stream)
         if stream.use is Use.LOOKBACK:
             if is_proven:
-                self._survey.read_up_to(read.stream, arrival.asked_ms)
-            checkpoint = checkpoint.with_stream(tail_of(read.stream))
+                self._survey.read_up_to(read.stream, stream.opened_ms)
+            tail = checkpoint.stream(Use.TAIL)
+            # After a long lookback the former tail has read further: to read that again would keep new events waiting.
+            if tail is None or tail.latest_ms <= read.stream.latest_ms + TAIL_BEHIND_MS:
+                checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
 
     def forget_closed(self, streams: Iterable[Stream]) -> None:
