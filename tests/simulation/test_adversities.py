@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from cyberark_modules.checkpoint.stream import Use
 from sandbox.faults.fault import Fault
 from sandbox.http import Request, Response, json_response
 from sandbox.simulation import Latency
@@ -71,12 +72,17 @@ def test_no_overlap_loses_nothing_that_is_in_time(watch: Watch) -> None:
 
 
 def test_after_a_lookback_of_minutes_new_events_are_not_behind_it(watch: Watch) -> None:
-    watched = watch(overlap=60, chunk_size=100)
+    watched = watch(overlap=10, chunk_size=100)
+    simulation = watched.simulation
     watched.tenant.settings.page_latency = 2.0
-    watched.follow(10, seconds=1200)
+    watched.follow(10, seconds=1500)
     watched.ledger.forget_delays()
-    watched.simulation.run_for(600)
+    simulation.run_for(600)
     assert watched.ledger.snapshot().lag["p95"] < 15
+    checkpoint = simulation.connector.checkpoint
+    tail = checkpoint.stream(Use.TAIL) if checkpoint else None
+    assert tail is not None
+    assert tail.start_ms > (simulation.now - 1200) * 1000, "the keys of what it has shown long ago are still needed"
 
 
 def test_a_day_of_overlap_finds_what_comes_a_day_late(watch: Watch) -> None:

@@ -130,10 +130,13 @@ class Streams:
         if stream.use is Use.LOOKBACK:
             if is_proven:
                 self._survey.read_up_to(read.stream, stream.opened_ms)
-            tail = checkpoint.stream(Use.TAIL)
-            # After a long lookback the former tail has read further: to read that again would keep new events waiting.
-            if tail is None or tail.latest_ms <= read.stream.latest_ms + TAIL_BEHIND_MS:
-                checkpoint = checkpoint.with_stream(tail_of(read.stream))
+            tail, ended = checkpoint.stream(Use.TAIL), read.stream
+            if tail is not None and tail.latest_ms > ended.latest_ms + TAIL_BEHIND_MS:
+                # After a long lookback the tail has read further: to read that again would keep new events waiting.
+                # What it has shown before the lookback's window needs no keys any more.
+                checkpoint = checkpoint.with_stream(replace(tail, start_ms=max(tail.start_ms, ended.start_ms)))
+            else:
+                checkpoint = checkpoint.with_stream(tail_of(ended))
         return checkpoint
 
     def forget_closed(self, streams: Iterable[Stream]) -> None:
