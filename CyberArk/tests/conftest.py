@@ -17,6 +17,12 @@ settings.register_profile("module", deadline=None, print_blob=True)
 settings.load_profile("module")
 
 
+@pytest.fixture(autouse=True)
+def module_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever pytest is started: the SDK reads the manifest of the folder that it is in, as in the library's CI."""
+    monkeypatch.chdir(Path(__file__).parents[1])
+
+
 @pytest.fixture(scope="session")
 def s3_address() -> Iterator[str]:
     with s3.s3_server() as address:

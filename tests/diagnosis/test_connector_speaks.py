@@ -64,9 +64,7 @@ def test_a_mistake_is_in_the_log_with_what_fixes_it_once_and_without_a_secret(
     assert not any(endpoint == "platform-other" for endpoint, _ in sandbox.ledger.requests)
 
 
-@pytest.mark.parametrize(
-    "name", some_now(["password", "api-key", "intake-key", "claims-script", "identity-odd"], "api-key")
-)
+@pytest.mark.parametrize("name", some_now(["password", "api-key", "intake-key", "claims-script"], "api-key"))
 def test_what_sentry_is_told_holds_no_secret(name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     with SentryServer() as sentry:
         with running(sandbox, tmp_path, name, SENTRY_DSN=sentry.dsn) as process:

@@ -17,6 +17,7 @@ __all__ = ["platform_logs", "platform_status", "platform_url"]
 
 @pytest.fixture
 def connector(tmp_path: Path, platform_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PlatformConnector]:
+    monkeypatch.chdir(tmp_path)  # without a manifest, which would require a configuration
     monkeypatch.setenv("URL_LOGS", f"{platform_url}/logs")
     monkeypatch.setenv("TOKEN", "token")
     monkeypatch.setenv("URL_SECRETS", f"{platform_url}/secrets")
