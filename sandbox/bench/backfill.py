@@ -78,7 +78,8 @@ def _add_live(section: Section) -> None:
                 elapsed = time.monotonic() - began
                 if not connector.running or elapsed > _LONGEST_SECONDS:
                     raise RuntimeError("the backlog was not delivered:\n" + "\n".join(connector.lines))
-                if not early and elapsed > _SETTLED_AFTER_SECONDS + 2:
+                # The second query, a minute after the first one, is the first to deliver live events.
+                if not early and elapsed > _SETTLED_AFTER_SECONDS + 6 and snapshot.lag:
                     early = snapshot.lag
                     ledger.forget_delays()
                 tenant.catch_up()

@@ -1,6 +1,7 @@
 """A page that cannot be served, beside everything else that goes on: what is around it is delivered."""
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,18 @@ class AtLeast(Fault):
     def before(self, endpoint: str, request: Request) -> Response | None:
         is_small = endpoint == "query" and request.json()["query"]["pageSize"] < 10
         return json_response({"message": "pageSize"}, 400) if is_small else None
+
+
+class OfTenMinutes(Fault):
+    """Queries of a longer window fail."""
+
+    def before(self, endpoint: str, request: Request) -> Response | None:
+        dates = request.json()["query"]["filterModel"]["date"] if endpoint == "query" else {}
+        start, end = (
+            datetime.fromisoformat(dates[name]) if name in dates else None for name in ("dateFrom", "dateTo")
+        )
+        is_wide = start is not None and end is not None and end - start > timedelta(minutes=10)
+        return json_response({"message": "timeout"}, 500) if is_wide else None
 
 
 @pytest.mark.parametrize(
@@ -84,6 +97,31 @@ def test_what_arrives_after_a_page_that_fails_does_not_wait_for_hours_where_the_
     add_poison(watched, "only", simulation.now - 39, arrival=simulation.now + 1)
     simulation.run_for(2 * HOUR)
     assert ledger.snapshot().waiting < 8
+
+
+@pytest.mark.long
+def test_a_reconciliation_that_is_refused_keeps_no_page_that_failed_waiting(watch: Watch) -> None:
+    watched = watch()
+    simulation, ledger = watched.simulation, watched.ledger
+    watched.follow(0.2, seconds=3 * HOUR)
+    watched.faults.hold(OfTenMinutes(), duration=DAY)
+    simulation.run_for(1.5 * HOUR)
+    watched.faults.hold(Poisonous(), duration=900)
+    add_poison(watched, "only", simulation.now)
+    simulation.run_for(900 + HOUR)
+    assert ledger.snapshot().waiting < 3
+
+
+@pytest.mark.long
+def test_where_cursors_live_for_less_than_a_minute_what_came_late_is_found(watch: Watch) -> None:
+    watched = watch()
+    simulation, tenant, ledger = watched.simulation, watched.tenant, watched.ledger
+    tenant.settings.cursor_lifetime = 45.0
+    watched.follow(0.5, seconds=2 * HOUR)
+    late = len(ledger.index)
+    tenant.add(time=simulation.now - 1800, arrival=simulation.now)
+    simulation.run_for(1.5 * HOUR)
+    assert ledger.times_accepted(late) == 1
 
 
 @pytest.mark.long

@@ -117,6 +117,8 @@ class Failures:
             is_small = error.failure.status == 400 and query.page_size < self._queries.page_size
             now_ms = self._around.now_ms()
             checkpoint = retried_later(checkpoint, query.start_ms, now_ms, is_refused_as_small=is_small)
+        if query.use is Use.RECONCILIATION and others_open:
+            self._queries.reconciliation_refused()
         self._state.commit(checkpoint)
         self._reporter.failed("query", error)
 

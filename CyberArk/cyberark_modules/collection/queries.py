@@ -18,6 +18,7 @@ CLOCKS_DIFFER_S = 60.0
 SAFE_PAGE_SIZE = 500
 # Where another integration uses the query of the minute, nothing shows when the next one is free.
 THROTTLED_S = 5.0
+RECONCILIATION_RETRY_S = 600.0
 IDLE_S = 1.0
 
 OpenQuery = Callable[[int, int | None, int, Mapping[str, Sequence[str]]], str]
@@ -51,7 +52,7 @@ class Queries:
         self._background = background
         self._backoff = backoff
         self._monotonic = monotonic
-        self._allowed_at = self._lookback_due = monotonic()
+        self._allowed_at = self._lookback_due = self._reconciliation_allowed_at = monotonic()
         self.failures = 0
         self.page_size = page_size
         self.opening: Opening | None = None
@@ -85,6 +86,7 @@ class Queries:
             live_in_row=self._live_in_row,
             started_ms=started_ms,
             is_slow=is_slow,
+            may_reconcile=self._monotonic() >= self._reconciliation_allowed_at,
         )
 
     def open(self, query: Query, opened_ms: int) -> None:
@@ -130,6 +132,10 @@ class Queries:
     def lookback_wanted(self) -> None:
         """Open the next lookback as soon as a query is allowed: the last one ended without proof."""
         self._lookback_due = self._monotonic()
+
+    def reconciliation_refused(self) -> None:
+        """Open no reconciliation for a while: it comes before gaps in which a page failed, which must not wait."""
+        self._reconciliation_allowed_at = self._monotonic() + RECONCILIATION_RETRY_S
 
 
 def about_to_open(checkpoint: Checkpoint, latest_ms: int) -> Checkpoint:

@@ -150,6 +150,21 @@ def is_past(stream: Stream, overlap_ms: int) -> bool:
     return stream.events >= ORDER_KNOWN_EVENTS and stream.read_to_ms >= stream.end_ms + margin_ms
 
 
+def until_tail(read: Read, tail: Stream | None, overlap_ms: int) -> Read:
+    """Return what a page makes of a lookback that has read its window while the tail has read far ahead of it.
+
+    It reads on until it meets the tail, and follows the live edge from there: as the tail at once, it would keep new
+    events waiting for what was read already. A lookback that gains too little on the tail ends where it is.
+    """
+    stream = read.stream
+    if tail is None or stream.use is not Use.LOOKBACK or stream.end_ms is None or not is_past(stream, overlap_ms):
+        return read
+    behind_ms, so_far_ms = tail.latest_ms - stream.latest_ms, stream.end_ms - stream.opened_ms
+    if behind_ms <= TAIL_BEHIND_MS or 0 < so_far_ms < 2 * behind_ms:
+        return read
+    return Read(replace(stream, end_ms=tail.latest_ms), End.NOT_YET)
+
+
 def beyond_window(stream: Stream, page: Page, overlap_ms: int) -> tuple[Event, ...]:
     """Return the events at the end of a page that the stream has read past its window: others deliver them.
 

@@ -42,8 +42,9 @@ class Turn:
     """What the plan needs beside the checkpoint. Times are epoch milliseconds by the tenant's clock.
 
     `lookback_is_due` goes by the configured frequency; `filled_last` tells whether the last query was for what is old,
-    and `live_in_row` how many in a row were for the live edge. `started_ms` is when this process began,
-    and `is_slow` tells that the API accepts one page at a time, or calls far apart: one gap is then read at a time.
+    and `live_in_row` how many in a row were for the live edge. `started_ms` is when this process began. `is_slow`
+    tells that the API accepts one page at a time, or calls far apart: one gap is then read at a time. `may_reconcile`
+    is False for a while after the API has refused a reconciliation.
     """
 
     now_ms: int
@@ -54,6 +55,7 @@ class Turn:
     live_in_row: int
     started_ms: int
     is_slow: bool = False
+    may_reconcile: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,15 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
     checkpoint = _with_slow_lookback_as_backfill(checkpoint, turn)
     tail, lookback = checkpoint.stream(Use.TAIL), checkpoint.stream(Use.LOOKBACK)
     start_ms, filled = checkpoint.lookback_from_ms(turn.now_ms), _fill(checkpoint, turn)
-    if tail is None and not (turn.live_in_row >= LIVE_IN_ROW and filled):
+    reconciliation = _reconciliation(checkpoint, turn)
+    if tail is None and not (turn.live_in_row >= LIVE_IN_ROW and (filled or reconciliation)):
         if lookback is None and not (turn.is_slow and checkpoint.backfills):
             return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
         return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
     lookback_is_due = turn.lookback_is_due and lookback is None
     if not (lookback_is_due and turn.filled_last):
         # About once an hour; the search for a page that cannot be served may take every other query for days.
-        if reconciliation := _reconciliation(checkpoint, turn):
+        if reconciliation:
             return Plan(checkpoint, reconciliation)
         if filled:
             return filled
@@ -147,7 +150,7 @@ def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
     is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
     # What was never read comes first, but not what is searched for a page that cannot be served.
     is_behind = any(not gap.failures for gap in checkpoint.coverage.gaps)
-    if not is_due or is_behind or checkpoint.stream(Use.RECONCILIATION):
+    if not is_due or not turn.may_reconcile or is_behind or checkpoint.stream(Use.RECONCILIATION):
         return None
     if window.end_ms - window.start_ms < SLACK_MS:
         return None

@@ -12,7 +12,7 @@ from .endings import Endings
 from .failures import Failures
 from .narrowing import widened
 from .pages import InFlight, Pages
-from .reading import TAIL_BEHIND_MS, End, Read, beyond_window, is_at_live_edge, tail_of
+from .reading import End, Read, beyond_window, is_at_live_edge, tail_of, until_tail
 from .state import State
 from .surroundings import Surroundings
 from .survey import Survey
@@ -96,6 +96,7 @@ class Streams:
             if event not in seen and event.key not in shown and not given_up.holds(event.time_ms)
         }
         read = self._endings.read(stream, page, bool(unseen), self._around.now_ms(), self._pages.is_slow)
+        read = until_tail(read, checkpoint.stream(Use.TAIL), self._around.overlap_ms)
         for event in beyond_window(read.stream, page, self._around.overlap_ms):
             unseen.pop((event.key, event.text), None)
         return Arrival(stream, page, tuple(unseen.values()), read, request.asked_ms)
@@ -130,13 +131,7 @@ class Streams:
         if stream.use is Use.LOOKBACK:
             if is_proven:
                 self._survey.read_up_to(read.stream, stream.opened_ms)
-            tail, ended = checkpoint.stream(Use.TAIL), read.stream
-            if tail is not None and tail.latest_ms > ended.latest_ms + TAIL_BEHIND_MS:
-                # After a long lookback the tail has read further: to read that again would keep new events waiting.
-                # What it has shown before the lookback's window needs no keys any more.
-                checkpoint = checkpoint.with_stream(replace(tail, start_ms=max(tail.start_ms, ended.start_ms)))
-            else:
-                checkpoint = checkpoint.with_stream(tail_of(ended))
+            checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
 
     def forget_closed(self, streams: Iterable[Stream]) -> None:
