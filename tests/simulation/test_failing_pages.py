@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.faults.fault import Fault
 from sandbox.http import Request, Response, json_response
-from simulation.watched import Poisonous, Watch, add_poison
+from simulation.watched import Poisonous, Watch, Watched, add_poison
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -122,6 +122,34 @@ def test_where_cursors_live_for_less_than_a_minute_what_came_late_is_found(watch
     tenant.add(time=simulation.now - 1800, arrival=simulation.now)
     simulation.run_for(1.5 * HOUR)
     assert ledger.times_accepted(late) == 1
+
+
+def live_for_a_dozen_pages(watched: Watched) -> None:
+    """A row of empty pages, and the tries that a failing page is given, both outlast such a cursor."""
+    watched.tenant.settings.page_latency, watched.tenant.settings.cursor_lifetime = 2.0, 30.0
+    watched.tenant.add_backlog(60, 3600)
+
+
+def test_where_a_cursor_lives_for_a_dozen_pages_every_window_comes_to_its_end(watch: Watch) -> None:
+    watched = watch(start_time=2)
+    live_for_a_dozen_pages(watched)
+    watched.simulation.start()
+    watched.simulation.run_for(1.5 * HOUR)
+    checkpoint = watched.simulation.connector.checkpoint
+    assert watched.ledger.snapshot().waiting == 0
+    assert checkpoint is not None
+    assert checkpoint.coverage.gaps == ()
+
+
+@pytest.mark.long
+def test_where_a_cursor_lives_for_a_dozen_pages_one_that_fails_is_found_in_hours(watch: Watch) -> None:
+    watched = watch(start_time=2)
+    live_for_a_dozen_pages(watched)
+    watched.faults.hold(Poisonous(), duration=DAY)
+    add_poison(watched, "only", watched.simulation.now - 1800)
+    watched.simulation.start()
+    watched.simulation.run_for(4 * HOUR)
+    assert watched.ledger.snapshot().waiting == 1
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ from .narrowing import halved, narrowed, retried_later
 from .pages import Pages
 from .queries import Queries
 from .rate_limiter import RateLimiter
+from .reading import EMPTY_PAGES_NEW_CURSOR
 from .scheduler import Query
 from .state import State
 from .surroundings import Surroundings
@@ -46,7 +47,8 @@ class Failures:
         self._reporter = reporter
         self._allow_critical = allow_critical
         self._token_failures = 0
-        self._refused_at: set[tuple[Use, int]] = set()
+        # Where a cursor was refused, and when (monotonic s) the last page before that was served.
+        self._refused_at: dict[tuple[Use, int], float] = {}
 
     def page_served(self, stream: Stream) -> None:
         """Note a page that the API has served."""
@@ -151,9 +153,13 @@ class Failures:
             read_to_ms = stream.read_to_ms - stream.disorder_ms
             reached_ms = min(read_to_ms, stream.opened_ms - overlap_ms)
             checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
-        elif self._pages.failing(stream) is None and self._is_refused_again(stream):
-            # No cursor expires twice at one place: it is the page behind it that is refused.
-            checkpoint = narrowed(self._state.checkpoint, stream, self._around.now_ms(), overlap_ms)
+        elif self._is_refused_again(stream):
+            if stream.use is Use.BACKFILL and stream.empty_pages >= EMPTY_PAGES_NEW_CURSOR:
+                # Twice a row of empty pages that outlasts its cursor: no query would ever prove that this is the end.
+                checkpoint = closed(self._state.checkpoint, stream, overlap_ms, is_proven=True)
+            else:
+                # No cursor expires twice at one place: it is the page behind it that is refused.
+                checkpoint = narrowed(self._state.checkpoint, stream, self._around.now_ms(), overlap_ms)
         self._state.commit(checkpoint)
         self._look_back_again(stream)
         self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
@@ -164,13 +170,17 @@ class Failures:
             self._queries.lookback_wanted()
 
     def _is_refused_again(self, stream: Stream) -> bool:
-        """Whether a cursor of that use was refused at that place before."""
+        """Whether a cursor of that use was refused at that place before.
+
+        Where its page has failed for as long as the cursor lived, that counts if others were served in between: in an
+        outage it says nothing of this page.
+        """
         place = stream.use, stream.dates[-1] if stream.dates else stream.start_ms
         if place in self._refused_at:
-            return True
+            return self._pages.failing(stream) is None or self._pages.succeeded_at > self._refused_at[place]
         if len(self._refused_at) >= PLACES_KEPT:
             self._refused_at.clear()
-        self._refused_at.add(place)
+        self._refused_at[place] = self._pages.succeeded_at
         return False
 
     def _wait_for_token(self, error: CyberArkError) -> None:

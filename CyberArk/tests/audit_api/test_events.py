@@ -113,7 +113,7 @@ def test_the_lenient_reading_finds_data_and_cursor_wherever_they_stand() -> None
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=8,
+    max_leaves=20,
 )
 
 

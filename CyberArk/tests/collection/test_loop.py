@@ -63,7 +63,6 @@ def test_a_first_run_over_all_that_the_api_keeps_reports_no_loss(scene: Scene) -
     assert scene.said("error") == []
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_more_events_than_keys_can_be_kept_of_are_not_delivered_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +85,6 @@ def test_what_arrives_late_within_the_overlap_is_delivered_once(scene: Scene, or
     assert max(delays(scene)) <= 75
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_what_arrives_later_than_the_overlap_is_delivered_within_the_hour_once(scene: Scene) -> None:
     scene.run(70)
     for number in range(8):
@@ -175,7 +173,6 @@ def slow(scene: Scene, seconds: float) -> None:
     scene.tenant.respond = respond
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_a_backlog_is_read_beside_what_happens_now(scene: Scene) -> None:
     scene.form |= {"chunk_size": 10, "start_time": 24}
     for number in range(800):
@@ -189,7 +186,6 @@ def test_a_backlog_is_read_beside_what_happens_now(scene: Scene) -> None:
     assert any("Caught up" in line and "nothing was lost" in line for line in scene.said("info"))
 
 
-@pytest.mark.usefixtures("unmeasured")
 def test_a_page_that_fails_for_ever_costs_itself_only_and_is_delivered_once_it_is_served(scene: Scene) -> None:
     scene.form["chunk_size"] = 50
     for number in range(200):

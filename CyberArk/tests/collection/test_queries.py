@@ -201,3 +201,15 @@ def test_where_nothing_is_wanted_it_is_asked_again_in_a_moment(make: Callable[..
     queries = make()
     queries.nothing_wanted()
     assert 0 < queries.wait_s <= 1
+
+
+def test_a_reconciliation_that_is_refused_waits_for_ten_minutes(
+    make: Callable[..., Queries], clock: FakeClock
+) -> None:
+    queries = make()
+    assert turn(queries).may_reconcile
+    queries.reconciliation_refused()
+    clock.passed += 599
+    assert not turn(queries).may_reconcile
+    clock.passed += 1
+    assert turn(queries).may_reconcile

@@ -21,6 +21,7 @@ from cyberark_modules.collection.reading import (
     is_past,
     rewound,
     tail_of,
+    until_tail,
 )
 
 LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
@@ -132,6 +133,22 @@ def test_a_lookback_ends_when_it_has_read_up_to_its_opening() -> None:
     assert is_past(read_to(LOOKBACK, NOW), OVERLAP_MS)
     assert not is_past(read_to(LOOKBACK, NOW - 1), OVERLAP_MS)
     assert after(LOOKBACK, page(*[NOW + number for number in range(ORDER_KNOWN_EVENTS)])).end is End.PROVEN
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "read_on_s", "goes_on"),
+    [(9, 0, False), (11, 0, True), (300, 0, True), (40, 60, False), (20, 60, True)],
+)
+def test_a_long_lookback_reads_on_until_it_meets_the_tail_unless_it_gains_too_little(
+    ahead_s: int, read_on_s: int, goes_on: bool
+) -> None:
+    end_ms = NOW + read_on_s * 1000
+    lookback = stream(Use.LOOKBACK, NOW - HOUR_MS, end_ms, events=500, dates=(end_ms,) * DATES_KEPT, latest_ms=end_ms)
+    tail = stream(Use.TAIL, NOW - HOUR_MS, None, latest_ms=end_ms + ahead_s * 1000)
+    read = until_tail(Read(lookback, End.PROVEN), tail, OVERLAP_MS)
+    assert (read.end is End.NOT_YET) is goes_on
+    assert read.stream.end_ms == (tail.latest_ms if goes_on else end_ms)
+    assert until_tail(Read(lookback, End.PROVEN), None, OVERLAP_MS).end is End.PROVEN
 
 
 def test_a_backfill_reads_an_overlap_past_its_window() -> None:

@@ -11,6 +11,7 @@ from cyberark_modules.checkpoint.stream import Position, Stream, Use
 from cyberark_modules.checkpoint.value import RETENTION_MS, SLACK_MS, Checkpoint
 from cyberark_modules.collection.scheduler import (
     BACKFILLS_AT_ONCE,
+    LIVE_IN_ROW,
     RECONCILED_MS,
     RECONCILIATION_INTERVAL_MS,
     TAIL_FROM_MS,
@@ -172,6 +173,23 @@ def test_once_an_hour_the_last_day_is_read_again() -> None:
     assert reconciliation(checkpoint(TAIL), RECONCILIATION_INTERVAL_MS - 1) is None
     running = stream(Use.RECONCILIATION, NOW - HOUR_MS, NOW - OVERLAP_MS, opened_ms=3)
     assert reconciliation(checkpoint(TAIL, running)) is None
+
+
+def test_a_reconciliation_comes_before_the_gaps_in_which_a_page_failed_unless_it_was_refused() -> None:
+    waiting = replace(UNSERVABLE, retry_ms=NOW)
+    state = replace(checkpoint(TAIL, gaps=(waiting,)), reconciled_ms=NOW - RECONCILIATION_INTERVAL_MS)
+    for may_reconcile, use in ((True, Use.RECONCILIATION), (False, Use.BACKFILL)):
+        opened = query(state, lookback_is_due=False, started_ms=0, may_reconcile=may_reconcile)
+        assert opened is not None
+        assert opened.use is use
+
+
+def test_where_no_tail_lives_a_reconciliation_has_its_turn_too() -> None:
+    state = replace(checkpoint(), reconciled_ms=NOW - RECONCILIATION_INTERVAL_MS)
+    for live_in_row, use in ((LIVE_IN_ROW - 1, Use.LOOKBACK), (LIVE_IN_ROW, Use.RECONCILIATION)):
+        opened = query(state, lookback_is_due=False, started_ms=0, live_in_row=live_in_row)
+        assert opened is not None
+        assert opened.use is use
 
 
 def test_where_the_keys_reach_less_far_it_is_read_again_sooner() -> None:

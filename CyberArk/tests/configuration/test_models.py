@@ -139,7 +139,7 @@ ADDRESSES = st.tuples(
 LOOSE_TEXT = st.text(alphabet="htps:/.@?#[] \u200bA1a-é", max_size=30)
 
 
-@settings(deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(typed=ADDRESSES | LOOSE_TEXT)
 def test_an_address_is_a_bare_https_address_or_refused_with_a_sentence(typed: str) -> None:
     try:
