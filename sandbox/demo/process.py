@@ -111,10 +111,13 @@ class ConnectorProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
-        code = self._running_process().wait(timeout)
+        process = self._running_process()
         if self._reader is not None:
-            self._reader.join(timeout=5)
-        return code
+            # Until its output ends. An interrupt while Popen waits may leave its lock held, and a later wait hangs.
+            self._reader.join(timeout)
+            if self._reader.is_alive():
+                raise subprocess.TimeoutExpired(process.args, timeout or 0.0)
+        return process.wait()
 
     def restart(self) -> None:
         """Kill what runs, and start again on the same state."""
