@@ -153,6 +153,21 @@ def test_where_a_cursor_lives_for_a_dozen_pages_one_that_fails_is_found_in_hours
 
 
 @pytest.mark.long
+def test_where_a_cursor_lives_for_a_dozen_pages_what_is_behind_a_failing_one_waits_for_hours_only(
+    watch: Watch,
+) -> None:
+    """It is read in pages of one event first, in which no query comes an overlap further."""
+    watched = watch(start_time=2)
+    live_for_a_dozen_pages(watched)
+    watched.tenant.add_backlog(200, 1800)
+    watched.faults.hold(Poisonous(), duration=DAY)
+    add_poison(watched, "only", watched.simulation.now - 1200)
+    watched.simulation.start()
+    watched.simulation.run_for(4 * HOUR)
+    assert watched.ledger.snapshot().waiting == 1
+
+
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_two_pages_that_fail_keep_no_reconciliation_off_where_date_to_is_ignored(watch: Watch) -> None:
     watched = watch(start_time=3)

@@ -8,7 +8,7 @@ from ..checkpoint.value import oldest_ms
 from ..errors import CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
 from .closing import as_read, closed
-from .narrowing import halved, narrowed, retried_later
+from .narrowing import halved, narrowed, read_on_behind, retried_later
 from .pages import Pages
 from .queries import Queries
 from .rate_limiter import RateLimiter
@@ -138,28 +138,21 @@ class Failures:
             self._reporter.lost(interval.start_ms, interval.end_ms)
 
     def _cursor_refused(self, stream: Stream) -> None:
-        overlap_ms = self._around.overlap_ms
-        checkpoint = closed(self._state.checkpoint, stream, overlap_ms, is_proven=False)
+        before, now_ms, overlap_ms = self._state.checkpoint, self._around.now_ms(), self._around.overlap_ms
+        checkpoint = closed(before, stream, overlap_ms, is_proven=False)
         if stream.use is Use.BACKFILL and stream.disorder_ms > overlap_ms:
             # In no order, nothing of a window is covered before its end: a smaller one may be read to its end.
-            checkpoint = halved(checkpoint, stream.start_ms, self._around.now_ms())
-        elif (
-            stream.use is Use.BACKFILL
-            and stream.resume_ms(overlap_ms) == stream.start_ms
-            and stream.pages > PAGES_IN_VAIN
-        ):
-            # Another query would not come further before its cursor is refused as well: what was read counts, and what
-            # came late in between is left to the reconciliation.
-            read_to_ms = stream.read_to_ms - stream.disorder_ms
-            reached_ms = min(read_to_ms, stream.opened_ms - overlap_ms)
-            checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
+            checkpoint = halved(checkpoint, stream.start_ms, now_ms)
         elif self._is_refused_again(stream):
             if stream.use is Use.BACKFILL and stream.empty_pages >= EMPTY_PAGES_NEW_CURSOR:
                 # Twice a row of empty pages that outlasts its cursor: no query would ever prove that this is the end.
-                checkpoint = closed(self._state.checkpoint, stream, overlap_ms, is_proven=True)
+                checkpoint = closed(before, stream, overlap_ms, is_proven=True)
+            elif self._pages.failing(stream) is None:
+                checkpoint = read_on_behind(before, stream, now_ms, overlap_ms)
             else:
-                # No cursor expires twice at one place: it is the page behind it that is refused.
-                checkpoint = narrowed(self._state.checkpoint, stream, self._around.now_ms(), overlap_ms)
+                checkpoint = narrowed(before, stream, now_ms, overlap_ms)
+        elif stream.use is Use.BACKFILL and self._comes_no_further(stream):
+            checkpoint = read_on_behind(before, stream, now_ms, overlap_ms)
         self._state.commit(checkpoint)
         self._look_back_again(stream)
         self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")
@@ -182,6 +175,10 @@ class Failures:
             self._refused_at.clear()
         self._refused_at[place] = self._pages.succeeded_at
         return False
+
+    def _comes_no_further(self, stream: Stream) -> bool:
+        """Whether another query would start where this one did, although it has read many pages."""
+        return stream.resume_ms(self._around.overlap_ms) == stream.start_ms and stream.pages > PAGES_IN_VAIN
 
     def _wait_for_token(self, error: CyberArkError) -> None:
         """Without a token nothing works: everything waits."""

@@ -65,6 +65,25 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     return (_retried if failing.is_unservable else _searched)(checkpoint, failing, now_ms)
 
 
+def read_on_behind(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: int) -> Checkpoint:
+    """Return the checkpoint without that stream, the cursor of which was refused where one was refused before.
+
+    Its cursors may live too short to come further: what it has read counts, and another query continues from there,
+    with larger pages where those that were narrowed were served. (What came late in between is left to the
+    reconciliation.) Where nothing was read, the page cannot be served.
+    """
+    failed_ms = _failing_from_ms(stream)
+    reached_ms = min(failed_ms - stream.disorder_ms, stream.opened_ms - overlap_ms)
+    if stream.use is Use.TAIL or reached_ms <= stream.start_ms:
+        return narrowed(checkpoint, stream, now_ms, overlap_ms)
+    checkpoint, stream = _as_backfill(checkpoint, stream, failed_ms, overlap_ms)
+    checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
+    rest = checkpoint.coverage.gap_at(reached_ms)
+    if rest is not None and rest.page_size and stream.pages >= SMALLER:
+        checkpoint = _with_gaps(checkpoint, rest.turned(GapState.NARROWED, rest.page_size * SMALLER))
+    return checkpoint.without_stream(stream)
+
+
 def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap_ms: int) -> tuple[Checkpoint, Stream]:
     """Return that stream as one that reads a gap, which is what it leaves unread."""
     if stream.use is Use.LOOKBACK:

@@ -9,7 +9,14 @@ from cyberark_modules.checkpoint.coverage import Gap, GapState
 from cyberark_modules.checkpoint.stream import Position, Stream, Use
 from cyberark_modules.checkpoint.value import Checkpoint
 from cyberark_modules.collection.closing import closed
-from cyberark_modules.collection.narrowing import RETRY_FIRST_MS, RETRY_LONGEST_MS, SECOND_MS, narrowed, retried_later
+from cyberark_modules.collection.narrowing import (
+    RETRY_FIRST_MS,
+    RETRY_LONGEST_MS,
+    SECOND_MS,
+    narrowed,
+    read_on_behind,
+    retried_later,
+)
 
 START_MS, END_MS = NOW - 10 * HOUR_MS, NOW - 8 * HOUR_MS
 LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
@@ -74,6 +81,32 @@ def test_a_page_of_a_backfill_that_fails_is_asked_for_in_smaller_ones() -> None:
         Gap(START_MS, begins_ms),
         Gap(begins_ms, END_MS, GapState.NARROWED, 62, 1),
     )
+
+
+def test_where_cursors_live_for_a_dozen_pages_what_was_read_counts() -> None:
+    """The next query continues behind it, with larger pages once as many as one of those holds were served."""
+    last_ms = START_MS + 7500
+    reading = replace(BACKFILL, page_size=1, dates=(START_MS, last_ms), latest_ms=last_ms, pages=7)
+    after = read_on_behind(checkpoint(reading, gaps=(SMALLEST,)), reading, NOW, OVERLAP_MS)
+    assert not after.streams
+    assert after.coverage.gaps == (replace(SMALLEST, start_ms=START_MS + 7000),)
+    after = read_on_behind(checkpoint(reading, gaps=(SMALLEST,)), replace(reading, pages=8), NOW, OVERLAP_MS)
+    assert after.coverage.gaps == (replace(SMALLEST, start_ms=START_MS + 7000, page_size=8),)
+
+
+def test_where_a_lookback_comes_no_further_the_rest_is_a_gap_that_is_read_from_there() -> None:
+    reading = read_to(LOOKBACK, NOW - 30 * MINUTE_MS)
+    after = read_on_behind(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading, NOW, OVERLAP_MS)
+    assert after.streams == ()
+    assert after.coverage.watermark_ms == NOW - OVERLAP_MS
+    assert after.coverage.gaps == (Gap(NOW - 30 * MINUTE_MS, NOW - OVERLAP_MS),)
+
+
+def test_where_a_query_is_refused_at_its_start_again_its_page_is_the_cause() -> None:
+    reading = replace(BACKFILL, page_size=1, dates=(START_MS,), latest_ms=START_MS)
+    after = read_on_behind(checkpoint(reading, gaps=(SMALLEST,)), reading, NOW, OVERLAP_MS)
+    assert after == failed(checkpoint(reading, gaps=(SMALLEST,)), reading)
+    assert after.coverage.gaps[0].is_unservable
 
 
 def test_smaller_and_smaller_pages_end_at_one_event() -> None:
