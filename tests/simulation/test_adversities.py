@@ -71,6 +71,7 @@ def test_no_overlap_loses_nothing_that_is_in_time(watch: Watch) -> None:
     watched.settle()
 
 
+@pytest.mark.long
 def test_after_a_lookback_of_minutes_new_events_are_not_behind_it(watch: Watch) -> None:
     watched = watch(overlap=10, chunk_size=100)
     simulation = watched.simulation
@@ -85,6 +86,7 @@ def test_after_a_lookback_of_minutes_new_events_are_not_behind_it(watch: Watch) 
     assert tail.start_ms > (simulation.now - 1200) * 1000
 
 
+@pytest.mark.long
 def test_after_long_lookbacks_a_cursor_that_expires_leaves_no_hole(watch: Watch) -> None:
     watched = watch(overlap=10, chunk_size=100)
     watched.tenant.settings.page_latency = 2.0

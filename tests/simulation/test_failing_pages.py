@@ -58,6 +58,7 @@ def test_a_page_that_failed_is_read_once_it_is_served_where_small_pages_are_refu
     assert ledger.snapshot().waiting < 10
 
 
+@pytest.mark.long
 def test_a_second_page_that_fails_while_the_first_waits_stops_nothing(watch: Watch) -> None:
     watched = watch()
     simulation, ledger = watched.simulation, watched.ledger

@@ -26,7 +26,8 @@ def test_twenty_events_a_second_wait_seconds_for_few_requests(page_latency: floa
     assert figures.requests_per_minute["query"] <= 1, figures
 
 
-@pytest.mark.parametrize("page_latency", [0.05, pytest.param(0.3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("page_latency", [0.05, 0.3])
 def test_a_hundred_events_a_second_wait_seconds(page_latency: float) -> None:
     figures = kept(simulate(Scenario(100, seconds=240, page_latency=page_latency)))
     assert figures.lag["p50"] <= 7, figures
@@ -70,7 +71,8 @@ def test_pages_that_may_only_be_asked_for_now_and_then_lose_nothing(
     assert figures.lag["p95"] < p95, figures
 
 
-@pytest.mark.parametrize("page_latency", [pytest.param(0.2, marks=pytest.mark.long), 1.5])
+@pytest.mark.long
+@pytest.mark.parametrize("page_latency", [0.2, 1.5])
 def test_pages_that_are_refused_for_no_reason_are_not_read_more_slowly(page_latency: float) -> None:
     scenario = Scenario(20, seconds=900, warm_up=60, page_latency=page_latency, faults={"api-429-absent": 0.3})
     figures = kept(simulate(scenario))
