@@ -18,23 +18,23 @@ class Endings:
     def __init__(self, overlap_ms: int) -> None:
         self._overlap_ms = overlap_ms
         # What each stream has shown since its latest date: one that only repeats itself is at its end.
-        self._shown: dict[int, frozenset[bytes]] = {}
+        self._shown: dict[int, frozenset[int]] = {}
         self._holes = 0
         # The uses whose streams were seen to end with such a page: a query with a `dateTo` may end otherwise.
         self._marked: set[Use] = set()
         self._doubts: dict[tuple[Use, int], int] = {}
 
-    def read(self, stream: Stream, page: Page, brought_new: bool, now_ms: int, is_slow: bool) -> Read:
+    def read(self, stream: Stream, page: Page, brought_new: bool, now_ms: int, is_far_apart: bool) -> Read:
         """Return the stream after that page: see `after_page` and `Known`."""
         if stream.empty_pages and stream.use is not Use.TAIL and self._is_behind_hole(stream, page):
             self._holes = max(self._holes, stream.empty_pages)
         shown = self._shown.get(stream.number, frozenset())
-        known = Known(now_ms, self._overlap_ms, self._holes, self._kind(stream) in self._marked, is_slow)
+        known = Known(now_ms, self._overlap_ms, self._holes, self._kind(stream) in self._marked, is_far_apart)
         read = after_page(stream, page, shown, brought_new, known)
         if page.events:
-            keys = frozenset(event.key for event in page.events)
+            texts = frozenset(hash(event.text) for event in page.events)
             goes_on = read.stream.latest_ms <= stream.latest_ms and len(shown) < SHOWN_AT_MOST
-            self._shown[stream.number] = shown | keys if goes_on else keys
+            self._shown[stream.number] = shown | texts if goes_on else texts
         else:
             # Twice the same: one may be an answer that was damaged on the way.
             if page.cursor in (None, stream.cursor) and stream.empty_pages > 0:
@@ -69,4 +69,4 @@ class Endings:
     def forget_closed(self, streams: Iterable[Stream]) -> None:
         """Forget what streams other than those have shown."""
         numbers = {stream.number for stream in streams}
-        self._shown = {number: keys for number, keys in self._shown.items() if number in numbers}
+        self._shown = {number: texts for number, texts in self._shown.items() if number in numbers}

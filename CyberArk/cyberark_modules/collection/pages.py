@@ -17,6 +17,7 @@ TAIL_INTERVAL_S = 5.0
 TAIL_INTERVAL_BESIDE_S = 30.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
+FAR_APART_S = 5.0
 _NOT_DUE_S = 3600.0
 # The streams at the live edge come first where the others have waited as long.
 _ORDER = (Use.LOOKBACK, Use.TAIL, Use.BACKFILL, Use.RECONCILIATION)
@@ -161,6 +162,11 @@ class Pages:
     def is_slow(self) -> bool:
         """Whether calls have to be kept apart, or one page in flight is all that the API accepts."""
         return self._limiter.interval_s > 0 or self._limiter.at_once == 1
+
+    @property
+    def is_far_apart(self) -> bool:
+        """Whether calls have to be so far apart that a row of empty pages costs minutes."""
+        return self._limiter.interval_s >= FAR_APART_S
 
     @property
     def is_any_failing(self) -> bool:

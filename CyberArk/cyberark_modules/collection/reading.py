@@ -54,27 +54,29 @@ class Known:
     """The moment (epoch ms), the overlap (ms), and what this API was seen to do.
 
     `holes` is the longest row of empty pages that events have followed, `end_is_marked` whether a stream was seen to
-    end with an empty page that has no new cursor. `is_slow`: calls have to be kept apart, so that looking for a hole
-    costs too much.
+    end with an empty page that has no new cursor. `is_far_apart`: calls have to be kept so far apart that looking
+    for a hole costs too much.
     """
 
     now_ms: int
     overlap_ms: int
     holes: int = 0
     end_is_marked: bool = False
-    is_slow: bool = False
+    is_far_apart: bool = False
 
 
-def after_page(stream: Stream, page: Page, previous: Collection[bytes], brought_new: bool, known: Known) -> Read:
+def after_page(stream: Stream, page: Page, previous: Collection[int], brought_new: bool, known: Known) -> Read:
     """Return the stream after that page, read at its cursor.
 
-    `previous` are the keys that the stream has shown since its latest date, `brought_new` tells whether the page holds
-    anything that was not delivered before.
+    `previous` are the hashes of the texts that the stream has shown since its latest date (two events may share one
+    uuid, and stand behind others that do), `brought_new` tells whether the page holds anything that was not delivered
+    before.
     """
     dates = [event.time_ms for event in page.events if event.time_ms is not None]
     present = [date for date in dates if date <= known.now_ms + AHEAD_TOLERANCE_MS]
     latest_ms = max(stream.latest_ms, max(present, default=0))
-    is_repeated = bool(page.events) and latest_ms <= stream.latest_ms and all(e.key in previous for e in page.events)
+    is_known = bool(page.events) and all(hash(event.text) in previous for event in page.events)
+    is_repeated = is_known and latest_ms <= stream.latest_ms
     following = replace(
         stream,
         dates=(*stream.dates, *present[-DATES_KEPT:])[-DATES_KEPT:],
@@ -133,7 +135,7 @@ def _empty_pages_end(use: Use, known: Known) -> int:
     if known.end_is_marked:
         return HOLE_AT_MOST
     least = 2 * known.holes + 2 if known.holes else EMPTY_PAGES_END
-    if known.is_slow:
+    if known.is_far_apart:
         return least
     return max(least, EMPTY_PAGES_NEW_CURSOR_SELDOM if use in SELDOM else EMPTY_PAGES_NEW_CURSOR)
 

@@ -95,7 +95,7 @@ class Streams:
             for event in page.events
             if event not in seen and event.key not in shown and not given_up.holds(event.time_ms)
         }
-        read = self._endings.read(stream, page, bool(unseen), self._around.now_ms(), self._pages.is_slow)
+        read = self._endings.read(stream, page, bool(unseen), self._around.now_ms(), self._pages.is_far_apart)
         read = until_tail(read, checkpoint.stream(Use.TAIL), self._around.overlap_ms)
         for event in beyond_window(read.stream, page, self._around.overlap_ms):
             unseen.pop((event.key, event.text), None)

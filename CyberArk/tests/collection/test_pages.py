@@ -147,6 +147,15 @@ def test_calls_that_are_kept_apart_are_made_one_by_one(scenery: Scenery) -> None
     assert scenery.pages.wait_s(checkpoint(LOOKBACK, TAIL)) == pytest.approx(0.95)
 
 
+def test_calls_that_are_a_second_apart_leave_time_to_look_for_a_hole(scenery: Scenery) -> None:
+    scenery.limiter.refused(0)
+    assert scenery.pages.is_slow
+    assert not scenery.pages.is_far_apart
+    for _ in range(3):
+        scenery.limiter.refused(0)
+    assert scenery.pages.is_far_apart
+
+
 def test_where_calls_are_kept_apart_pages_come_between_two_queries(scenery: Scenery) -> None:
     scenery.limiter.refused(0)
     assert scenery.pages.may_open_query(checkpoint())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, event, page, read_to, stream
-from cyberark_modules.audit_api.events import Page
+from cyberark_modules.audit_api.events import Event, Page
 from cyberark_modules.checkpoint.stream import DATES_KEPT, Position, Stream, Use
 from cyberark_modules.collection.reading import (
     AHEAD_TOLERANCE_MS,
@@ -32,8 +32,8 @@ EMPTY = page()
 def after(
     reading: Stream, shown: Page, previous: Page | None = None, brought_new: bool = True, holes: int = 0
 ) -> Read:
-    keys = {each.key for each in previous.events} if previous else set()
-    return after_page(reading, shown, keys, brought_new, Known(NOW, OVERLAP_MS, holes))
+    texts = {hash(each.text) for each in previous.events} if previous else set()
+    return after_page(reading, shown, texts, brought_new, Known(NOW, OVERLAP_MS, holes))
 
 
 def following(reading: Stream, *pages: Page, brought_new: bool = True) -> Read:
@@ -110,6 +110,15 @@ def test_a_short_page_shown_again_and_again_is_the_end() -> None:
     full, last = page(NOW - 30, NOW - 20, NOW - 10), page(NOW - 5, NOW - 4)
     assert following(LOOKBACK, full, last, last).end is End.NOT_YET
     assert following(LOOKBACK, full, last, last, last).end is End.PROVEN
+
+
+def test_other_events_under_the_uuids_of_those_before_are_no_page_that_comes_again() -> None:
+    first = page(NOW - 5, NOW - 4)
+    others = replace(
+        first, events=tuple(Event(f"other {each.text}", each.key, each.time_ms, None) for each in first.events)
+    )
+    read = following(LOOKBACK, page(NOW - 30, NOW - 20, NOW - 10), first, others, first, others)
+    assert (read.stream.repeated_pages, read.end) == (0, End.NOT_YET)
 
 
 def test_a_full_page_shown_again_and_again_proves_nothing() -> None:
