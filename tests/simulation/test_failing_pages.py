@@ -143,26 +143,16 @@ def test_where_a_cursor_lives_for_a_dozen_pages_every_window_comes_to_its_end(wa
 
 
 @pytest.mark.long
-def test_where_a_cursor_lives_for_a_dozen_pages_one_that_fails_is_found_in_hours(watch: Watch) -> None:
-    watched = watch(start_time=2)
-    live_for_a_dozen_pages(watched)
-    watched.faults.hold(Poisonous(), duration=DAY)
-    add_poison(watched, "only", watched.simulation.now - 1800)
-    watched.simulation.start()
-    watched.simulation.run_for(4 * HOUR)
-    assert watched.ledger.snapshot().waiting == 1
-
-
-@pytest.mark.long
-def test_where_a_cursor_lives_for_a_dozen_pages_what_is_behind_a_failing_one_waits_for_hours_only(
-    watch: Watch,
+@pytest.mark.parametrize(("around_it", "ago_s"), [(0, 1800), (200, 1200)])
+def test_where_a_cursor_lives_for_a_dozen_pages_one_that_fails_holds_the_others_for_hours_only(
+    watch: Watch, around_it: int, ago_s: float
 ) -> None:
-    """It is read in pages of one event first, in which no query comes an overlap further."""
+    """What is behind it is read in pages of one event first, in which no query comes an overlap further."""
     watched = watch(start_time=2)
     live_for_a_dozen_pages(watched)
-    watched.tenant.add_backlog(200, 1800)
+    watched.tenant.add_backlog(around_it, 1800)
     watched.faults.hold(Poisonous(), duration=DAY)
-    add_poison(watched, "only", watched.simulation.now - 1200)
+    add_poison(watched, "only", watched.simulation.now - ago_s)
     watched.simulation.start()
     watched.simulation.run_for(4 * HOUR)
     assert watched.ledger.snapshot().waiting == 1

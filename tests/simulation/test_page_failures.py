@@ -110,8 +110,7 @@ def test_while_the_tail_cannot_be_read_queries_are(watch: Watch) -> None:
     assert ledger.snapshot().lag["p100"] < 70
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize("status", [403, pytest.param(429, marks=pytest.mark.long)])
 def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watch, status: int) -> None:
     watched = watch()
     simulation, ledger = watched.simulation, watched.ledger

@@ -14,6 +14,8 @@ states of a gap, each of which also ends when the gap has been read:
 | halved     | a half is read on its own                      | as unread; a second of it: unservable                 |
 | refused    | its query was refused: it waits for its retry  | as unread; refused again and again: unservable        |
 | unservable | it fails, and waits longer before each retry   | it fails as several seconds: halved or searched       |
+
+Where cursors live too short to read a gap in small pages, what is left of it is narrowed, with larger ones.
 """
 
 from dataclasses import replace
@@ -66,7 +68,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
 
 
 def read_on_behind(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: int) -> Checkpoint:
-    """Return the checkpoint without that stream, the cursor of which was refused where one was refused before.
+    """Return the checkpoint without that stream, whose cursor was refused where another would come no further.
 
     Its cursors may live too short to come further: what it has read counts, and another query continues from there,
     with larger pages where those that were narrowed were served. (What came late in between is left to the

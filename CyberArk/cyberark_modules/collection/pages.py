@@ -17,6 +17,7 @@ TAIL_INTERVAL_S = 5.0
 TAIL_INTERVAL_BESIDE_S = 30.0
 LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
+# The twenty empty pages that are followed at most would then take over a minute and a half.
 FAR_APART_S = 5.0
 _NOT_DUE_S = 3600.0
 # The streams at the live edge come first where the others have waited as long.
