@@ -1,10 +1,12 @@
 """The promise, judged from outside: by the ledger, by what was on its way at each kill, and by nothing else.
 
 - Every event that the API shows while the promise covers it is delivered: it happened since the first run's start and
-  was shown no later than the overlap. What was shown later is found by reconciliation, for some hours back.
+  was shown no later than the overlap. What was shown later is found by reconciliation, for some hours back, and as far
+  as the budget of keys reaches: so many deliveries are remembered, one that was late as two.
 - Nothing is delivered twice, but what was being pushed, or was not stored yet, when a process ended.
 """
 
+from bisect import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -26,6 +28,11 @@ _STORED_AGAIN_WITHIN_S = 62.0
 _QUERIES_WITHIN_A_MINUTE = 6
 # Reconciliation reads the last 24 h, about once an hour: what is older at the end may have been out of its reach.
 _RECONCILED_S = 20 * 3600.0
+# What arrives is reconciled this much later, a turn of other queries included.
+_RECONCILED_AFTER_S = 1.2 * 3600.0
+# The budget of keys that delivery.md tells; and a reconciliation begins an overlap and this much later than they do.
+_KEYS_REMEMBERED = 100_000
+_KEYS_BEFORE_S = 180.0
 
 
 @dataclass
@@ -122,7 +129,23 @@ class Judge:
             if self._filtered_second(sequence) in self._failing_seconds or not self._is_wanted(sequence):
                 continue
             found.append(sequence)
-        return found
+        return found if within_overlap or not found else self._within_budget(found)
+
+    def _within_budget(self, late: list[int]) -> list[int]:
+        """Those of the late events for which the keys were remembered far enough back when they had arrived."""
+        index, now = self.simulation.environment.ledger.index, self.simulation.now
+        keys: list[float] = []
+        for sequence, arrival in enumerate(index.arrivals):
+            time = index.times_ms[sequence] / 1000
+            if arrival <= now:
+                keys += [time, arrival] if arrival > time + self.overlap else [time]
+        keys.sort()
+
+        def remembered(sequence: int) -> int:
+            first = index.times_ms[sequence] / 1000 - self.overlap - _KEYS_BEFORE_S
+            return bisect(keys, index.arrivals[sequence] + _RECONCILED_AFTER_S) - bisect(keys, first)
+
+        return [sequence for sequence in late if remembered(sequence) <= _KEYS_REMEMBERED]
 
     def findings(self) -> Findings:
         """What is wrong at the end, once everything had the time to arrive."""
