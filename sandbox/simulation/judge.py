@@ -73,6 +73,7 @@ class Judge:
         self._readable_from = float("-inf")
         self._excused_queries = 0
         self._failing_seconds: set[int] = set()
+        self._failing_times: list[float] = []
 
     def __enter__(self) -> Self:
         self.simulation.__enter__()
@@ -109,12 +110,15 @@ class Judge:
     def note_failing_pages(self) -> None:
         """What no query can tell from an event whose pages fail need not be delivered while they do.
 
-        That is its second by the date that the tenant filters by: a batch that arrives in one is shown as a whole.
+        That is its second by the date that the tenant filters by: a batch that arrives in one is shown as a whole. And
+        a reconciliation ends an overlap before it.
         """
         environment = self.simulation.environment
         made = len(environment.ledger.index)
         failing = environment.tenant.failing_events()
         self._failing_seconds = {self._filtered_second(sequence) for sequence in failing if sequence < made}
+        index = environment.ledger.index
+        self._failing_times = [index.times_ms[sequence] / 1000 for sequence in failing if sequence < made]
 
     def missing(self, within_overlap: bool = True) -> list[int]:
         """The promised events that are not delivered: those that were shown within the overlap, or the later ones."""
@@ -127,6 +131,8 @@ class Judge:
             if time < oldest or arrival > now or is_in_time != within_overlap or ledger.is_excused(sequence):
                 continue
             if self._filtered_second(sequence) in self._failing_seconds or not self._is_wanted(sequence):
+                continue
+            if not is_in_time and any(0 <= failing - time <= self.overlap + 60 for failing in self._failing_times):
                 continue
             found.append(sequence)
         return found if within_overlap or not found else self._within_budget(found)
