@@ -61,8 +61,7 @@ def test_a_page_that_is_too_large_for_a_gateway_is_read_in_smaller_ones(watch: W
     watched.faults.hold(TooLarge(200_000, status), duration=DAY)
     _add_large_events(watched, 400)
     simulation.start()
-    simulation.run_for(2 * HOUR)
-    assert watched.ledger.snapshot().accepted == 400
+    assert simulation.run_until(lambda: watched.ledger.snapshot().accepted == 400, within=2 * HOUR)
 
 
 @pytest.mark.parametrize("restarts", [False, pytest.param(True, marks=pytest.mark.long)])
@@ -72,8 +71,8 @@ def test_after_an_outage_of_pages_they_are_read_at_full_size_again(watch: Watch,
     simulation, tenant = watched.simulation, watched.tenant
     tenant.settings.page_latency = 0.2
     watched.follow(5, seconds=300)
-    watched.faults.hold(Refused(lambda _: True), duration=HOUR)
-    simulation.run_for(HOUR)
+    watched.faults.hold(Refused(lambda _: True), duration=HOUR / 2)
+    simulation.run_for(HOUR / 2)
     if restarts:
         simulation.kill()
         simulation.start()
@@ -117,7 +116,7 @@ def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watc
     watched.follow(0.2, seconds=600)
     bad = ledger.requests["query", "200"] + 1
     watched.faults.hold(Refused(lambda request: decode_cursor(request.body).number == bad, status))
-    simulation.run_for(1.5 * HOUR)
+    simulation.run_for(HOUR / 2)
     assert ledger.snapshot().waiting < 10
     assert ledger.requests["results", str(status)] < 30
 
@@ -125,9 +124,9 @@ def test_a_cursor_that_is_refused_for_any_reason_is_given_up_at_last(watch: Watc
 @pytest.mark.parametrize("status", [503, pytest.param(400, marks=pytest.mark.long)])
 def test_a_rare_query_that_is_lost_is_opened_again_after_a_minute(watch: Watch, status: int) -> None:
     """Although the tail is read, for what came late is shown by a query only."""
-    watched = watch(frequency=3600, overlap=30)
+    watched = watch(frequency=1200, overlap=30)
     simulation, ledger = watched.simulation, watched.ledger
-    watched.follow(0.2, seconds=3500)  # the next query is a lookback
+    watched.follow(0.2, seconds=1100)  # the next query is a lookback
     watched.tenant.add(time=simulation.now - 1000, arrival=simulation.now)
     opened = ledger.requests["query", "200"]
     bad = Refused(lambda request: decode_cursor(request.body).number == opened + 1, status)
@@ -151,8 +150,8 @@ def test_an_api_that_wants_no_small_pages_is_asked_for_larger_ones(watch: Watch)
     watched.faults.hold(Least())
     simulation.start()
     simulation.run_for(300)
-    watched.faults.hold(Refused(lambda _: True), duration=HOUR / 2)
-    simulation.run_for(HOUR)
+    watched.faults.hold(Refused(lambda _: True), duration=HOUR / 4)
+    simulation.run_for(HOUR / 2)
     assert ledger.snapshot().waiting < 20
 
 

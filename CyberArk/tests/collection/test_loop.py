@@ -306,7 +306,7 @@ def test_without_a_token_nothing_is_asked_of_the_audit_api(scene: Scene) -> None
     scene.run(500)
     assert scene.tenant.calls == []
     assert [level for level, _ in scene.lines if level != "info"] == ["critical"]
-    scene.run(2400)
+    scene.run(700)
     assert scene.intake.accepted == {text: 1}
 
 

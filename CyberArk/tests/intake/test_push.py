@@ -133,7 +133,7 @@ def test_an_outage_on_a_quiet_tenant_isolates_few(caller: Caller, server: Intake
     caller.intake.push(events(1, start=1000))
     server.respond = lambda _texts, _size: Answer(500)
     isolated = 0
-    for number in range(100):
+    for number in range(50):
         outcomes = caller.push_all(events(1, start=number), attempts=10)
         isolated += sum(len(outcome.isolated) for outcome in outcomes)
     assert isolated <= 10
