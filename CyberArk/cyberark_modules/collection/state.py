@@ -160,12 +160,14 @@ class State:
         return self._is_stored and self._writing is None
 
     def _save(self, seconds: float) -> None:
-        end = self._monotonic() + seconds
+        is_free, end = self._writing is None, self._monotonic() + seconds
         if self._settle(end) and not self._is_stored and self._monotonic() >= self._due:
-            self._write()
-            self._settle(end)
+            began = self._write()
+            # A write that has had all of its time is known to be slow, and is not waited for again.
+            self._settle(began + seconds if is_free else end)
 
-    def _write(self) -> None:
+    def _write(self) -> float:
+        """Start a write; return when (monotonic s)."""
         content, backup, began = encode(self.checkpoint), self._is_backup_due, self._monotonic()
 
         def write() -> float:
@@ -180,6 +182,7 @@ class State:
 
         self._is_stored, self._is_backup_due = True, False
         self._writing = _Write(self._background.submit(write), began, backup)
+        return began
 
     def _settle(self, end: float) -> bool:
         """Wait until then for the write in flight, unless writes fail or take long; return whether there is none."""
@@ -188,7 +191,7 @@ class State:
         write, now = self._writing, self._monotonic()
         waits = not self._failures and not self._is_slow
         if not self._background.wait((write.result,), max(0.0, end - now) if waits else 0.0):
-            if waits and self._monotonic() - write.began >= WRITE_WITHIN_S:
+            if waits and self._monotonic() >= write.began + WRITE_WITHIN_S:
                 self._is_slow = True
                 error = StateUnwritable(f"no answer from the storage for {WRITE_WITHIN_S:.0f} s")
                 self._reporter.state_failed(error, _SLOW)

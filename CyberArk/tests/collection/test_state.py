@@ -11,8 +11,9 @@ import pytest
 
 from collection.values import NOW, checkpoint
 from cyberark_modules.audit_api.backoff import Backoff
-from cyberark_modules.checkpoint.encoding import decode
+from cyberark_modules.checkpoint.encoding import decode, encode
 from cyberark_modules.checkpoint.store import BACKUP_NAME, FILE_NAME, CheckpointStore
+from cyberark_modules.checkpoint.value import Checkpoint
 from cyberark_modules.clock import Clock
 from cyberark_modules.collection import state as state_module
 from cyberark_modules.collection.state import State
@@ -88,6 +89,19 @@ def test_a_write_that_hangs_is_waited_for_once_and_that_is_said_once(scenery: Sc
     assert scenery.stored == 19
     assert scenery.state.save_last(5)
     assert [level for level, _ in scenery.lines] == ["error", "info"]
+
+
+def test_a_write_that_hangs_is_waited_for_once_although_the_state_takes_long_to_encode(
+    scenery: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(state: Checkpoint) -> bytes:
+        time.sleep(0.02)
+        return encode(state)
+
+    monkeypatch.setattr(state_module, "encode", slow)
+    scenery.answers.clear()
+    assert scenery.commit(1) >= WITHIN_S
+    assert scenery.commit(2) < WITHIN_S / 2
 
 
 def test_what_brings_nothing_that_was_delivered_waits_shortly_for_a_write_that_hangs(scenery: Scenery) -> None:
