@@ -190,7 +190,7 @@ def test_a_full_dead_letter_file_keeps_the_event_held_and_is_logged() -> None:
         assert len(letters_in(simulation.folder.path)) == 1000
         assert lag["p95"] < LIVE_LAG_S
         file.unlink()  # a person has resent them
-        simulation.run_for(800)
+        assert simulation.run_until(lambda: bool(letters_in(simulation.folder.path)), within=800)
         assert [letter["text"] for letter in letters_in(simulation.folder.path)] == [text]
         end(simulation)
 
@@ -207,12 +207,11 @@ def test_more_refused_events_than_the_dead_letter_file_takes_hold_nothing_else()
             now = simulation.now
             environment.tenant.add(json.dumps(fields | {"timestamp": int(now * 1000)}), time=now)
             simulation.run_for(1)
-        simulation.run_for(600)
+        simulation.run_for(300)
         lag = environment.ledger.snapshot().lag
         checkpoint = simulation.connector.checkpoint
         assert checkpoint is not None
         assert len(checkpoint.held) == 120
         assert lag["p95"] < LIVE_LAG_S
         environment.sekoia.settings.refused_texts = ()
-        simulation.run_for(1200)
         end(simulation)
