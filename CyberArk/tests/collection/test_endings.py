@@ -3,7 +3,12 @@
 from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, page, stream
 from cyberark_modules.checkpoint.stream import Stream, Use
 from cyberark_modules.collection.endings import Endings
-from cyberark_modules.collection.reading import EMPTY_PAGES_NEW_CURSOR, EMPTY_PAGES_NEW_CURSOR_SELDOM, End
+from cyberark_modules.collection.reading import (
+    EMPTY_PAGES_NEW_CURSOR,
+    EMPTY_PAGES_NEW_CURSOR_SELDOM,
+    HOLE_AT_MOST,
+    End,
+)
 
 BACKFILL = stream(Use.BACKFILL, NOW - 5 * HOUR_MS, NOW - 4 * HOUR_MS)
 LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
@@ -26,6 +31,13 @@ def test_how_one_kind_of_query_ends_says_nothing_of_another() -> None:
     assert pages_until_the_end(endings, BACKFILL, [None, None]) == 2
     assert pages_until_the_end(endings, BACKFILL, []) > EMPTY_PAGES_NEW_CURSOR
     assert pages_until_the_end(endings, LOOKBACK, []) == EMPTY_PAGES_NEW_CURSOR
+
+
+def test_where_the_api_begins_to_end_otherwise_that_is_learned_at_the_cost_of_one_long_row() -> None:
+    endings = Endings(OVERLAP_MS)
+    assert pages_until_the_end(endings, BACKFILL, [None, None]) == 2
+    assert pages_until_the_end(endings, BACKFILL, []) == HOLE_AT_MOST
+    assert pages_until_the_end(endings, BACKFILL, []) == EMPTY_PAGES_NEW_CURSOR_SELDOM
 
 
 def test_a_lookback_that_became_a_backfill_says_nothing_of_backfills() -> None:
