@@ -102,6 +102,11 @@ class Process:
     def running(self) -> bool:
         return not self._has_ended and not self._group.is_dying
 
+    @property
+    def is_killed(self) -> bool:
+        """Whether it was ended where it was."""
+        return self._group.is_dying
+
     def kill(self) -> None:
         """End it where it is, with all that it does."""
         self._timeline.end(self._group)

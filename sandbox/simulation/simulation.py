@@ -143,9 +143,9 @@ class Simulation:
         return True
 
     def _note_end(self, process: Process) -> None:
-        """A connector that still wants to run was killed; another has stopped. What it did beside ends with it."""
+        """A connector that still wants to run was killed, and one may be while it stops. What it did ends with it."""
+        was_killed = process.is_killed or process.connector.running
         process.kill()
-        was_killed = process.connector.running
         self.kills += was_killed
         self._ended(was_killed)
 
