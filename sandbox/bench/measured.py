@@ -35,7 +35,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "read": [(audit_api, "split_page"), (RawPage, "read")],
     "choose": [(Streams, "_read")],
     "push": [(Intake, "push"), (PlatformConnector, "_send_chunk")],
-    "remember": [(Loop, "_confirm"), (Streams, "advanced"), (Loop, "_pruned")],
+    "remember": [(Loop, "_confirm"), (Streams, "advanced"), (Streams, "pruned")],
     "store": [(state, "encode"), (CheckpointStore, "save")],
     "report": [(Survey, "page"), (Survey, "take")],
 }

@@ -5,7 +5,7 @@ and committed together.
 """
 
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..checkpoint.value import Checkpoint
@@ -25,104 +25,89 @@ from .survey import Survey
 KEYS_BETWEEN_PRUNINGS = 20_000
 
 
+@dataclass(frozen=True, slots=True)
 class Loop:
     """Collects until the connector is to stop. The parts that it is given do the work, each in its own file."""
 
-    def __init__(
-        self,
-        around: Surroundings,
-        state: State,
-        queries: Queries,
-        pages: Pages,
-        streams: Streams,
-        delivery: Delivery,
-        failures: Failures,
-        survey: Survey,
-    ) -> None:
-        self._around = around
-        self._state = state
-        self._queries = queries
-        self._pages = pages
-        self._streams = streams
-        self._delivery = delivery
-        self._failures = failures
-        self._survey = survey
-        self._started_ms = 0
-        self._pruned_size = 0
+    around: Surroundings
+    state: State
+    queries: Queries
+    pages: Pages
+    streams: Streams
+    delivery: Delivery
+    failures: Failures
+    survey: Survey
 
     def run(self) -> None:
         """Collect. Raises Stopping when the connector is to stop, and StateTaken when another instance runs."""
-        # Once the API has answered: before, only this machine's clock is known.
-        self._started_ms = self._started_ms or self._around.now_ms()
-        while not self._around.is_stopping():
+        while not self.around.is_stopping():
             self._wait()
             self._open_query()
-            self._pages.ask(self._checkpoint)
+            self.pages.ask(self._checkpoint)
             self._collect()
             self._retry_held()
-            self._state.retry()
-            self._survey.take(self._checkpoint)
+            self.state.retry()
+            self.survey.take(self._checkpoint)
         raise Stopping
 
     def _wait(self) -> None:
-        checkpoint, opening = self._checkpoint, self._queries.opening
-        due = [LONGEST_WAIT_S, self._pages.wait_s(checkpoint), self._delivery.held_wait_s(checkpoint)]
-        if opening is None and self._pages.may_open_query(checkpoint):
-            due.append(max(self._queries.wait_s, self._pages.all_wait_s()))
-        futures: list[Future[Any]] = [*self._pages.futures, *self._state.futures]
+        checkpoint, opening = self._checkpoint, self.queries.opening
+        due = [LONGEST_WAIT_S, self.pages.wait_s(checkpoint), self.delivery.held_wait_s(checkpoint)]
+        if opening is None and self.pages.may_open_query(checkpoint):
+            due.append(max(self.queries.wait_s, self.pages.all_wait_s()))
+        futures: list[Future[Any]] = [*self.pages.futures, *self.state.futures]
         futures.extend([opening.cursor] if opening else [])
-        self._around.wait_for(futures, max(0.0, min(due)))
+        self.around.wait_for(futures, max(0.0, min(due)))
 
     def _open_query(self) -> None:
         """Use the query of the minute, if it is free and anything is to be read by it."""
-        if (opening := self._queries.opening) is not None:
+        if (opening := self.queries.opening) is not None:
             if opening.cursor.done():
                 self._query_answered(opening)
             return
-        if self._queries.wait_s or self._pages.all_wait_s() or not self._pages.may_open_query(self._checkpoint):
+        if self.queries.wait_s or self.pages.all_wait_s() or not self.pages.may_open_query(self._checkpoint):
             return
-        now_ms, overlap_ms = self._around.now_ms(), self._around.overlap_ms
-        self._failures.expire(now_ms)
-        turn = self._queries.turn(now_ms, overlap_ms, self._started_ms, self._pages.is_slow)
+        now_ms, overlap_ms = self.around.now_ms(), self.around.overlap_ms
+        self.failures.expire(now_ms)
+        turn = self.queries.turn(now_ms, overlap_ms, self.pages.is_slow)
         planned = plan(self._checkpoint, turn)
         if planned.query is None:
-            self._state.commit(planned.checkpoint, write=planned.checkpoint != self._checkpoint)
-            self._queries.nothing_wanted()
+            self.state.commit(planned.checkpoint, write=planned.checkpoint != self._checkpoint)
+            self.queries.nothing_wanted()
             return
-        self._state.commit(about_to_open(planned.checkpoint, self._around.latest_ms()), backup=True)
-        self._pages.query_called()
-        self._queries.open(planned.query, self._around.opened_ms())
+        self.state.commit(about_to_open(planned.checkpoint, self.around.latest_ms()), backup=True)
+        self.pages.query_called()
+        self.queries.open(planned.query, self.around.opened_ms())
 
     def _query_answered(self, opening: Opening) -> None:
         try:
-            stream = self._queries.opened()
+            stream = self.queries.opened()
         except CyberArkError as error:
-            self._failures.query_failed(error, opening.query)
+            self.failures.query_failed(error, opening.query)
             return
-        self._failures.query_opened(stream)
-        checkpoint = self._checkpoint.with_stream(replace(stream, longest_page=self._survey.longest_page(stream)))
-        checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
-        self._state.commit(self._pruned(checkpoint), backup=True)
+        self.failures.query_opened(stream)
+        checkpoint = self._checkpoint.with_stream(replace(stream, longest_page=self.survey.longest_page(stream)))
+        checkpoint = replace(checkpoint, queried_ms=self.around.latest_ms())
+        self.state.commit(self.streams.pruned(checkpoint), backup=True)
 
     def _collect(self) -> None:
         """Fetch, drop what was delivered, push, confirm, commit."""
-        arrivals = list(self._streams.arrived())
+        arrivals = list(self.streams.arrived())
         if not arrivals:
             return
-        before, now_ms = self._checkpoint, self._around.now_ms()
+        before, now_ms = self._checkpoint, self.around.now_ms()
         new = tuple(event for arrival in arrivals for event in arrival.new)
         if new:
-            self._state.check()
+            self.state.check()
         confirmation = Confirmation(arrivals)
-        self._delivery.push(new, before.held, now_ms, lambda delivered: self._confirm(confirmation, delivered, now_ms))
+        self.delivery.push(new, before.held, now_ms, lambda delivered: self._confirm(confirmation, delivered, now_ms))
         checkpoint = self._checkpoint
         for arrival in arrivals:
-            self._survey.page(before, arrival.stream, arrival.page, arrival.new)
-            checkpoint = self._streams.advanced(checkpoint, arrival, self._queries.page_size)
-        if checkpoint.seen.size > self._pruned_size + KEYS_BETWEEN_PRUNINGS:
-            checkpoint = self._pruned(checkpoint)
+            self.survey.page(before, arrival.stream, arrival.page, arrival.new)
+            checkpoint = self.streams.advanced(checkpoint, arrival, self.queries.page_size)
+        checkpoint = self.streams.pruned(checkpoint, KEYS_BETWEEN_PRUNINGS)
         is_worth_a_write = bool(new) or checkpoint.coverage.gaps != self._checkpoint.coverage.gaps
-        self._state.commit(checkpoint, write=is_worth_a_write, delivered=bool(new))
+        self.state.commit(checkpoint, write=is_worth_a_write, delivered=bool(new))
 
     def _confirm(self, confirmation: Confirmation, delivered: Delivered, now_ms: int) -> None:
         """Remember what the intake has accepted, at once: a stop before the rest is must not send it again."""
@@ -130,20 +115,14 @@ class Loop:
         for stream, events in confirmation.done(delivered.done):
             checkpoint = checkpoint.delivered(events, stream, now_ms)
         checkpoint = replace(checkpoint, held=(*checkpoint.held, *delivered.held))
-        self._state.commit(checkpoint, write=not confirmation.is_complete, delivered=True)
+        self.state.commit(checkpoint, write=not confirmation.is_complete, delivered=True)
 
     def _retry_held(self) -> None:
-        checkpoint = self._delivery.retry_held(self._checkpoint, self._around.now_ms())
+        checkpoint = self.delivery.retry_held(self._checkpoint, self.around.now_ms())
         # One more attempt is not worth a write: a restart would only make it again.
         is_fewer = len(checkpoint.held) < len(self._checkpoint.held)
-        self._state.commit(checkpoint, write=is_fewer, delivered=True)
-
-    def _pruned(self, checkpoint: Checkpoint) -> Checkpoint:
-        checkpoint = checkpoint.pruned(self._around.overlap_ms, self._around.now_ms())
-        self._pruned_size = checkpoint.seen.size
-        self._streams.forget_closed(checkpoint.streams)
-        return checkpoint
+        self.state.commit(checkpoint, write=is_fewer, delivered=True)
 
     @property
     def _checkpoint(self) -> Checkpoint:
-        return self._state.checkpoint
+        return self.state.checkpoint

@@ -58,11 +58,17 @@ class Queries:
         self.opening: Opening | None = None
         self._filled_last = False
         self._live_in_row = 0
+        self._started_ms = 0
 
-    def restarted(self, queried_ms: int | None, now_ms: int) -> None:
-        """Keep the interval since the last query of an earlier process. Times are the tenant's epoch milliseconds."""
+    def started(self, queried_ms: int | None, earliest_ms: int, now_ms: int) -> None:
+        """Keep the interval since the last query of an earlier process. Times are epoch milliseconds.
+
+        `now_ms` is now by the tenant's clock, `earliest_ms` by the clock that is behind: of the two, it says that the
+        last query is more recent.
+        """
+        self._started_ms = now_ms
         if queried_ms is not None:
-            elapsed_s = (now_ms - queried_ms) / 1000 - SPACING_MARGIN_S
+            elapsed_s = (earliest_ms - queried_ms) / 1000 - SPACING_MARGIN_S
             # A little ahead: it was being opened when the process ended. Further: a clock was wrong, and the full
             # spacing is kept from now.
             if elapsed_s < -QUERY_MAY_TAKE_MS / 1000 - CLOCKS_DIFFER_S:
@@ -75,7 +81,7 @@ class Queries:
         """In how many seconds a query may be opened."""
         return max(0.0, self._allowed_at - self._monotonic())
 
-    def turn(self, now_ms: int, overlap_ms: int, started_ms: int, is_slow: bool) -> Turn:
+    def turn(self, now_ms: int, overlap_ms: int, is_slow: bool) -> Turn:
         """Return what the plan has to know of this moment: see `Turn`."""
         return Turn(
             now_ms=now_ms,
@@ -84,7 +90,7 @@ class Queries:
             lookback_is_due=self._monotonic() >= self._lookback_due,
             filled_last=self._filled_last,
             live_in_row=self._live_in_row,
-            started_ms=started_ms,
+            started_ms=self._started_ms,
             is_slow=is_slow,
             may_reconcile=self._monotonic() >= self._reconciliation_allowed_at,
         )

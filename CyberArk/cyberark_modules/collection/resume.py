@@ -68,8 +68,7 @@ class Resume:
         checkpoint = self._with_overlap(self._with_usable_cursors(checkpoint))
         checkpoint = replace(checkpoint, tenant_id=tenant_id or checkpoint.tenant_id)
         self._state.commit(checkpoint, write=False)
-        # Whichever of the two clocks says that the last query is more recent is believed.
-        self._queries.restarted(checkpoint.queried_ms, self._around.earliest_ms())
+        self._queries.started(checkpoint.queried_ms, self._around.earliest_ms(), self._around.now_ms())
         self._reporter.info(
             f"Collection of tenant {checkpoint.tenant_id or 'unknown'} continues from "
             f"{moment(checkpoint.coverage.first_missing_ms)}"

@@ -64,6 +64,7 @@ class Streams:
         self._failures = failures
         self._survey = survey
         self._endings = Endings(around.overlap_ms)
+        self._pruned_size = 0
 
     def arrived(self) -> Iterator[Arrival]:
         """Yield the pages that have arrived, without what was delivered; the next ones are asked for meanwhile."""
@@ -134,6 +135,14 @@ class Streams:
             checkpoint = checkpoint.with_stream(tail_of(read.stream))
         return checkpoint
 
-    def forget_closed(self, streams: Iterable[Stream]) -> None:
-        """Forget what streams other than those have shown."""
-        self._endings.forget_closed(streams)
+    def pruned(self, checkpoint: Checkpoint, new_keys: int = 0) -> Checkpoint:
+        """Return the checkpoint without the keys that nothing can show any more.
+
+        With `new_keys`, only if there are more new keys than that since the last time.
+        """
+        if new_keys and checkpoint.seen.size <= self._pruned_size + new_keys:
+            return checkpoint
+        checkpoint = checkpoint.pruned(self._around.overlap_ms, self._around.now_ms())
+        self._pruned_size = checkpoint.seen.size
+        self._endings.forget_closed(checkpoint.streams)
+        return checkpoint

@@ -76,7 +76,7 @@ def opened(queries: Queries, query: Query = QUERY) -> Stream:
 
 
 def turn(queries: Queries) -> Turn:
-    return queries.turn(NOW, OVERLAP_MS, NOW, is_slow=False)
+    return queries.turn(NOW, OVERLAP_MS, is_slow=False)
 
 
 def refusal(status: int) -> Failure:
@@ -86,7 +86,7 @@ def refusal(status: int) -> Failure:
 def test_a_query_may_be_opened_at_once_at_the_first_run(make: Callable[..., Queries]) -> None:
     queries = make()
     assert (queries.wait_s, turn(queries).lookback_is_due) == (0, True)
-    queries.restarted(None, NOW)
+    queries.started(None, NOW, NOW)
     assert queries.wait_s == 0
 
 
@@ -132,7 +132,7 @@ def test_a_restart_keeps_the_distance_from_the_last_query(
 ) -> None:
     """With a margin: the tenant's clock is known by the second."""
     queries = make()
-    queries.restarted(NOW, NOW + elapsed_s * 1000)
+    queries.started(NOW, NOW + elapsed_s * 1000, NOW)
     assert queries.wait_s == pytest.approx(wait_s)
     assert turn(queries).lookback_is_due is (wait_s == 0)
 
@@ -141,7 +141,7 @@ def test_a_query_that_is_being_opened_may_still_be_counted_after_a_kill(make: Ca
     state = about_to_open(checkpoint(), NOW)
     assert state.queried_ms == NOW + QUERY_MAY_TAKE_MS
     queries = make()
-    queries.restarted(state.queried_ms, NOW)
+    queries.started(state.queried_ms, NOW, NOW)
     assert queries.wait_s == QUERY_MAY_TAKE_MS / 1000 + 62
 
 
