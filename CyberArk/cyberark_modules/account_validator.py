@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
 from sekoia_automation.account_validator import AccountValidator
 from sekoia_automation.exceptions import ModuleConfigurationError
 from sekoia_automation.module import Module
@@ -18,6 +17,7 @@ from .diagnosis import CLOCK_OFF_S, diagnose
 from .errors import CyberArkError, Failure, FailureKind, Service, TransientError
 from .platform.background import within
 from .platform.secrets import mask
+from .platform.start import field_faults
 
 _CLAIMS = (("jwt",), ("scope",), ("tenant_id", "aud"))
 
@@ -84,15 +84,8 @@ class CyberArkAccountValidator(AccountValidator):
 
     def _configuration_problems(self) -> list[str]:
         content = self.module.load_config(self.module.MODULE_CONFIGURATION_FILE_NAME, "json")
-        try:
-            CyberArkModuleConfiguration.model_validate(content)
-        except ValidationError as refused:
-            return [
-                f"Field “{CyberArkModuleConfiguration.model_fields[str(error['loc'][0])].title}”: "
-                + ("It is empty." if error["type"] == "missing" else error["msg"])
-                for error in refused.errors(include_input=False)
-            ]
-        return ["The account is not complete."]
+        faults = [f"Field {fault}" for fault in field_faults(CyberArkModuleConfiguration, content)]
+        return faults or ["The account is not complete."]
 
     def _fetch_token(self, account: CyberArkModuleConfiguration, tenant_clock: TenantClock) -> Token:
         """Fetch a token, and give up in time whatever the host does. Raises CyberArkError."""

@@ -109,9 +109,9 @@ def test_an_account_without_a_mistake_is_accepted(sandbox: Sandbox, tmp_path: Pa
             marks=pytest.mark.long,
         ),
         pytest.param(
-            {"login_name": None}, "Field “Login name of the service user”: It is empty.", marks=pytest.mark.long
+            {"login_name": None}, "Field “Login name of the service user”: It is missing.", marks=pytest.mark.long
         ),
-        ({"login_name": None, "application_id": None}, "Field “Application ID”: It is empty."),
+        ({"login_name": None, "application_id": None}, "Field “Application ID”: It is missing."),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(

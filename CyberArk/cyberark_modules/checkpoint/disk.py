@@ -42,7 +42,6 @@ class DiskFile:
 
         Call it under the lock. Raises Conflict when another process has written, OSError.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         if (version := self.version()) is not None and version != expected:
             raise Conflict(self._path.name)
         return self.overwrite(content)

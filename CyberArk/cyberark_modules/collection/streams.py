@@ -36,8 +36,9 @@ class Confirmation:
     """Which of the pushed events are done; a key is remembered once all events that share it are."""
 
     def __init__(self, arrivals: Sequence[Arrival]) -> None:
-        self._open = {id(event): (event, arrival.stream) for arrival in arrivals for event in arrival.new}
-        self._waiting: list[tuple[Event, Stream]] = []
+        self._streams = {number: arrival.stream for number, arrival in enumerate(arrivals)}
+        self._open = {id(event): (event, number) for number, each in enumerate(arrivals) for event in each.new}
+        self._waiting: list[tuple[Event, int]] = []
 
     @property
     def is_complete(self) -> bool:
@@ -46,12 +47,15 @@ class Confirmation:
 
     def done(self, events: Iterable[Event]) -> Iterator[tuple[Stream, list[Event]]]:
         """Note what is done; yield the events to remember now, by stream."""
-        self._waiting += [self._open.pop(id(event)) for event in events]
+        done = [*self._waiting, *(self._open.pop(id(event)) for event in events)]
         open_keys = {event.key for event, _ in self._open.values()}
-        known = [(event, stream) for event, stream in self._waiting if event.key not in open_keys]
-        self._waiting = [(event, stream) for event, stream in self._waiting if event.key in open_keys]
-        for stream in {stream.number: stream for _, stream in known}.values():
-            yield stream, [event for event, other in known if other.number == stream.number]
+        self._waiting = [(event, number) for event, number in done if event.key in open_keys]
+        known: dict[int, list[Event]] = {}
+        for event, number in done:
+            if event.key not in open_keys:
+                known.setdefault(number, []).append(event)
+        for number, remembered in known.items():
+            yield self._streams[number], remembered
 
 
 class Streams:

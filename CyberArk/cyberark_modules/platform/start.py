@@ -40,8 +40,8 @@ def configuration_faults(module: Module, connector: type[Connector]) -> str:
     ]
     blocks = [
         _block("Missing", list(filter(None, missing)), _HOW),
-        _block("Account", list(_field_faults(get_annotation_for(type(module), "configuration"), account))),
-        _block("Connector", list(_field_faults(get_annotation_for(connector, "configuration"), configuration))),
+        _block("Account", list(field_faults(get_annotation_for(type(module), "configuration"), account))),
+        _block("Connector", list(field_faults(get_annotation_for(connector, "configuration"), configuration))),
     ]
     faults = "\n".join(filter(None, blocks))
     return f"The connector cannot start.\n{faults}" if faults else ""
@@ -82,7 +82,7 @@ def _has(module: Module, name: str) -> bool:
     return module.load_config(name, non_exist_ok=True) is not None
 
 
-def _field_faults(model: type[BaseModel] | None, values: dict[str, Any] | None) -> Iterator[str]:
+def field_faults(model: type[BaseModel] | None, values: dict[str, Any] | None) -> Iterator[str]:
     """Yield a sentence for each field that is wrong, by the title that the form gives it."""
     if model is None or values is None:
         return
