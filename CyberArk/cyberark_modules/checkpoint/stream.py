@@ -29,7 +29,7 @@ class Stream:
     """A query opened at `opened_ms` that is to cover [start_ms, end_ms) of event time; an `end_ms` of None is open.
 
     `cursor` is the page to ask for next. `dates` are those of the last events read (ms), `latest_ms` the latest of
-    all; `disorder_ms` is how far an event was dated before one that the stream had shown earlier. `trail` holds
+    all; `disorder_ms` is how far an event was dated before most of those shown right ahead of it. `trail` holds
     earlier positions, the oldest first, and `frontier` the cursor furthest on: a tail reads from the one, then the
     other. `pages` and `events` count what was read (events with a date), `longest_page` is the most events that a page
     had. `empty_pages`, `repeated_pages` and `edge_pages` count pages in a row that were empty, that brought neither a

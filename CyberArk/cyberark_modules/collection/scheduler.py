@@ -1,7 +1,7 @@
 """Which query to open next: a pure function of the checkpoint and the time.
 
 The API accepts one query a minute, so a query is the scarce thing. It goes, in this order, to: the live edge when
-nothing follows it; a gap, or the second half of the largest one, while fewer than four are read side by side; about
+nothing follows it; a gap, or the second half of the longest one, while fewer than four are read side by side; about
 once an hour, a reconciliation; a lookback. While there are gaps, they and the lookback take turns.
 """
 
@@ -19,8 +19,8 @@ BACKFILLS_AT_ONCE = 4
 TAIL_FROM_MS = 15_000
 # Where nothing ever comes to follow the live edge, gaps have a turn after so many queries.
 LIVE_IN_ROW = 3
-# A window is cut in two if each half takes longer to read than two queries are apart.
-WORTH_CUTTING_MS = 60_000
+# A window is cut in two where that saves so much of the time that reading it takes.
+WORTH_CUTTING_MS = 20_000
 RECONCILED_MS = 24 * 3_600_000
 # Less than an hour, so that what arrives right after one is delivered within the hour.
 RECONCILIATION_INTERVAL_MS = 3_300_000
@@ -111,7 +111,7 @@ def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Check
 
 
 def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
-    """Open a gap that nothing reads, or cut the largest window that is being read in two."""
+    """Open a gap that nothing reads, or cut the window that takes longest in two."""
     others = len(checkpoint.backfills) + (checkpoint.stream(Use.LOOKBACK) is not None)
     if len(checkpoint.backfills) >= BACKFILLS_AT_ONCE or (turn.is_slow and others):
         return None
@@ -119,25 +119,28 @@ def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
         if gap.retry_ms <= turn.now_ms and gap.end_ms <= turn.now_ms - turn.overlap_ms:
             size = min(gap.page_size or turn.page_size, turn.page_size)
             return Plan(checkpoint, Query(Use.BACKFILL, gap.start_ms, gap.end_ms, size))
-    largest = max(checkpoint.backfills, key=lambda stream: _left_ms(stream, turn), default=None)
-    if largest is None or _left_ms(largest, turn) < 2 * WORTH_CUTTING_MS:
+    longest = max(checkpoint.backfills, key=lambda stream: _saved_ms(stream, turn), default=None)
+    if longest is None or _saved_ms(longest, turn) < WORTH_CUTTING_MS:
         return None
-    assert largest.end_ms is not None  # noqa: S101
-    middle_ms = (largest.read_to_ms + largest.end_ms) // 2
-    cut = replace(largest, end_ms=middle_ms)
-    second = Query(Use.BACKFILL, middle_ms, largest.end_ms, turn.page_size)
+    assert longest.end_ms is not None  # noqa: S101
+    middle_ms = (longest.read_to_ms + longest.end_ms) // 2
+    cut = replace(longest, end_ms=middle_ms)
+    second = Query(Use.BACKFILL, middle_ms, longest.end_ms, turn.page_size)
     return Plan(checkpoint.with_stream(cut), second)
 
 
-def _left_ms(stream: Stream, turn: Turn) -> int:
-    """How long (ms) reading the rest of the window will take, by its last pages: a window may begin with nothing."""
+def _saved_ms(stream: Stream, turn: Turn) -> int:
+    """How much sooner (ms) the rest of the window would be read if it were cut in two, by the last pages.
+
+    The first half is then read an overlap past its end. A window may begin with nothing, which tells no speed.
+    """
     if stream.end_ms is None or stream.disorder_ms > turn.overlap_ms or is_past(stream, turn.overlap_ms):
         return 0
-    left_ms, elapsed_ms = max(0, stream.end_ms - stream.read_to_ms), turn.now_ms - stream.opened_ms
     if len(stream.trail) < 2:
         return 0
+    fewer_ms, elapsed_ms = (stream.end_ms - stream.read_to_ms) // 2 - turn.overlap_ms, turn.now_ms - stream.opened_ms
     span_ms = max(1, stream.trail[-1].date_ms - stream.trail[0].date_ms)
-    return left_ms * (len(stream.trail) - 1) // span_ms * elapsed_ms // max(1, stream.pages)
+    return max(0, fewer_ms) * (len(stream.trail) - 1) * elapsed_ms // (span_ms * max(1, stream.pages))
 
 
 def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:

@@ -1,5 +1,6 @@
 """What a page makes of its stream: where it goes on, and whether it has ended."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -180,12 +181,22 @@ def test_disorder_is_how_far_an_event_is_dated_before_what_was_shown_earlier() -
     read = after(read_to(LOOKBACK, NOW - MINUTE_MS), page(NOW - 10 * MINUTE_MS))
     assert read.stream.disorder_ms == 9 * MINUTE_MS
     # Within a page too, once enough was read before it.
-    times = [NOW - MINUTE_MS + number for number in range(DATES_KEPT)] + [NOW - 30 * MINUTE_MS]
+    times = [NOW - MINUTE_MS] * DATES_KEPT + [NOW - 30 * MINUTE_MS]
     assert after(LOOKBACK, page(*times)).stream.disorder_ms == 29 * MINUTE_MS
 
 
+def test_few_events_tell_that_a_stream_has_no_order() -> None:
+    """Else it is taken for one that has read past its window, and what it has not shown yet is lost."""
+    for _ in range(200):
+        seed = random.SystemRandom().getrandbits(32)
+        draw = random.Random(seed)
+        times = [draw.randrange(NOW - 4 * HOUR_MS, NOW) for _ in range(ORDER_KNOWN_EVENTS)]
+        small_pages = [page(*times[start : start + 7]) for start in range(0, len(times), 7)]
+        assert following(LOOKBACK, *small_pages).stream.disorder_ms > OVERLAP_MS, f"seed {seed}"
+
+
 def test_a_few_events_dated_too_late_are_no_disorder() -> None:
-    times = [NOW - HOUR_MS + number for number in range(DATES_KEPT - 1)] + [NOW]
+    times = [NOW - HOUR_MS + number for number in range(DATES_KEPT // 2)] + [NOW] * (DATES_KEPT // 2)
     read = following(LOOKBACK, page(*times), page(NOW - HOUR_MS + 20))
     assert read.stream.disorder_ms == 0
 

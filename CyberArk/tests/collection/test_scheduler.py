@@ -89,7 +89,7 @@ def test_gaps_and_lookbacks_take_turns() -> None:
     )
 
 
-def test_the_largest_window_is_cut_in_two() -> None:
+def test_the_longest_window_is_cut_in_two() -> None:
     opened_ms = NOW - 30 * MINUTE_MS
     backfill = read_at_an_even_rate(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=opened_ms), START_MS + HOUR_MS)
     planned = plan(checkpoint(TAIL, backfill, gaps=(GAP,)), TURN)
@@ -99,13 +99,21 @@ def test_the_largest_window_is_cut_in_two() -> None:
     assert planned.checkpoint.coverage.gaps == (GAP,)
 
 
-def test_a_window_that_is_read_within_two_minutes_is_not_cut() -> None:
-    backfill = read_at_an_even_rate(stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - 15_000), START_MS + HOUR_MS)
-    assert query(checkpoint(TAIL, backfill, gaps=(GAP,))) == LOOKBACK_QUERY
-    slower = replace(backfill, opened_ms=NOW - 20_000)
-    slow = query(checkpoint(TAIL, slower, gaps=(GAP,)))
-    assert slow
-    assert slow.use is Use.BACKFILL
+def test_a_window_is_cut_only_where_that_saves_twenty_seconds() -> None:
+    backfill = read_at_an_even_rate(stream(Use.BACKFILL, START_MS, END_MS), START_MS + HOUR_MS)
+    # An hour of it was read in so long (ms); three and a half are saved, less the overlap that is read twice.
+    for hour_takes_ms, is_cut in ((5_800, False), (5_900, True)):
+        opened = query(checkpoint(TAIL, replace(backfill, opened_ms=NOW - hour_takes_ms), gaps=(GAP,)))
+        assert opened
+        assert (opened.use is Use.BACKFILL) == is_cut
+
+
+def test_a_window_of_which_less_than_two_overlaps_are_left_is_not_cut_however_slow_it_is() -> None:
+    slow = stream(Use.BACKFILL, START_MS, END_MS, opened_ms=NOW - 20 * HOUR_MS)
+    for left_ms, is_cut in ((2 * OVERLAP_MS, False), (3 * OVERLAP_MS, True)):
+        opened = query(checkpoint(TAIL, read_at_an_even_rate(slow, END_MS - left_ms), gaps=(GAP,)))
+        assert opened
+        assert (opened.use is Use.BACKFILL) == is_cut
 
 
 def test_a_window_of_which_nothing_was_read_or_that_has_no_order_is_not_cut() -> None:

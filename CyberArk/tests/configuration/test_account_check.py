@@ -84,7 +84,7 @@ def test_every_field_that_is_wrong_is_told_at_once(tenant: FakeTenant, monkeypat
     error = Check(tenant, monkeypatch, auth_base_url="http://x", application_id="a/b", login_name=None).error
     assert "Field “CyberArk Identity address”: The address must begin with https://" in error
     assert "Field “Application ID”: It contains a character that is not allowed." in error
-    assert "Field “Login name of the service user”: It is empty." in error
+    assert "Field “Login name of the service user”: It is missing." in error
     assert not tenant.received
 
 
