@@ -9,7 +9,7 @@ from typing import TypeVar
 from ..audit_api.backoff import Backoff
 from ..audit_api.events import Event
 from ..checkpoint.value import Checkpoint, Held
-from ..errors import CyberArkError
+from ..errors import CyberArkError, Throttled, TransientError
 from ..intake import DeadLetter, DeadLetters, Intake, Isolated, Outcome
 from ..platform.stop import Stopping
 from ..telemetry import metrics
@@ -99,7 +99,9 @@ class Delivery:
                     self._reporter.failed("delivery", error)
                 # What was delivered before the outage must not be sent again after a kill in it.
                 self._retry_state()
-                self._around.wait(1.0 if is_over_soon else self._backoff.pause(error, failures))
+                is_asked = isinstance(error, TransientError) and error.retry_after is not None
+                short = is_over_soon and not is_asked
+                self._around.wait(1.0 if short else self._backoff.pause(error, max(1, failures)))
             if self._around.is_stopping():
                 raise Stopping
         if events:
@@ -161,8 +163,8 @@ class Delivery:
             self._reporter.info(f"The intake has accepted event {first.uuid or 'without uuid'}, which was held")
             # It was not refused by itself: an intake that fails at random says nothing of the others either.
             return replace(checkpoint, held=tuple(replace(other, attempts=1) for other in others))
-        # A refusal counts if others were accepted meanwhile: during an outage it says nothing.
-        counts = self._intake.accepted_within(max(since_last, HELD_RETRY_S))
+        # A refusal counts if others were accepted meanwhile: during an outage it says nothing, nor does a 429.
+        counts = self._intake.accepted_within(max(since_last, HELD_RETRY_S)) and not isinstance(error, Throttled)
         again = replace(first, attempts=first.attempts + counts, status=error.failure.status or first.status)
         pause = min(HELD_RETRY_LONGEST_S, HELD_RETRY_S * 2 ** max(0, again.attempts - HELD_ATTEMPTS))
         if counts:

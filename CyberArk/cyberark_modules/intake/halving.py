@@ -31,7 +31,9 @@ RAISED_AFTER_LONGEST_S = 6 * 3600.0
 SMALLEST = 10_000
 # What the SDK puts into one request at most is about this (characters).
 LARGEST = 10_000_000
-# Statuses of which none is about what a request holds: key, address, rate, and the outage of what lies behind.
+# After so many 429 in a row, the request may be larger than what the intake takes in one burst.
+THROTTLED_IN_ROW = 6
+# Statuses that say nothing about the content of a request: they are about the key, the address, the rate, or an outage.
 _ABOUT_NO_CONTENT = frozenset({401, 404, 405, 407, 408, 425, 429, 502, 503, 504})
 # What a single event may be refused by, besides a status that is about its content.
 _PERHAPS_ABOUT_CONTENT = (FailureKind.CONNECTION, FailureKind.TIMEOUT)
@@ -105,11 +107,13 @@ class Acceptances:
 
     def suggests_halving(self, error: CyberArkError, failures: int) -> bool:
         """Return whether a request that has failed so often is worth halving."""
+        if isinstance(error, Throttled):
+            return False  # smaller requests would only be more of them
         status = error.failure.status or 0
         if failures >= HALVED_AFTER or (is_about_content(error) and 400 <= status < 500):
             return True
         helped = self._monotonic() - self._helped_at < HELPED_S
-        return self.is_recent and helped and not isinstance(error, Throttled)
+        return self.is_recent and helped
 
     def suffices_in_doubt(self, error: CyberArkError, failures: int) -> bool:
         """Return whether an event that was refused alone is isolated although nothing was accepted in this push.
@@ -136,6 +140,7 @@ class RequestSize:
         self._raised_after_s = RAISED_AFTER_S
         self._changed_at = 0.0
         self._before: int | None = None  # the limit before it was raised, until a larger request has passed
+        self._throttled = 0
 
     def pieces(self, events: Events) -> Iterator[Events]:
         """Cut events into requests of that size; without a limit there is one, which the SDK cuts itself."""
@@ -153,6 +158,7 @@ class RequestSize:
 
     def passed(self, events: Events) -> None:
         """Note a request that was accepted."""
+        self._throttled = 0
         if self._before is not None and size_of(events) > self._before:
             self._before = None
             self._raised_after_s = RAISED_AFTER_S
@@ -166,6 +172,12 @@ class RequestSize:
         self.limit, self._before = self._before, None
         self._raised_after_s = min(2 * self._raised_after_s, RAISED_AFTER_LONGEST_S)
         self._changed_at = self._monotonic()
+
+    def throttled(self, events: Events) -> None:
+        """Note a request that was refused with 429; after several in a row, the next one is half as large."""
+        self._throttled += 1
+        if self._throttled % THROTTLED_IN_ROW == 0:
+            self.found([size_of(events) // 2])
 
     def found(self, passed: Sequence[int]) -> None:
         """Note that a request was refused of which every part was accepted, in requests of those sizes."""

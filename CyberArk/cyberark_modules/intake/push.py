@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
 
 from ..audit_api.events import Event
-from ..errors import CyberArkError, Failure, FailureKind, Service, TransientError
+from ..errors import CyberArkError, Failure, FailureKind, Service, Throttled, TransientError
 from .channel import Channel
 from .halving import (
     DOUBTFUL_AT_MOST,
@@ -43,6 +43,11 @@ class _Push:
     failures: list[CyberArkError] = field(default_factory=list)
     requests: int = 0
     failures_in_row: int = 0
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether the intake has asked for fewer requests, which ends the push."""
+        return bool(self.failures) and isinstance(self.failures[-1], Throttled)
 
     @property
     def undeliverable(self) -> int:
@@ -102,6 +107,8 @@ class Intake:
                         self._size.refused()
                         push.failures_in_row = 0  # that size was only tried
                         todo.extendleft(reversed(list(self._size.pieces(refused.events))))
+                    elif isinstance(refused.error, Throttled):
+                        self._size.throttled(refused.events)
                     elif push.accepted and self._acceptances.suggests_halving(refused.error, refused.failures):
                         self._halve(push, refused.events)
             return self._outcome(push, events)
@@ -150,7 +157,8 @@ class Intake:
         # With nothing accepted yet, the pieces that were not sent would only fail as well.
         in_row = FAILURES_AT_MOST if push.accepted else 1
         return push.requests > 0 and (
-            push.failures_in_row >= in_row
+            push.is_throttled
+            or push.failures_in_row >= in_row
             or push.requests >= REQUESTS_AT_MOST
             or self._monotonic() > push.ends_at
             or self._is_stopping()
@@ -202,6 +210,8 @@ class Intake:
     def _judge_alone(self, push: _Push, refused: _Refused) -> None:
         """Decide on an event that was refused alone: too large, isolated, or left to be pushed again."""
         event, error = refused.events[0], refused.error
+        if isinstance(error, Throttled):
+            return  # it says nothing about the event
         if error.failure.status == 413 and len(event.text.encode("utf-8", "replace")) > EVENT_BYTES_MAX_SIZE:
             push.too_large.append(event)  # the SDK counts characters, the intake bytes
         elif push.accepted or (
@@ -214,7 +224,7 @@ class Intake:
             return Outcome(tuple(events))
         remaining, failure, in_doubt = push.without_done(events), None, False
         if remaining and push.failures:
-            failure = self._softened(push.failures[0])
+            failure = self._softened(push.failures[-1 if push.is_throttled else 0])
             is_early = bool(push.accepted) or self._failures.of(remaining)[0] < HALVED_AFTER
             in_doubt = is_about_content(failure) and is_early
         elif remaining and not push.accepted:

@@ -126,6 +126,57 @@ def test_during_an_outage_everything_is_retried_at_growing_pauses_of_a_minute_at
     assert set(scenery.server.accepted.values()) == {1}
 
 
+@pytest.mark.parametrize("asked", [{"Retry-After": "7"}, {}])
+def test_an_intake_that_limits_the_rate_is_waited_for_and_no_event_is_blamed(
+    scenery: Scenery, asked: dict[str, str]
+) -> None:
+    """It accepts a request every seven seconds. Smaller requests would only be more of them."""
+    times = [-7.0]
+    refused: list[float] = []
+
+    def respond(_texts: list[str], _size: int) -> Answer | None:
+        if scenery.clock.passed - times[-1] < 7:
+            refused.append(scenery.clock.passed)
+            return Answer(429, headers=asked)
+        times.append(scenery.clock.passed)
+        return None
+
+    scenery.server.respond = respond
+    pushed = events(600)
+    for start in range(0, 600, 60):
+        scenery.push(pushed[start : start + 60])
+    assert scenery.texts == [event.text for event in pushed]
+    assert not any(each.held for each in scenery.confirmed)
+    assert set(scenery.server.accepted.values()) == {1}
+    assert len(times) == 1 + 10  # no request was made smaller
+    if asked:
+        assert all(later - earlier >= 7 for earlier, later in pairwise(refused))
+
+
+def test_after_part_was_accepted_a_429_is_waited_for_as_long_as_it_asks_and_blames_no_event(scenery: Scenery) -> None:
+    requests: list[int] = []
+
+    def respond(texts: list[str], _size: int) -> Answer | None:
+        requests.append(len(texts))
+        return Answer(429, headers={"Retry-After": "30"}) if len(texts) == 1 and requests.count(1) == 1 else None
+
+    scenery.server.respond = respond
+    scenery.push(events(48, size=200_000))  # the last of them in a request of its own
+    assert sorted(requests) == [1, 1, 47]
+    assert sum(scenery.clock.waits) >= 30
+    assert not any(each.held for each in scenery.confirmed)
+
+
+def test_a_held_event_that_meets_the_limit_of_the_rate_is_not_blamed_again(scenery: Scenery) -> None:
+    state = holding(Held("{}", None, 400, NOW))
+    for number in range(10):
+        scenery.server.respond = lambda _texts, _size: None
+        scenery.push(events(1, start=number))
+        scenery.server.respond = lambda _texts, _size: Answer(429)
+        state = scenery.retry(state)
+    assert [each.attempts for each in state.held] == [1]
+
+
 def test_a_stop_during_an_outage_ends_the_push_and_settles_nothing(scenery: Scenery) -> None:
     scenery.server.respond = lambda _texts, _size: Answer(503)
     scenery.stop_after(2)

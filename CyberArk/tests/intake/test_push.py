@@ -10,6 +10,7 @@ import pytest
 from cyberark_modules.audit_api.events import Event, read_event
 from cyberark_modules.errors import ConfigurationError, FailureKind, Throttled, TransientError
 from cyberark_modules.intake import Intake, channel
+from cyberark_modules.intake.halving import THROTTLED_IN_ROW
 from cyberark_modules.platform.connector import PlatformConnector
 from fakes.connector import KEY, Time, connector_to, events
 from fakes.intake_server import Answer, IntakeServer
@@ -116,6 +117,17 @@ def test_a_refusal_of_everything_is_an_outage_and_isolates_nothing(
     server.respond = lambda _texts, _size: None
     assert caller.push_all(pushed)[-1].remaining == ()
     assert all(server.accepted[event.text] == 1 for event in pushed)
+
+
+def test_a_request_that_is_larger_than_the_intake_takes_at_a_time_is_made_smaller(
+    caller: Caller, server: IntakeServer
+) -> None:
+    server.respond = lambda _texts, size: Answer(429) if size > 60_000 else None
+    pushed = events(200, size=1000)
+    outcomes = caller.push_all(pushed, attempts=20)
+    assert not outcomes[-1].remaining
+    assert set(server.accepted.values()) == {1}
+    assert len(server.requests) < 2 * THROTTLED_IN_ROW + 6
 
 
 @pytest.mark.parametrize("status", [403, 503])
