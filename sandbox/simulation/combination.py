@@ -17,6 +17,8 @@ _SPANS = (0.3, 7.0, 31.0, 61.0, 180.0, 400.0)
 _STEPS = (3, 9)
 # Events a page, and minutes of overlap: a small page with a long overlap is much work for no more insight.
 _SIZES = ((1, 1), (20, 1), (20, 5), (100, 5), (500, 5), (500, 30), (1000, 5))
+# Events a second without any order: what a few hours bring has to fit into the budget of keys (100 000).
+_UNORDERED_RATE = 3.0
 _SERVICE_FAULTS = sorted(
     name
     for name, fault in FAULTS.items()
@@ -58,6 +60,8 @@ class Combination:
         rate = rng.choice((0.0, 0.2, 1.0, 3.0)) * max(4, min(page_size, 100)) / 60
         if readings.events_per_second and page_size >= 100:
             rate = readings.events_per_second
+        if "order-none" in readings.names:
+            rate = min(rate, _UNORDERED_RATE)
         latency, page_latency = rng.choice((0.001, 0.02, 0.7)), rng.choice((0.05, 0.3, 2.0))
         if any(name.startswith("cursor-4") for name in readings.names) and _events_a_page(readings, page_size) <= 5:
             # A burst has to be read within a cursor's life.
