@@ -84,8 +84,8 @@ def _figures(found: dict[str, Figures]) -> list[Figure]:
     if "500/s" in found:
         busy = found["500/s"]
         figures.append(Figure("Longest lag at 500/s", busy["lag"]["p100"], "{:.1f} s", Bound(180.0)))
-        behind = busy["waiting"] / 500
-        figures.append(Figure("Not delivered at the end, at 500/s", behind, "{:.1f} s of events", Bound(180.0)))
+        waiting = busy["waiting"] / 500
+        figures.append(Figure("Not delivered at the end, at 500/s", waiting, "{:.1f} s of events", Bound(180.0)))
     for name, field in {"Lost": "lost", "Duplicates": "duplicates", "Altered": "altered"}.items():
         total = sum(one[field] for one in found.values())
         figures.append(Figure(f"{name}, in all of them", total, "{:.0f}", Bound(0.0)))

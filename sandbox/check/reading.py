@@ -1,4 +1,4 @@
-"""Reading the events of a query, and watching what comes in behind them."""
+"""Reading the events of a query, and watching what comes in after them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ class Reading:
         self._seen.update(event.key for event in fresh)
         dates = [event.time_ms for event in fresh if event.time_ms is not None]
         self._newest_ms = max([*dates, *([] if self._newest_ms is None else [self._newest_ms])], default=None)
-        # One page without anything new may stand in the middle: a filter behind the scan.
+        # One page without anything new may stand in the middle: the API filters what it has scanned.
         self._pages_without_new = 0 if fresh else self._pages_without_new + 1
         is_last = not page.cursor or page.cursor == self._cursor
         self._is_at_end = self._pages_without_new > (0 if is_last else 1)

@@ -78,7 +78,7 @@ class ConnectorProcess:
         return f"http://127.0.0.1:{self.variables['METRICS_PORT']}/metrics"
 
     def lines_since(self, count: int) -> list[str]:
-        """The output behind the first `count` lines, as far as it is kept."""
+        """The output after the first `count` lines, as far as it is kept."""
         lines = list(self.lines)
         return lines[max(0, len(lines) - (self.lines_read - count)) :]
 

@@ -100,7 +100,7 @@ def _possible(rng: random.Random, without: set[str]) -> Readings:
     is_ordered = "order-event-time" in names and "from-event" in names
     is_cut = "to-ignored" not in names and "order-none" not in names
     if "page-500-ever" in names and not is_ordered and not is_cut:
-        # Every query that would show what is ordered behind that page, though it happened before, or arrived before
+        # Every query that would show what is ordered after that page, though it happened before, or arrived before
         # where the filter goes by arrival, meets it first.
         names[names.index("page-500-ever")] = "page-500-hour"
     return Readings(names)

@@ -20,7 +20,7 @@ _REPEATED, _HOLE, _HOLE_LENGTH = 1, 2, 3  # which of the things that are drawn f
 
 @dataclass(frozen=True)
 class Slice:
-    """The numbers of a page's events, and the position behind them. `is_end`: there was nothing to be scanned."""
+    """The numbers of a page's events, and the position after them. `is_end`: there was nothing to be scanned."""
 
     sequences: list[int]
     position: int
@@ -155,7 +155,7 @@ class Pages:
     def _horizon(self, cursor: Cursor, now: float) -> float:
         horizon = cursor.opened_at if self._settings.cursor_ceiling else now
         if self._order(cursor.query) == "arrival":
-            # What arrives within a millisecond is shown once it is over: nothing comes in behind a position.
+            # What arrives within a millisecond is shown once it is over: nothing comes in after a position.
             return math.nextafter(math.floor(horizon * 1000) / 1000, 0)
         return horizon
 

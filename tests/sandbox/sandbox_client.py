@@ -75,7 +75,7 @@ class Client:
         return self.post(RESULTS, {"cursorRef": cursor})
 
     def page(self, cursor: str) -> tuple[list[str], str]:
-        """A page's events as texts, and the cursor behind it."""
+        """A page's events as texts, and the cursor after it."""
         texts, following = read_page(self.results(cursor).body)
         assert following is not None
         return texts, following

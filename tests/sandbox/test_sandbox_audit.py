@@ -92,7 +92,7 @@ def test_the_date_filter_ignores_fractions(client: Client) -> None:
     assert len(texts) == 3
 
 
-def test_a_query_with_an_end_shows_nothing_behind_it(client: Client) -> None:
+def test_a_query_with_an_end_shows_nothing_after_it(client: Client) -> None:
     client.environment.tenant.add_backlog(100, 100)
     texts, _ = client.drain(client.open(date={"dateFrom": iso(START - 60), "dateTo": iso(START - 50.5)}))
     assert len(texts) == 10
@@ -136,7 +136,7 @@ def test_a_drained_cursor_shows_what_arrives_later_unless_it_has_a_ceiling(clien
     assert len(client.page(drained)[0]) == 0
 
 
-def test_an_event_that_arrives_late_stands_behind_the_cursor(client: Client, clock: FakeClock) -> None:
+def test_an_event_that_arrives_late_follows_the_cursor(client: Client, clock: FakeClock) -> None:
     client.environment.tenant.add(time=START - 10)
     client.environment.tenant.add(time=START - 30, arrival=START + 20)
     seen, drained = client.drain(client.open())

@@ -30,7 +30,7 @@ def test_pages_come_in_the_order_asked_for_within_the_jitter(clock: FakeClock, n
     assert bool(descents(times)) == (most > 0)
 
 
-def test_an_order_by_arrival_shows_late_events_at_its_end_and_none_behind_a_cursor(clock: FakeClock) -> None:
+def test_an_order_by_arrival_shows_late_events_at_its_end_and_none_after_a_cursor(clock: FakeClock) -> None:
     one = Tenant(clock, "order-arrival").backlog(30)
     _, cursor = one.client.drain(one.client.open(size=10))
     one.tenant.add(time=START - 1800, arrival=START + 10)
@@ -161,7 +161,7 @@ def test_empty_pages_stand_in_the_middle_with_new_cursors(
     assert 0 < min(length for length in lengths if length) < 20
 
 
-def test_a_filter_stands_behind_the_scan(clock: FakeClock) -> None:
+def test_a_filter_may_come_after_the_scan(clock: FakeClock) -> None:
     one = Tenant(clock).backlog(400)
     one.tenant.settings.scan_page, one.tenant.settings.scan_hole_every = 5, 10**9
     cursor, found, empty = one.client.open(applicationCode=[{"op": "include", "params": ["ITDR"]}]), 0, 0

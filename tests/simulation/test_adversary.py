@@ -42,7 +42,7 @@ def test_a_seed_stands_for_one_combination() -> None:
 
 
 def test_where_date_to_is_ignored_a_page_fails_for_ever_only_in_the_order_of_the_date_that_is_filtered() -> None:
-    """Nobody could read what is ordered behind that page and dated before it."""
+    """Nobody could read what is ordered after that page and dated before it."""
     drawn = [Combination.drawn(seed).readings.names for seed in range(2000)]
     for_ever = [names for names in drawn if {"page-500-ever", "to-ignored"} <= set(names)]
     assert for_ever

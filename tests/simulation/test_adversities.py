@@ -28,7 +28,7 @@ def test_thousands_of_events_at_one_instant_survive_refused_cursors(watch: Watch
 
 @pytest.mark.parametrize("step_ms", [1, 200, 999])
 def test_pages_may_end_in_the_middle_of_a_second(watch: Watch, step_ms: int) -> None:
-    """The API's dates are whole seconds, so the query behind such a page shows what was delivered already."""
+    """The API's dates are whole seconds, so the query after such a page shows what was delivered already."""
     watched = watch(chunk_size=7, overlap=0)
     for number in range(100):
         watched.tenant.add(time=watched.simulation.now - 200 + number * step_ms / 1000)
@@ -72,7 +72,7 @@ def test_no_overlap_loses_nothing_that_is_in_time(watch: Watch) -> None:
 
 
 @pytest.mark.long
-def test_after_a_lookback_of_minutes_new_events_are_not_behind_it(watch: Watch) -> None:
+def test_after_a_lookback_of_minutes_new_events_do_not_wait_for_it(watch: Watch) -> None:
     watched = watch(overlap=10, chunk_size=100)
     simulation = watched.simulation
     watched.tenant.settings.page_latency = 2.0
@@ -115,7 +115,7 @@ def test_a_day_of_overlap_finds_what_comes_a_day_late(watch: Watch) -> None:
 
 @pytest.mark.long
 def test_events_of_the_future_at_the_end_of_the_stream_hide_no_others(watch: Watch) -> None:
-    """A cursor behind an event that is dated an hour ahead shows nothing until then."""
+    """A cursor after an event that is dated an hour ahead shows nothing until then."""
     watched = watch(chunk_size=50)
     simulation, tenant = watched.simulation, watched.tenant
     watched.follow(2, seconds=200)

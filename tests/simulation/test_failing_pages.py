@@ -147,7 +147,7 @@ def test_where_a_cursor_lives_for_a_dozen_pages_every_window_comes_to_its_end(wa
 def test_where_a_cursor_lives_for_a_dozen_pages_one_that_fails_holds_the_others_for_hours_only(
     watch: Watch, around_it: int, ago_s: float
 ) -> None:
-    """What is behind it is read in pages of one event first, in which no query comes an overlap further."""
+    """What follows it is read in pages of one event first, in which no query comes an overlap further."""
     watched = watch(start_time=2)
     live_for_a_dozen_pages(watched)
     watched.tenant.add_backlog(around_it, 1800)

@@ -80,11 +80,6 @@ def uuid_key(uuid: str) -> bytes:
     return blake2b(uuid.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
-def read_page(body: bytes) -> Page:
-    """Split and read the answer of `results`. Raises ValueError as `split_page` does."""
-    return split_page(body).read()
-
-
 def split_page(body: bytes) -> RawPage:
     """Split the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
 
@@ -143,7 +138,7 @@ def _split_list(body: str, position: int) -> tuple[list[str], int]:
 
 
 def _after(body: str, position: int, mark: str = "") -> int:
-    """Return where the value behind `mark` begins. Raises ValueError when `mark` is not next at `position`."""
+    """Return where the value after `mark` begins. Raises ValueError when `mark` is not next at `position`."""
     position = _SPACE.match(body, position).end()  # type: ignore[union-attr]
     if not body.startswith(mark, position):
         raise ValueError("an answer that is not JSON, or that was cut")

@@ -78,7 +78,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The watermark, and the gaps behind it in order of time, none of which overlaps another.
+    """The watermark, and the gaps before it in order of time, none of which overlaps another.
 
     `origin_ms` is where collection began: nothing before it was asked for.
     """

@@ -67,8 +67,8 @@ class Stream:
     def resume_ms(self, overlap_ms: int) -> int:
         """Return where another query would have to continue if this one ended now.
 
-        An overlap before what was read: where pages come by arrival, an event that far behind can still follow. A
-        stream in no order at all has to be read from its start.
+        An overlap before what was read: where pages come by arrival, an event dated that much earlier can still
+        follow. A stream in no order at all has to be read from its start.
         """
         if self.disorder_ms > overlap_ms:
             return self.start_ms

@@ -91,7 +91,7 @@ class Checkpoint:
         """Return the part of what that stream shows of which the keys were given up, although it was read before.
 
         Nothing tells there what is new: it is left out, and not delivered again. That is the window of a stream that
-        was opened where the tail has read; and what a backfill in order of time shows behind its window, which another
+        was opened where the tail has read; and what a backfill in order of time shows past its window, which another
         stream reads.
         """
         tail = self.stream(Use.TAIL)
@@ -142,7 +142,7 @@ class Checkpoint:
     def unread_gaps(self) -> Iterator[Gap]:
         """Yield what of the gaps no backfill reads: what has failed less often first, then the oldest.
 
-        What a search has skipped comes after what is behind it.
+        What a search has skipped comes after what follows it.
         """
         gaps = self.coverage.gaps
         for gap in sorted(gaps, key=lambda each: (each.failures, each.state is GapState.SKIPPED, each.start_ms)):

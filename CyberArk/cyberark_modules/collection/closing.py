@@ -20,7 +20,7 @@ def closed(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven
     if stream.use is Use.LOOKBACK:
         coverage = coverage.advanced(reach_ms)
         if checkpoint.seen.complete_from_ms >= stream.start_ms > 0:
-            # It had to start behind the watermark, for want of keys, and leaves nothing before its start.
+            # It had to start after the watermark, for want of keys, and leaves nothing before its start.
             coverage = coverage.advanced(min(stream.start_ms, stream.opened_ms))
     elif stream.use is Use.BACKFILL:
         coverage = coverage.covered(stream.start_ms, min(reach_ms, stream.end_ms or reach_ms))

@@ -1,5 +1,6 @@
 """Delivery: events are pushed until each is accepted, held, or too large for the intake."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -102,8 +103,6 @@ class Delivery:
                 is_asked = isinstance(error, TransientError) and error.retry_after is not None
                 short = is_over_soon and not is_asked
                 self._around.wait(1.0 if short else self._backoff.pause(error, max(1, failures)))
-            if self._around.is_stopping():
-                raise Stopping
         if events:
             self._reporter.recovered("delivery")
 
@@ -136,14 +135,14 @@ class Delivery:
 
     def _finished(self, push: Callable[[], T], count: int) -> T:
         """Make a push of so many events. Raises Stopping when the connector has to stop before its end."""
-        answer = self._around.finish(lambda: (push(),))  # None is what an accepted event is answered with
-        if answer is None:
+        try:
+            return self._around.finish(push)
+        except Stopping:
             self._reporter.error(
                 f"The connector must stop before the intake has answered: it is unknown whether {count} events "
                 "were accepted. They are sent again."
             )
-            raise Stopping
-        return answer[0]
+            raise
 
     def retry_held(self, checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
         """Push the oldest held event alone, once it is due; return the checkpoint after that.
@@ -210,8 +209,8 @@ class Delivery:
         self._counting = self._around.submit(count)
 
     def held_wait_s(self, checkpoint: Checkpoint) -> float:
-        """Return in how many seconds a held event is due; a long time without one."""
-        return max(0.0, self._held_due - self._monotonic()) if checkpoint.held else 3600.0
+        """Return in how many seconds a held event is due; infinity without one."""
+        return max(0.0, self._held_due - self._monotonic()) if checkpoint.held else math.inf
 
     def _report(self, too_large: Sequence[Event]) -> None:
         for event in too_large:

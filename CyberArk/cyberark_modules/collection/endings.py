@@ -26,7 +26,7 @@ class Endings:
 
     def read(self, stream: Stream, page: Page, brought_new: bool, now_ms: int, is_far_apart: bool) -> Read:
         """Return the stream after that page: see `after_page` and `Known`."""
-        if stream.empty_pages and stream.use is not Use.TAIL and self._is_behind_hole(stream, page):
+        if stream.empty_pages and stream.use is not Use.TAIL and self._follows_hole(stream, page):
             self._holes = max(self._holes, stream.empty_pages)
         shown = self._shown.get(stream.number, frozenset())
         known = Known(now_ms, self._overlap_ms, self._holes, self._kind(stream) in self._marked, is_far_apart)
@@ -43,7 +43,7 @@ class Endings:
                 self._marked.discard(self._kind(stream))
         return read
 
-    def _is_behind_hole(self, stream: Stream, page: Page) -> bool:
+    def _follows_hole(self, stream: Stream, page: Page) -> bool:
         """Whether the empty pages before that one were in the middle of the stream.
 
         At the live edge, they are followed by what has happened since, or by what arrived late: that is no hole.
@@ -57,8 +57,8 @@ class Endings:
         is_lookback = stream.use is Use.BACKFILL and stream.end_ms == stream.opened_ms - self._overlap_ms
         return Use.LOOKBACK if is_lookback else stream.use
 
-    def is_proven(self, read: Read) -> bool:
-        """Return whether that end counts: one in doubt does when it is found at the same place again and again."""
+    def noted_end(self, read: Read) -> bool:
+        """Note an end; return whether it is proven. One in doubt is, once it is found at one place again and again."""
         place = read.stream.use, read.stream.start_ms
         if read.end is End.PROVEN:
             self._doubts.pop(place, None)

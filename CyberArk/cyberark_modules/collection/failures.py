@@ -8,7 +8,7 @@ from ..checkpoint.value import oldest_ms
 from ..errors import CursorExpired, CyberArkError, Service, Throttled
 from ..telemetry.reporter import Reporter
 from .closing import as_read, closed
-from .narrowing import halved, narrowed, read_on_behind, retried_later
+from .narrowing import continued_after, halved, narrowed, retried_later
 from .pages import Pages
 from .queries import Queries
 from .rate_limiter import RateLimiter
@@ -148,11 +148,11 @@ class Failures:
                 # Twice a row of empty pages that outlasts its cursor: no query would ever prove that this is the end.
                 checkpoint = closed(before, stream, overlap_ms, is_proven=True)
             elif self._pages.failing(stream) is None:
-                checkpoint = read_on_behind(before, stream, now_ms, overlap_ms)
+                checkpoint = continued_after(before, stream, now_ms, overlap_ms)
             else:
                 checkpoint = narrowed(before, stream, now_ms, overlap_ms)
         elif stream.use is Use.BACKFILL and self._comes_no_further(stream):
-            checkpoint = read_on_behind(before, stream, now_ms, overlap_ms)
+            checkpoint = continued_after(before, stream, now_ms, overlap_ms)
         self._state.commit(checkpoint)
         self._look_back_again(stream)
         self._reporter.info(f"The Audit API refused a cursor ({stream.use}); the next query continues from there")

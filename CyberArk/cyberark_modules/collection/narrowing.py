@@ -7,10 +7,10 @@ states of a gap, each of which also ends when the gap has been read:
 | ---------- | ---------------------------------------------- | ----------------------------------------------------- |
 | unread     | it is read in full pages                       | a page fails: narrowed; in no order: halved           |
 | narrowed   | a page failed: it is read in smaller ones      | many are served: unread; one event fails: its second  |
-|            |                                                | is unservable, what is behind it searched             |
+|            |                                                | is unservable, what follows it searched               |
 | searched   | what fails is right before it, or anywhere in  | its first page fails: a step of it is skipped, the    |
 |            | it: its first page tells no date               | rest searched with larger steps; a second: unservable |
-| skipped    | a step of a search: what is behind comes first | that fails too: unservable; it fails: as searched     |
+| skipped    | a step of a search: what follows comes first   | that fails too: unservable; it fails: as searched     |
 | halved     | a half is read on its own                      | as unread; a second of it: unservable                 |
 | refused    | its query was refused: it waits for its retry  | as unread; refused again and again: unservable        |
 | unservable | it fails, and waits longer before each retry   | it fails as several seconds: halved or searched       |
@@ -39,7 +39,7 @@ WAITING_ENOUGH = 8
 def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: int) -> Checkpoint:
     """Return the checkpoint without that stream, the next page of which cannot be served.
 
-    What is behind the failing page is asked for again in smaller pages, or where nothing tells an order, in halves of
+    What follows the failing page is asked for again in smaller pages, or where nothing tells an order, in halves of
     event time; where a page of one event fails, its second is set apart or searched for.
     """
     if stream.use is Use.TAIL:
@@ -52,7 +52,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     failing = replace(known, start_ms=stream.start_ms, end_ms=end_ms, failures=known.failures + 1)
     if stream.disorder_ms > overlap_ms:
         return _halved(checkpoint, failing, None, now_ms)
-    # Behind the end, what is left is the overlap before it: a late event can still follow the failing page.
+    # Past the end, what is left is the overlap before it: a late event can still follow the failing page.
     is_in_window = failed_ms < end_ms
     failing = replace(failing, start_ms=failed_ms if is_in_window else resume_ms)
     # Of what was read, the overlap is read again in the same way, or at once if it had to wait.
@@ -67,7 +67,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     return (_retried if failing.is_unservable else _searched)(checkpoint, failing, now_ms)
 
 
-def read_on_behind(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: int) -> Checkpoint:
+def continued_after(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: int) -> Checkpoint:
     """Return the checkpoint without that stream, whose cursor was refused where another would come no further.
 
     Its cursors may live too short to come further: what it has read counts, and another query continues from there,
@@ -103,16 +103,16 @@ def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap
 
 
 def _set_apart(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have the first second of that gap wait; what is behind it is read on."""
+    """Have the first second of that gap wait; what follows it is read on."""
     end_ms = min(gap.end_ms, gap.start_ms + SECOND_MS)
-    behind = replace(gap, start_ms=end_ms).turned(GapState.SEARCHED, 1, search_ms=SECOND_MS)
-    return _with_gaps(checkpoint, _unservable(replace(gap, end_ms=end_ms), 1, now_ms), behind)
+    rest = replace(gap, start_ms=end_ms).turned(GapState.SEARCHED, 1, search_ms=SECOND_MS)
+    return _with_gaps(checkpoint, _unservable(replace(gap, end_ms=end_ms), 1, now_ms), rest)
 
 
 def _searched(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     """Search that gap for the second that fails: its query fails at the first page, which tells no date.
 
-    Its first second is set apart, then ever larger steps are skipped, at last halves. Where what is behind a step
+    Its first second is set apart, then ever larger steps are skipped, at last halves. Where what follows a step
     fails at its first page as well, the step waits, as one with what waits before it.
     """
     if not gap.search_ms:
@@ -134,7 +134,7 @@ def _retried(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     """Have a gap that was retried in vain wait for longer; one of several seconds may hold more than what fails.
 
     The last of a row is searched. Another one is read in halves, the first of them first, unless so many wait already
-    that they are better retried as one. (Where `dateTo` is ignored, it fails for what is behind it.)
+    that they are better retried as one. (Where `dateTo` is ignored, it fails for what follows it.)
     """
     is_last = not any(each.is_unservable and each.start_ms == gap.end_ms for each in checkpoint.coverage.gaps)
     if is_last and gap.end_ms - gap.start_ms > SECOND_MS:

@@ -1,5 +1,7 @@
 """The pages in flight: which stream may ask for its next page, and when. Each has one page in flight at most."""
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -19,7 +21,6 @@ LIVE_EDGE_PAUSE_S = 2.0
 PAGES_BETWEEN_QUERIES = 4
 # The twenty empty pages that are followed at most would then take over a minute and a half.
 FAR_APART_S = 5.0
-_NOT_DUE_S = 3600.0
 # The streams at the live edge come first where the others have waited as long.
 _ORDER = (Use.LOOKBACK, Use.TAIL, Use.BACKFILL, Use.RECONCILIATION)
 
@@ -43,6 +44,15 @@ class Failing:
     retry_at: float
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is known of a stream: when its last page was asked for, how that fails, until when it is paused (s)."""
+
+    asked_at: float = -math.inf
+    failing: Failing | None = None
+    paused_until: float = -math.inf
+
+
 class Pages:
     """Asks for pages, in turns. `fetch` is the client's; `monotonic` gives seconds, `now_ms` the tenant's time."""
 
@@ -62,13 +72,11 @@ class Pages:
         self._monotonic = monotonic
         self._now_ms = now_ms
         self._in_flight: dict[int, InFlight] = {}
-        self._asked_at: dict[int, float] = {}
-        self._failing: dict[int, Failing] = {}
-        self._paused: dict[int, float] = {}
+        self._known: defaultdict[int, _Known] = defaultdict(_Known)
         self._tail_due = self._tail_began = monotonic()
         self._was_tail = False
-        self._tail_asked_at = float("-inf")
-        self.succeeded_at = self._not_before = self._accepted_asked_at = float("-inf")
+        self._tail_asked_at = -math.inf
+        self.succeeded_at = self._not_before = self._accepted_asked_at = -math.inf
         self._asked_since_query = 0
 
     @property
@@ -78,22 +86,27 @@ class Pages:
 
     def ask(self, checkpoint: Checkpoint) -> None:
         """Ask for as many pages as may be in flight."""
-        self._forget_closed(checkpoint.streams)
         while len(self._in_flight) < self._limiter.at_once and not self._limiter.wait_s():
             ready = [stream for stream in checkpoint.streams if self._ready_in(stream) <= 0]
             if not ready:
                 return
             others = [stream for stream in ready if stream.use is not Use.TAIL] if self._tail_had_its_turn else []
             self._ask_for(
-                min(others or ready, key=lambda each: (self._asked_at.get(each.number, 0), _ORDER.index(each.use)))
+                min(others or ready, key=lambda each: (self._known[each.number].asked_at, _ORDER.index(each.use)))
             )
 
+    def forget_closed(self, streams: Iterable[Stream]) -> None:
+        """Forget streams other than those."""
+        open_ = {stream.number for stream in streams}
+        for number in self._known.keys() - open_ - self._in_flight.keys():
+            del self._known[number]
+
     def wait_s(self, checkpoint: Checkpoint) -> float:
-        """Return in how many seconds a page could be asked for next."""
+        """Return in how many seconds a page could be asked for next; infinity if none is to be."""
         if len(self._in_flight) >= self._limiter.at_once:
-            return _NOT_DUE_S
+            return math.inf
         waits = [self._ready_in(stream) for stream in checkpoint.streams if stream.number not in self._in_flight]
-        return max(min(waits, default=_NOT_DUE_S), self._limiter.wait_s())
+        return max(min(waits, default=math.inf), self._limiter.wait_s())
 
     def arrived(self) -> Iterator[InFlight]:
         """Take out the pages that have arrived, or failed."""
@@ -103,35 +116,36 @@ class Pages:
 
     def succeeded(self, stream: Stream) -> None:
         """Note that a page of that stream was served."""
-        self._failing.pop(stream.number, None)
+        known = self._known[stream.number]
+        known.failing = None
         self.succeeded_at = self._monotonic()
-        asked_at = self._asked_at.get(stream.number, self.succeeded_at)
-        self._limiter.accepted(asked_at - self._accepted_asked_at)
-        self._accepted_asked_at = asked_at
+        self._limiter.accepted(known.asked_at - self._accepted_asked_at)
+        self._accepted_asked_at = known.asked_at
 
     def failed(self, stream: Stream, error: CyberArkError) -> Failing:
         """Note that a page failed; return how its stream stands. It is asked for again after a pause."""
-        now = self._monotonic()
-        known = self._failing.get(stream.number, Failing(0, now, now))
-        failures = known.failures + 1
-        self._failing[stream.number] = Failing(failures, known.since, now + self._backoff.pause(error, failures))
-        return self._failing[stream.number]
+        now, known = self._monotonic(), self._known[stream.number]
+        before = known.failing or Failing(0, now, now)
+        failures = before.failures + 1
+        known.failing = Failing(failures, before.since, now + self._backoff.pause(error, failures))
+        return known.failing
 
     def failing(self, stream: Stream) -> Failing | None:
         """Return how often in a row that stream's page has failed, if it has."""
-        return self._failing.get(stream.number)
+        return self._known[stream.number].failing
 
     def throttled(self, stream: Stream, error: Throttled) -> None:
         """Note that the API refused a page for its rate (HTTP 429): another stream may be served first."""
-        apart_s = self._asked_at.get(stream.number, float("-inf")) - self._accepted_asked_at
+        known = self._known[stream.number]
+        apart_s = known.asked_at - self._accepted_asked_at
         self._limiter.refused(len(self._in_flight), error.retry_after, apart_s)
         failing = self.failed(stream, error)
         if self.succeeded_at > failing.since:
             return  # others were served since: this one waits alone
-        self._failing[stream.number] = replace(failing, retry_at=self._monotonic())
+        known.failing = replace(failing, retry_at=self._monotonic())
         if stream.use is Use.TAIL:
             # It has not had its turn.
-            self._was_tail, self._tail_asked_at = False, float("-inf")
+            self._was_tail, self._tail_asked_at = False, -math.inf
         # Another page in flight may be the only cause: the next refusal shows it.
         if error.retry_after and not self._in_flight:
             self.pause_all(min(error.retry_after, self._backoff.longest_asked))
@@ -172,11 +186,11 @@ class Pages:
     @property
     def is_any_failing(self) -> bool:
         """Whether a stream waits to ask again for a page that failed."""
-        return bool(self._failing)
+        return any(known.failing for known in self._known.values())
 
     def pause_at_live_edge(self, stream: Stream) -> None:
         """Note that a stream has come to the live edge: its next page is asked for a moment later."""
-        self._paused[stream.number] = self._monotonic() + LIVE_EDGE_PAUSE_S
+        self._known[stream.number].paused_until = self._monotonic() + LIVE_EDGE_PAUSE_S
 
     def tail_paused(self) -> None:
         """Note that the tail has read what is shown: look again, five seconds after it began to."""
@@ -190,7 +204,7 @@ class Pages:
             self._tail_began = max(self._tail_began, now)
         self._limiter.called()
         self._asked_since_query += 1
-        self._asked_at[stream.number] = now
+        self._known[stream.number].asked_at = now
         self._was_tail = stream.use is Use.TAIL
         if self._was_tail:
             self._tail_asked_at = now
@@ -205,17 +219,11 @@ class Pages:
 
     def _ready_in(self, stream: Stream) -> float:
         if stream.number in self._in_flight:
-            return _NOT_DUE_S
-        failing = self._failing.get(stream.number)
-        due = [self._not_before, self._paused.get(stream.number, self._not_before)]
-        if failing:
-            due.append(failing.retry_at)
+            return math.inf
+        known = self._known[stream.number]
+        due = [self._not_before, known.paused_until]
+        if known.failing:
+            due.append(known.failing.retry_at)
         if stream.use is Use.TAIL:
             due.append(self._tail_due)
         return max(due) - self._monotonic()
-
-    def _forget_closed(self, streams: Iterable[Stream]) -> None:
-        numbers = {stream.number for stream in streams} | self._in_flight.keys()
-        self._asked_at = {number: at for number, at in self._asked_at.items() if number in numbers}
-        self._failing = {number: at for number, at in self._failing.items() if number in numbers}
-        self._paused = {number: at for number, at in self._paused.items() if number in numbers}

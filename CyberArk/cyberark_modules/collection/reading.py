@@ -10,17 +10,17 @@ from ..checkpoint.stream import DATES_KEPT, Position, Stream, Use
 
 # An event dated this much after the tenant's time, which is known by the second, is still no event dated ahead.
 AHEAD_TOLERANCE_MS = 2_000
-# Behind the last event read there may be others that the API shows a moment later: a tail looks there again.
+# The API may show an event a moment after one that happened later: a tail looks again for so long before its end.
 TAIL_OVERLAP_MS = 3_000
 TRAIL_KEPT = 8
-# A tail that has shown events this recent is not behind a row of empty pages.
-TAIL_BEHIND_MS = 10_000
+# A stream whose latest event is older than this has not caught up with the live edge.
+TAIL_LAG_MS = 10_000
 TAIL_QUIET_MS = 30_000
 LIVE_EDGE_MS = 90_000
 # An empty page with the cursor that was asked for, or without one, is the end once there are two in a row.
 EMPTY_PAGES_END = 2
-# One with a new cursor is the end as well, or a hole: a filter behind the API's scan. Where the end was seen to have
-# another form, it is a hole. Elsewhere, so many in a row are the end; what is read seldom is followed further.
+# One with a new cursor is the end as well, or a hole: the API filters what it has scanned. Where the end was seen to
+# have another form, it is a hole. Elsewhere, so many in a row are the end; what is read seldom is followed further.
 EMPTY_PAGES_NEW_CURSOR = 8
 EMPTY_PAGES_NEW_CURSOR_SELDOM = 20
 SELDOM = (Use.BACKFILL, Use.RECONCILIATION)
@@ -69,7 +69,7 @@ def after_page(stream: Stream, page: Page, previous: Collection[int], brought_ne
     """Return the stream after that page, read at its cursor.
 
     `previous` are the hashes of the texts that the stream has shown since its latest date (two events may share one
-    uuid, and stand behind others that do), `brought_new` tells whether the page holds anything that was not delivered
+    uuid, and follow others that do), `brought_new` tells whether the page holds anything that was not delivered
     before.
     """
     dates = [event.time_ms for event in page.events if event.time_ms is not None]
@@ -90,7 +90,7 @@ def after_page(stream: Stream, page: Page, previous: Collection[int], brought_ne
         repeated_pages=stream.repeated_pages + 1 if is_repeated else 0,
     )
     if page.cursor and page.events and len(present) == len(dates):
-        # A cursor behind an event that is dated ahead is no such place: it would show nothing until that date.
+        # A cursor after an event that is dated ahead is no such place: it would show nothing until that date.
         earlier = (position for position in stream.trail if position.date_ms < latest_ms)
         following = replace(following, trail=(*earlier, Position(page.cursor, latest_ms))[-TRAIL_KEPT:])
     if stream.use is Use.TAIL:
@@ -164,8 +164,8 @@ def until_tail(read: Read, tail: Stream | None, overlap_ms: int) -> Read:
     stream = read.stream
     if tail is None or stream.use is not Use.LOOKBACK or stream.end_ms is None or not is_past(stream, overlap_ms):
         return read
-    behind_ms, so_far_ms = tail.latest_ms - stream.latest_ms, stream.end_ms - stream.opened_ms
-    if behind_ms <= TAIL_BEHIND_MS or 0 < so_far_ms < 2 * behind_ms:
+    lag_ms, so_far_ms = tail.latest_ms - stream.latest_ms, stream.end_ms - stream.opened_ms
+    if lag_ms <= TAIL_LAG_MS or 0 < so_far_ms < 2 * lag_ms:
         return read
     return Read(replace(stream, end_ms=tail.latest_ms), End.NOT_YET)
 
@@ -195,7 +195,7 @@ def _tail_after(stream: Stream, following: Stream, page: Page, brought_new: bool
         return Read(replace(following, cursor=page.cursor), End.NOT_YET)
     if not brought_new and not at_frontier:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
-    is_in_hole = following.latest_ms < known.now_ms - TAIL_BEHIND_MS and 0 < following.empty_pages <= known.holes
+    is_in_hole = following.latest_ms < known.now_ms - TAIL_LAG_MS and 0 < following.empty_pages <= known.holes
     if is_in_hole and page.cursor and page.cursor != stream.cursor:
         return Read(replace(following, cursor=frontier), End.NOT_YET)
     paused = rewound(following)

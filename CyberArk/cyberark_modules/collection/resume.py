@@ -12,7 +12,7 @@ from ..telemetry.reporter import Reporter, moment
 from .closing import closed
 from .queries import Queries
 from .state import State
-from .surroundings import Surroundings
+from .surroundings import LONGEST_WAIT_S, Surroundings
 
 HOUR_MS = 3_600_000
 
@@ -55,7 +55,7 @@ class Resume:
             return
         tenant_id = self._authenticated()
         while pause := self._state.load(self._around.now_ms(), self._around.now_ms() - self._start_time_ms):
-            self._wait(pause)
+            self._around.wait(pause)
         now_ms, checkpoint = self._around.now_ms(), self._state.checkpoint
         if checkpoint.tenant_id and tenant_id and checkpoint.tenant_id != tenant_id:
             self._reporter.warning(
@@ -79,7 +79,7 @@ class Resume:
         while True:
             future = self._around.submit(self._api.authenticate)
             while not future.done():
-                self._around.wait_for((future,), 30.0)
+                self._around.wait_for((future,), LONGEST_WAIT_S)
                 if self._around.is_stopping():
                     raise Stopping
             try:
@@ -87,12 +87,7 @@ class Resume:
             except CyberArkError as error:
                 failures += 1
                 self._reporter.failed("collection", error)
-                self._wait(self._backoff.pause(error, failures))
-
-    def _wait(self, seconds: float) -> None:
-        self._around.wait(seconds)
-        if self._around.is_stopping():
-            raise Stopping
+                self._around.wait(self._backoff.pause(error, failures))
 
     def _with_usable_cursors(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return the checkpoint without cursors of another address, other filters or another page size."""
@@ -114,6 +109,6 @@ class Resume:
         origin_ms = watermark_ms if known_ms == 0 else min(coverage.origin_ms, coverage.watermark_ms)
         coverage = replace(coverage, watermark_ms=max(watermark_ms, origin_ms), origin_ms=origin_ms)
         checkpoint = replace(checkpoint, coverage=coverage)
-        # A lookback that is open began behind what is to be read again; its end would move the watermark past it.
+        # A lookback that is open began after what is to be read again; its end would move the watermark past it.
         lookback = checkpoint.stream(Use.LOOKBACK)
         return checkpoint.without_stream(lookback) if lookback else checkpoint

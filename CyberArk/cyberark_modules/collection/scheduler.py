@@ -17,6 +17,8 @@ QUERY_SPACING_S = 60.0
 BACKFILLS_AT_ONCE = 4
 # A tail that is opened beside a lookback that takes long begins so far before now.
 TAIL_FROM_MS = 15_000
+# A lookback over less than this is read soon, and is no backlog.
+BACKLOG_MS = 120_000
 # Where nothing ever comes to follow the live edge, gaps have a turn after so many queries.
 LIVE_IN_ROW = 3
 # A window is cut in two where that saves so much of the time that reading it takes.
@@ -89,14 +91,14 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
 def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
     """A lookback that is still being read when the next query may be opened, far from the live edge, is a backlog.
 
-    The watermark then advances to an overlap before its opening: what is behind it becomes a gap, which it reads.
+    The watermark then advances to an overlap before its opening: what lies before that becomes a gap, which it reads.
     """
     lookback = checkpoint.stream(Use.LOOKBACK)
     if lookback is None:
         return checkpoint
     edge_ms = lookback.opened_ms - turn.overlap_ms
-    is_behind = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
-    if edge_ms - lookback.start_ms < 2000 * QUERY_SPACING_S or not is_behind:
+    has_more = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
+    if edge_ms - lookback.start_ms < BACKLOG_MS or not has_more:
         return checkpoint
     room = (1 if turn.is_slow else BACKFILLS_AT_ONCE) - len(checkpoint.backfills)
     if turn.is_slow and room <= 0:
@@ -152,8 +154,8 @@ def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
         interval_ms = RECONCILIATION_INTERVAL_MS
     is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
     # What was never read comes first, but not what is searched for a page that cannot be served.
-    is_behind = any(not gap.failures for gap in checkpoint.coverage.gaps)
-    if not is_due or not turn.may_reconcile or is_behind or checkpoint.stream(Use.RECONCILIATION):
+    has_unread = any(not gap.failures for gap in checkpoint.coverage.gaps)
+    if not is_due or not turn.may_reconcile or has_unread or checkpoint.stream(Use.RECONCILIATION):
         return None
     if window.end_ms - window.start_ms < SLACK_MS:
         return None

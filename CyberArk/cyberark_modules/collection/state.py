@@ -162,12 +162,11 @@ class State:
     def _save(self, seconds: float) -> None:
         is_free, end = self._writing is None, self._monotonic() + seconds
         if self._settle(end) and not self._is_stored and self._monotonic() >= self._due:
-            began = self._write()
+            write = self._write()
             # A write that has had all of its time is known to be slow, and is not waited for again.
-            self._settle(began + seconds if is_free else end)
+            self._settle(write.began + seconds if is_free else end)
 
-    def _write(self) -> float:
-        """Start a write; return when (monotonic s)."""
+    def _write(self) -> _Write:
         content, backup, began = encode(self.checkpoint), self._is_backup_due, self._monotonic()
 
         def write() -> float:
@@ -182,7 +181,7 @@ class State:
 
         self._is_stored, self._is_backup_due = True, False
         self._writing = _Write(self._background.submit(write), began, backup)
-        return began
+        return self._writing
 
     def _settle(self, end: float) -> bool:
         """Wait until then for the write in flight, unless writes fail or take long; return whether there is none."""

@@ -59,7 +59,7 @@ class Confirmation:
 
 
 class Streams:
-    """Reads pages: drops what was delivered, asks for the next ones, and moves the checkpoint on behind them."""
+    """Reads pages: drops what was delivered, asks for the next ones, and moves the checkpoint past each page."""
 
     def __init__(self, around: Surroundings, state: State, pages: Pages, failures: Failures, survey: Survey) -> None:
         self._around = around
@@ -74,6 +74,7 @@ class Streams:
         """Yield the pages that have arrived, without what was delivered; the next ones are asked for meanwhile."""
         shown: set[bytes] = set()
         likely = self._state.checkpoint
+        self._pages.forget_closed(likely.streams)
         for each in self._pages.arrived():
             stream = next((one for one in self._state.checkpoint.streams if one.number == each.number), None)
             try:
@@ -127,7 +128,7 @@ class Streams:
             return checkpoint.with_stream(read.stream)
         if read.end is End.NOT_YET:
             return widened(checkpoint.with_stream(read.stream), read.stream, page_size, overlap_ms)
-        is_proven = self._endings.is_proven(read)
+        is_proven = self._endings.noted_end(read)
         if stream.use is Use.RECONCILIATION and is_proven:
             checkpoint = replace(checkpoint, reconciled_ms=stream.opened_ms)
         checkpoint = closed(checkpoint, read.stream, overlap_ms, is_proven=is_proven)
@@ -142,7 +143,7 @@ class Streams:
     def pruned(self, checkpoint: Checkpoint, new_keys: int = 0) -> Checkpoint:
         """Return the checkpoint without the keys that nothing can show any more.
 
-        With `new_keys`, only if there are more new keys than that since the last time.
+        With `new_keys`, only if more keys than that have come since it was done last; otherwise always.
         """
         if new_keys and checkpoint.seen.size <= self._pruned_size + new_keys:
             return checkpoint

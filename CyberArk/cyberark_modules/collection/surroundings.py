@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from ..clock import Clock, TenantClock
 from ..platform.background import Background
-from ..platform.stop import Stop
+from ..platform.stop import Stop, Stopping
 
 T = TypeVar("T")
 # So that the connector shows that it is alive meanwhile.
@@ -60,8 +60,8 @@ class Surroundings:
         """Start a call in the background."""
         return self._background.submit(call)
 
-    def finish(self, call: Callable[[], T]) -> T | None:
-        """Make a call, and return what it returns; None if the connector is to stop and has to end before."""
+    def finish(self, call: Callable[[], T]) -> T:
+        """Make a call, and return what it returns. Raises Stopping if the connector has to end before."""
         future = self._background.submit(call)
         while not future.done() and not self.is_stopping():
             self.wait_for((future,), LONGEST_WAIT_S)
@@ -73,7 +73,9 @@ class Surroundings:
         self._background.wait(futures, seconds)
 
     def wait(self, seconds: float) -> None:
-        """Wait for so long, or until the connector is to stop."""
+        """Wait for so long. Raises Stopping when the connector is to stop."""
         end = self._clock.monotonic() + seconds
         while not self.is_stopping() and (remaining := end - self._clock.monotonic()) > 0:
             self.wait_for((), min(remaining, LONGEST_WAIT_S))
+        if self.is_stopping():
+            raise Stopping

@@ -33,7 +33,7 @@ SMALLEST = 10_000
 LARGEST = 10_000_000
 # After so many 429 in a row, the request may be larger than what the intake takes in one burst.
 THROTTLED_IN_ROW = 6
-# Statuses that say nothing about the content of a request: they are about the key, the address, the rate, or an outage.
+# Statuses that say nothing about the content of a request, but about the key, the address, the rate, or an outage.
 _ABOUT_NO_CONTENT = frozenset({401, 404, 405, 407, 408, 425, 429, 502, 503, 504})
 # What a single event may be refused by, besides a status that is about its content.
 _PERHAPS_ABOUT_CONTENT = (FailureKind.CONNECTION, FailureKind.TIMEOUT)
@@ -118,7 +118,7 @@ class Acceptances:
     def suffices_in_doubt(self, error: CyberArkError, failures: int) -> bool:
         """Return whether an event that was refused alone is isolated although nothing was accepted in this push.
 
-        Without this, a tenant on which nothing else happens would wait for ever behind one event. It lets few through:
+        Without this, a tenant on which nothing else happens would wait for ever for one event. It lets few through:
         what begins now may be an outage.
         """
         if is_about_content(error):

@@ -6,6 +6,7 @@ with 200 comes from something that is no intake: a health page, a proxy, a web s
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,12 +48,12 @@ def _judged(content: bytes, headers: Any, failure: Failure) -> list[str] | Cyber
     status = failure.status or 0
     if status == 200:
         ids = _event_ids(content)
-        return ids if ids is not None else TransientError(_of_kind(failure, FailureKind.NOT_INTAKE))
+        return ids if ids is not None else TransientError(replace(failure, kind=FailureKind.NOT_INTAKE))
     pause = retry_after(headers.get("Retry-After"), headers.get("Date"))
     if status == 429:
         return Throttled(failure, pause)
     if 300 <= status < 400:
-        return ConfigurationError(_of_kind(failure, FailureKind.REDIRECT))
+        return ConfigurationError(replace(failure, kind=FailureKind.REDIRECT))
     if 400 <= status < 500 and status not in _TRANSIENT:
         return ConfigurationError(failure)
     return TransientError(failure, pause)
@@ -75,7 +76,3 @@ def _encoded(body: dict[str, Any]) -> bytes:
         return orjson.dumps(body)  # several times cheaper than the standard library
     except TypeError:
         return json.dumps(body).encode()  # takes lone surrogates
-
-
-def _of_kind(failure: Failure, kind: FailureKind) -> Failure:
-    return Failure(failure.service, kind, failure.host, failure.endpoint, failure.status)

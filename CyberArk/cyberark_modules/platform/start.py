@@ -34,8 +34,8 @@ def configuration_faults(module: Module, connector: type[Connector]) -> str:
     account, account_fault = _load(module, ACCOUNT)
     configuration, connector_fault = _load(module, CONNECTOR)
     missing = [
-        f"{ACCOUNT.upper()}: {account_fault or ''}" if account_fault else "",
-        f"{CONNECTOR.upper()}: {connector_fault or ''}" if connector_fault else "",
+        f"{ACCOUNT.upper()}: {account_fault}" if account_fault else "",
+        f"{CONNECTOR.upper()}: {connector_fault}" if connector_fault else "",
         *(f"{name.upper()}: {what} is missing." for name, what in _missing_addresses(module, configuration)),
     ]
     blocks = [

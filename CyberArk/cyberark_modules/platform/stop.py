@@ -63,8 +63,8 @@ class Stop:
         assert self._asked_at is not None  # noqa: S101
         return max(0.0, self._asked_at + within_s - self._monotonic())
 
-    def result(self, future: Future[T]) -> T | None:
-        """Return the result of a call in flight, and raise what it raises; None if it does not end in time.
+    def result(self, future: Future[T]) -> T:
+        """Return the result of a call in flight, and raise what it raises; Stopping if it does not end in time.
 
         For a push: what the intake accepts before the process has to end can still be committed.
         """
@@ -72,7 +72,9 @@ class Stop:
             remaining = self.remaining_s(STOP_WITHIN_S)
             return future.result(None if math.isinf(remaining) else remaining)
         except StillWaiting:
-            return future.result() if future.done() else None
+            if future.done():
+                return future.result()
+        raise Stopping
 
 
 def _exit_now(*_: object) -> None:

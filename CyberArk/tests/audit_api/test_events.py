@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberark_modules.audit_api.events import decode_cursor, read_event, read_page, to_epoch_ms
+from cyberark_modules.audit_api.events import Page, decode_cursor, read_event, split_page, to_epoch_ms
 
 UUID = "5fe03d80-98b2-4857-8288-1a0a0ff03e47"
 DAY_MS = 1739269449904
+
+
+def read_page(body: bytes) -> Page:
+    return split_page(body).read()
 
 
 def page(*texts: str, cursor: str = "next") -> bytes:

@@ -68,9 +68,9 @@ def test_what_is_left_of_a_gap_is_still_asked_for_in_small_pages() -> None:
 
 def test_gaps_that_are_read_alike_are_joined() -> None:
     for gap in (Gap(0, 1000), Gap(0, 1000, failures=3), Gap(0, 1000, GapState.NARROWED, 1, 3)):
-        behind = replace(gap, start_ms=1000, end_ms=2000)
-        assert Coverage(5000, 0, (gap,)).with_gap(behind).gaps == (replace(gap, end_ms=2000),)
-        other = replace(behind, failures=4)
+        rest = replace(gap, start_ms=1000, end_ms=2000)
+        assert Coverage(5000, 0, (gap,)).with_gap(rest).gaps == (replace(gap, end_ms=2000),)
+        other = replace(rest, failures=4)
         assert Coverage(5000, 0, (gap,)).with_gap(other).gaps == (gap, other)
 
 
@@ -85,8 +85,8 @@ def test_gaps_that_are_read_alike_are_joined() -> None:
     ids=lambda gap: gap.state,
 )
 def test_gaps_that_are_being_narrowed_down_are_not_joined(gap: Gap) -> None:
-    behind = replace(gap, start_ms=1000, end_ms=2000)
-    assert Coverage(5000, 0, (gap,)).with_gap(behind).gaps == (gap, behind)
+    rest = replace(gap, start_ms=1000, end_ms=2000)
+    assert Coverage(5000, 0, (gap,)).with_gap(rest).gaps == (gap, rest)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_watermark_never_goes_back_and_never_closes_a_gap() -> None:
         (Coverage(500, 0), 700, Coverage(700, 0), (Interval(500, 700),)),
         (Coverage(500, 0, (Gap(1, 2),)), 700, Coverage(700, 0), (Interval(1, 2), Interval(500, 700))),
     ],
-    ids=["nothing", "part of a gap", "a whole gap", "behind the watermark", "both"],
+    ids=["nothing", "part of a gap", "a whole gap", "before the watermark", "both"],
 )
 def test_what_retention_has_overtaken_is_reported_with_its_bounds(
     coverage: Coverage, oldest: int, after: Coverage, lost: tuple[Interval, ...]

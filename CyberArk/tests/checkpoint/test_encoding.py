@@ -87,7 +87,7 @@ def stored(checkpoint: Checkpoint) -> Any:
     return json.loads(encode(checkpoint))
 
 
-def test_a_future_watermark_is_cut_back_with_what_lies_behind_it() -> None:
+def test_a_future_watermark_is_cut_back_with_what_lies_before_it() -> None:
     """A clock was a year ahead: what happened since would never be asked for."""
     ahead = NOW + 365 * 24 * HOUR_MS
     gaps = (Gap(NOW - HOUR_MS, NOW - 5000), Gap(NOW - 1000, NOW + 1000), Gap(NOW + 2000, NOW + 3000))
@@ -180,7 +180,7 @@ def test_the_first_edition_is_read_on_from_and_remembers_all_that_it_knew() -> N
     assert (checkpoint.position_ms, checkpoint.queried_ms) == (NOW - 4000, NOW - 30_000)
     assert checkpoint.seen.complete_from_ms == NOW - 300_000
     assert checkpoint.streams == ()
-    assert checkpoint.overlap_ms is None  # what it settled lies an overlap behind already
+    assert checkpoint.overlap_ms is None  # what it settled lies an overlap back already
     assert checkpoint.recent == tuple(UUIDS[:2])
     known = [event(0, NOW - 4000), event(1, NOW - 4001), event(2, NOW - 100_000)]
     known += [event(3, None), event(4, NOW - HOUR_MS)]

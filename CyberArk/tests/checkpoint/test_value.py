@@ -171,7 +171,7 @@ def test_what_was_given_up_since_a_stream_was_opened_is_left_out_where_the_tail_
         assert not unread.given_up(reading).holds(NOW - HOUR_MS)
 
 
-def test_what_was_given_up_behind_the_window_of_a_backfill_in_order_of_time_is_left_to_its_neighbour() -> None:
+def test_what_was_given_up_past_the_window_of_a_backfill_in_order_of_time_is_left_to_its_neighbour() -> None:
     seen = Seen(complete_from_ms=NOW - HOUR_MS // 2)
     backfill = stream(Use.BACKFILL, start_ms=NOW - 2 * HOUR_MS, end_ms=NOW - HOUR_MS)
     read = Checkpoint(Coverage(NOW, 0), (backfill,), seen)

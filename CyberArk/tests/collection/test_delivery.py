@@ -83,7 +83,8 @@ class Scenery:
 
     def retry(self, state: Checkpoint) -> Checkpoint:
         """Wait until a held event is due, and push it."""
-        self.clock.passed += self.delivery.held_wait_s(state)
+        if state.held:
+            self.clock.passed += self.delivery.held_wait_s(state)
         return self.delivery.retry_held(state, self.clock.now_ms())
 
     @property

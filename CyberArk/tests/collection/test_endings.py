@@ -58,7 +58,7 @@ def test_an_event_that_is_dated_later_than_others_hides_no_hole() -> None:
     assert pages_until_the_end(endings, LOOKBACK, []) == 2 * EMPTY_PAGES_NEW_CURSOR
 
 
-def test_what_arrives_very_late_behind_empty_pages_is_no_hole() -> None:
+def test_what_arrives_very_late_after_empty_pages_is_no_hole() -> None:
     endings, reading = Endings(OVERLAP_MS), LOOKBACK
     reading = endings.read(reading, page(NOW - MINUTE_MS), True, NOW, False).stream
     for number in range(EMPTY_PAGES_NEW_CURSOR - 1):
@@ -67,7 +67,7 @@ def test_what_arrives_very_late_behind_empty_pages_is_no_hole() -> None:
     assert pages_until_the_end(endings, LOOKBACK, []) == EMPTY_PAGES_NEW_CURSOR
 
 
-def test_events_behind_empty_pages_in_the_middle_make_longer_rows_be_followed() -> None:
+def test_events_after_empty_pages_in_the_middle_make_longer_rows_be_followed() -> None:
     endings, reading = Endings(OVERLAP_MS), LOOKBACK
     reading = endings.read(reading, page(NOW - 50 * MINUTE_MS), True, NOW, False).stream
     for number in range(EMPTY_PAGES_NEW_CURSOR - 1):

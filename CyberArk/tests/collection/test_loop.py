@@ -132,7 +132,7 @@ def test_an_event_in_two_streams_at_once_is_delivered_once(scene: Scene) -> None
     scene.form["chunk_size"] = 3
     for offset_ms in (-60_000, 10_000, 20_000):
         scene.tenant.add(START_MS + offset_ms)
-    late = scene.tenant.add(START_MS - 30_000, START_MS + 50_000)  # behind what the tail reads
+    late = scene.tenant.add(START_MS - 30_000, START_MS + 50_000)  # before what the tail reads
     new: list[str] = []
     showing: list[str] = []
     is_found, is_pushing, is_shown_twice = (threading.Event() for _ in range(3))
@@ -283,7 +283,7 @@ def test_a_full_page_that_comes_again_and_again_is_no_proof_of_the_end(scene: Sc
 
 
 def test_an_empty_page_with_a_new_cursor_is_followed(scene: Scene) -> None:
-    """A filter behind the scan: what it leaves out shows as a page without events."""
+    """The API filters what it has scanned: what it leaves out shows as a page without events."""
     for number in range(30):
         scene.tenant.add(START_MS - 40 * MINUTE_MS + number * 60_000)
     skipped: set[str] = set()

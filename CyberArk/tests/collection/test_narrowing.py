@@ -13,8 +13,8 @@ from cyberark_modules.collection.narrowing import (
     RETRY_FIRST_MS,
     RETRY_LONGEST_MS,
     SECOND_MS,
+    continued_after,
     narrowed,
-    read_on_behind,
     retried_later,
 )
 
@@ -38,7 +38,7 @@ def failed(state: Checkpoint, reading: Stream, now_ms: int = NOW) -> Checkpoint:
 
 
 def test_what_a_reconciliation_cannot_read_is_a_gap() -> None:
-    """Something that was never delivered may be in it, and behind it."""
+    """Something that was never delivered may be in it, and after it."""
     reading = replace(read_to(stream(Use.RECONCILIATION, START_MS, END_MS), START_MS + HOUR_MS), opened_ms=NOW)
     after = failed(checkpoint(reading, watermark_ms=END_MS), reading)
     assert not after.streams
@@ -47,7 +47,7 @@ def test_what_a_reconciliation_cannot_read_is_a_gap() -> None:
     assert after.coverage.gaps[-1].state is GapState.NARROWED
 
 
-def test_a_page_of_a_lookback_that_fails_becomes_a_gap_and_the_watermark_goes_on_behind_it() -> None:
+def test_a_page_of_a_lookback_that_fails_becomes_a_gap_and_the_watermark_advances_past_it() -> None:
     reading = read_to(LOOKBACK, NOW - 30 * MINUTE_MS)
     after = failed(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading)
     failed_ms = NOW - 30 * MINUTE_MS
@@ -84,19 +84,19 @@ def test_a_page_of_a_backfill_that_fails_is_asked_for_in_smaller_ones() -> None:
 
 
 def test_where_cursors_live_for_a_dozen_pages_what_was_read_counts() -> None:
-    """The next query continues behind it, with larger pages once as many as one of those holds were served."""
+    """The next query continues after it, with larger pages once as many as one of those holds were served."""
     last_ms = START_MS + 7500
     reading = replace(BACKFILL, page_size=1, dates=(START_MS, last_ms), latest_ms=last_ms, pages=7)
-    after = read_on_behind(checkpoint(reading, gaps=(SMALLEST,)), reading, NOW, OVERLAP_MS)
+    after = continued_after(checkpoint(reading, gaps=(SMALLEST,)), reading, NOW, OVERLAP_MS)
     assert not after.streams
     assert after.coverage.gaps == (replace(SMALLEST, start_ms=START_MS + 7000),)
-    after = read_on_behind(checkpoint(reading, gaps=(SMALLEST,)), replace(reading, pages=8), NOW, OVERLAP_MS)
+    after = continued_after(checkpoint(reading, gaps=(SMALLEST,)), replace(reading, pages=8), NOW, OVERLAP_MS)
     assert after.coverage.gaps == (replace(SMALLEST, start_ms=START_MS + 7000, page_size=8),)
 
 
 def test_where_a_lookback_comes_no_further_the_rest_is_a_gap_that_is_read_from_there() -> None:
     reading = read_to(LOOKBACK, NOW - 30 * MINUTE_MS)
-    after = read_on_behind(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading, NOW, OVERLAP_MS)
+    after = continued_after(checkpoint(reading, watermark_ms=NOW - HOUR_MS), reading, NOW, OVERLAP_MS)
     assert after.streams == ()
     assert after.coverage.watermark_ms == NOW - OVERLAP_MS
     assert after.coverage.gaps == (Gap(NOW - 30 * MINUTE_MS, NOW - OVERLAP_MS),)
@@ -104,7 +104,7 @@ def test_where_a_lookback_comes_no_further_the_rest_is_a_gap_that_is_read_from_t
 
 def test_where_a_query_is_refused_at_its_start_again_its_page_is_the_cause() -> None:
     reading = replace(BACKFILL, page_size=1, dates=(START_MS,), latest_ms=START_MS)
-    after = read_on_behind(checkpoint(reading, gaps=(SMALLEST,)), reading, NOW, OVERLAP_MS)
+    after = continued_after(checkpoint(reading, gaps=(SMALLEST,)), reading, NOW, OVERLAP_MS)
     assert after == failed(checkpoint(reading, gaps=(SMALLEST,)), reading)
     assert after.coverage.gaps[0].is_unservable
 
@@ -143,7 +143,7 @@ def test_a_single_event_that_fails_is_a_gap_of_a_second_that_is_retried_later_an
 def test_an_event_of_unknown_date_that_cannot_be_read_is_found_to_the_second(
     after_s: int, to_is_ignored: bool
 ) -> None:
-    """Every query that begins before it fails at its first page; what is behind it is read on."""
+    """Every query that begins before it fails at its first page; what follows it is read on."""
     start_ms = NOW - 30 * HOUR_MS
     failing_ms = start_ms + after_s * SECOND_MS + 300
     state, queries = checkpoint(gaps=(replace(SMALLEST, start_ms=start_ms, end_ms=start_ms + 24 * HOUR_MS),)), 0
@@ -194,7 +194,7 @@ def test_a_gap_whose_query_is_refused_waits_and_cannot_be_served_at_the_fourth_t
     assert states == [(GapState.REFUSED, True)] * 3 + [(GapState.UNSERVABLE, True)]
 
 
-def test_a_search_reads_what_is_behind_a_step_before_the_step() -> None:
+def test_a_search_reads_what_follows_a_step_before_the_step() -> None:
     searched = Gap(START_MS, END_MS, GapState.SEARCHED, 1, 4, search_ms=SECOND_MS)
     reading = stream(Use.BACKFILL, START_MS, END_MS, page_size=1)
     after = failed(checkpoint(reading, gaps=(searched,)), reading)
@@ -255,13 +255,13 @@ def test_what_lies_an_overlap_before_the_page_that_fails_is_delivered() -> None:
     assert waiting_ms(after) == END_MS - START_MS - HOUR_MS + OVERLAP_MS
 
 
-def test_a_page_behind_the_window_that_fails_leaves_the_overlap_before_its_end() -> None:
+def test_a_page_after_the_window_that_fails_leaves_the_overlap_before_its_end() -> None:
     reading = read_to(BACKFILL, END_MS + 1000)
     [left] = failed(checkpoint(reading, gaps=(GAP,)), reading).coverage.gaps
     assert left == Gap(END_MS + 1000 - OVERLAP_MS, END_MS, GapState.NARROWED, 62, 1)
 
 
-def test_what_is_behind_such_a_page_is_searched_for_once_pages_hold_one_event() -> None:
+def test_what_follows_such_a_page_is_searched_for_once_pages_hold_one_event() -> None:
     start_ms = END_MS - 60_000
     reading = replace(read_to(replace(BACKFILL, start_ms=start_ms), END_MS + 1000), page_size=1)
     waits, rest = failed(checkpoint(reading, gaps=(replace(SMALLEST, start_ms=start_ms),)), reading).coverage.gaps

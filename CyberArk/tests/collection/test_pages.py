@@ -126,8 +126,15 @@ def test_failures_in_a_row_are_counted_from_the_first_and_paused_longer_up_to_a_
 
 def test_a_stream_that_was_closed_is_forgotten(scenery: Scenery) -> None:
     scenery.pages.failed(LOOKBACK, ERROR)
-    scenery.turn(TAIL)
+    scenery.pages.forget_closed([TAIL])
     assert not scenery.pages.is_any_failing
+
+
+def test_a_page_that_is_asked_for_ahead_makes_no_failure_of_another_stream_forgotten(scenery: Scenery) -> None:
+    """Else a page that fails would be asked for again and again, without a pause, while others are served."""
+    for failures in (1, 2, 3):
+        assert scenery.pages.failed(LOOKBACK, ERROR).failures == failures
+        scenery.turn(TAIL)
 
 
 def test_a_refusal_for_the_rate_waits_as_long_as_the_api_asks(scenery: Scenery) -> None:

@@ -162,7 +162,7 @@ def test_a_long_lookback_reads_on_until_it_meets_the_tail_unless_it_gains_too_li
 
 
 def test_a_backfill_reads_an_overlap_past_its_window() -> None:
-    """Where pages come by arrival, a late event of the window follows behind it."""
+    """Where pages come by arrival, a late event of the window follows it."""
     assert BACKFILL.end_ms
     assert is_past(read_to(BACKFILL, BACKFILL.end_ms + OVERLAP_MS), OVERLAP_MS)
     assert not is_past(read_to(BACKFILL, BACKFILL.end_ms + OVERLAP_MS - 1), OVERLAP_MS)
@@ -255,7 +255,7 @@ def test_a_tail_follows_empty_pages_where_events_have_followed_them() -> None:
     assert read.end is End.PROVEN
 
 
-def test_a_tail_that_has_shown_what_is_recent_is_not_behind_empty_pages() -> None:
+def test_where_a_tail_has_shown_what_is_recent_empty_pages_hide_nothing() -> None:
     at_frontier = replace(TAIL, cursor="front", latest_ms=NOW - 10_000)
     assert after(at_frontier, page(cursor="further"), brought_new=False, holes=2).end is End.PROVEN
 

@@ -52,7 +52,7 @@ def test_what_is_being_pushed_at_a_kill_is_delivered_after_it(scene: Scene) -> N
     scene.assert_each_delivered_once()
 
 
-def test_a_restart_reads_on_at_the_page_behind_the_last_one_delivered(scene: Scene) -> None:
+def test_a_restart_reads_on_at_the_page_after_the_last_one_delivered(scene: Scene) -> None:
     scene.form["chunk_size"] = 10
     history(scene)
     scene.intake.respond = lambda _texts, _size: Answer(503) if len(scene.intake.requests) > 2 else None

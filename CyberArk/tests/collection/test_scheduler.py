@@ -74,8 +74,8 @@ def test_a_lookback_that_has_reached_the_live_edge_is_read_on() -> None:
     reading = read_to(stream(Use.LOOKBACK, START_MS, opened_ms, opened_ms=opened_ms), opened_ms - OVERLAP_MS)
     state = checkpoint(reading, TAIL, watermark_ms=START_MS)
     assert plan(state, TURN).checkpoint == state
-    behind = read_to(reading, opened_ms - OVERLAP_MS - 1)
-    assert plan(checkpoint(behind, TAIL, watermark_ms=START_MS), TURN).checkpoint.backfills
+    has_more = read_to(reading, opened_ms - OVERLAP_MS - 1)
+    assert plan(checkpoint(has_more, TAIL, watermark_ms=START_MS), TURN).checkpoint.backfills
 
 
 def test_a_gap_is_opened_before_a_lookback() -> None:
@@ -247,7 +247,7 @@ def test_around_pages_that_cannot_be_served_each_part_has_its_turn() -> None:
         NOW - 5 * HOUR_MS - OVERLAP_MS,
         NOW - 60_000 - OVERLAP_MS,
     }
-    # Each begins behind the page before it.
+    # Each begins after the page before it.
     assert NOW - 5 * HOUR_MS + 1000 in {window.start_ms for window in windows}
 
 

@@ -110,7 +110,7 @@ def test_what_brings_nothing_that_was_delivered_waits_shortly_for_a_write_that_h
     assert scenery.lines == []
 
 
-def test_before_the_end_the_newest_is_stored_behind_the_write_in_flight(scenery: Scenery) -> None:
+def test_before_the_end_the_newest_is_stored_after_the_write_in_flight(scenery: Scenery) -> None:
     scenery.answers.clear()
     scenery.commit(1)
     scenery.commit(2)

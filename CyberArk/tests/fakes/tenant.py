@@ -1,6 +1,6 @@
 """A CyberArk tenant on loopback: Identity and the Audit API, in the readings that a test asks for.
 
-Its time is the test's clock. A cursor tells the query and the place, and shows what has arrived by now behind that
+Its time is the test's clock. A cursor tells the query and the place, and shows what has arrived by now after that
 place; a second query within a minute is refused.
 """
 
@@ -141,10 +141,10 @@ class TenantServer(LoopbackServer):
         from_ms, to_ms, size, filters, place = json.loads(base64.b64decode(reference))
         now_ms = self.now() * 1000
         ranked = self._in_order()
-        behind = islice(ranked, bisect_right(ranked, place, key=lambda each: each[0]), None)
+        later = islice(ranked, bisect_right(ranked, place, key=lambda each: each[0]), None)
         shown = (
             (rank, event.text)
-            for rank, event in behind
+            for rank, event in later
             if event.shown_ms <= now_ms and from_ms <= event.time_ms and (to_ms is None or event.time_ms < to_ms)
         )
         page = list(islice(shown, size))
@@ -152,7 +152,7 @@ class TenantServer(LoopbackServer):
         return [text for _, text in page], following
 
     def _in_order(self) -> list[tuple[list[int], Shown]]:
-        """The events behind their places, sorted again only where there are others, or in another order."""
+        """The events after their places, sorted again only where there are others, or in another order."""
         with self._lock:
             order, ranked = self._ranked
             if order != self.order or len(ranked) != len(self.events):

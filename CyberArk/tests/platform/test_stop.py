@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cyberark_modules.platform.connector import PlatformConnector
-from cyberark_modules.platform.stop import STOP_WITHIN_S, Stop
+from cyberark_modules.platform.stop import STOP_WITHIN_S, Stop, Stopping
 from fakes.connector import Time, connector_to
 from fakes.intake_server import IntakeServer
 
@@ -23,6 +23,7 @@ CONNECTOR = textwrap.dedent("""
     import sys
     from pathlib import Path
     from cyberark_modules.platform import stop
+    from cyberark_modules.platform.stop import Stopping
     from fakes.connector import connector_to, events
 
     address, folder, stop_within, exit_within, hangs = sys.argv[1:]
@@ -31,8 +32,10 @@ CONNECTOR = textwrap.dedent("""
         push = connector.background.submit(lambda: connector.intake.push(events(3)))
         print("pushing", flush=True)
         connector.background.wait([push], 60)
-        outcome = connector.stopping.result(push)
-        print("unknown" if outcome is None else f"accepted {len(outcome.accepted)}", flush=True)
+        try:
+            print(f"accepted {len(connector.stopping.result(push).accepted)}", flush=True)
+        except Stopping:
+            print("unknown", flush=True)
         if hangs == "yes":
             with connector._log_lock:
                 connector.background.submit(input).result()
@@ -118,7 +121,8 @@ def test_the_result_of_a_call_in_flight() -> None:
     event.set()
     stop.begin()
     clock.now += STOP_WITHIN_S
-    assert stop.result(future) is None
+    with pytest.raises(Stopping):
+        stop.result(future)
     future.set_result(3)
     assert stop.result(future) == 3
     failed: Future[int] = Future()

@@ -21,7 +21,7 @@ def ending(record: Record) -> Finding:
     pages = _onward(record.pages(TAIL))
     ends = _ends(record, pages)
     if ends:
-        # An empty page may also stand in the middle, where a filter is behind the scan: any other end is surer.
+        # An empty page may also stand in the middle, where the API filters what it has scanned: others are surer.
         others = [end for end in ends if end != _HOLE]
         shape, times = Counter(others if len(others) > 1 else ends).most_common(1)[0]
         is_sure = shape != _HOLE or times >= (3 if middle(record).reading == "full pages" else _MANY)
@@ -151,7 +151,7 @@ def ends_reached(record: Record) -> bool:
 
 
 def _ends(record: Record, pages: list[tuple[Call, Page]]) -> list[str]:
-    """What each page without a new event looked like, unless old events came behind it."""
+    """What each page without a new event looked like, unless old events came after it."""
     ends, seen, contents = list[str](), dict[bytes, Seen](), set[bytes]()
     for place, (call, page) in enumerate(pages):
         is_new = any(event.content not in contents for event in page.events)

@@ -130,7 +130,7 @@ def _watched_lateness(row: str, record: Record) -> Finding:
     is_at_end, before_s = False, 0.0
     for call, page in record.pages(TAIL):
         times = [event.time_ms for event in page.events if event.key not in seen and event.time_ms is not None]
-        # At first, what comes after an empty page may be old: a filter behind the scan.
+        # At first, what comes after an empty page may be old: the API filters what it has scanned.
         if is_at_end and times and call.at_s > _READ_S:
             # It arrived between two calls; those in a row count as one.
             at_ms = record.at_ms((call.at_s + max(before_s, call.at_s - _POLL_S)) / 2)

@@ -160,8 +160,8 @@ class Plan:
         page = self._reader.ask(tail)
         # What came in is followed until nothing more does, within bounds where something always does.
         self._followed = self._followed + 1 if page is not None and tail.without_new == 0 else 0
-        is_behind = page is not None and len(page.events) >= _MANY
-        if self._followed and (is_behind or self._followed < _FOLLOWED_AT_MOST):
+        is_full = page is not None and len(page.events) >= _MANY
+        if self._followed and (is_full or self._followed < _FOLLOWED_AT_MOST):
             self._next_poll_s = self._line.now_s()
         else:
             self._followed = 0
