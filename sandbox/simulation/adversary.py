@@ -98,7 +98,7 @@ def run_combination(seed: int, names: Iterable[str] | None = None, without: Iter
         with judge:
             _play(judge, combination)
             _measure(verdict, judge, combination)
-            _settle(judge, for_ever="page-500-ever" in combination.readings.names)
+            _settle(judge, combination)
             _conclude(verdict, judge, judge.findings())
     except Exception as error:  # of the simulation itself, an assertion that the connector spins among them
         verdict.failures.append(f"{type(error).__name__}: {error} {traceback.format_exc(limit=-2)[-300:]}")
@@ -123,13 +123,13 @@ def _play(judge: Judge, combination: Combination) -> None:
         step(judge, rng)
 
 
-def _settle(judge: Judge, *, for_ever: bool) -> None:
-    """Nothing more goes wrong, but for pages that fail `for_ever`: time is given until everything is there."""
+def _settle(judge: Judge, combination: Combination) -> None:
+    """Nothing more goes wrong, but for pages that fail for ever: time is given until everything is there."""
     simulation = judge.simulation
     environment = simulation.environment
     tenant = environment.tenant
     tenant.stop_production()
-    failing = tenant.failing_events() if for_ever else []
+    failing = tenant.failing_events() if "page-500-ever" in combination.readings.names else []
     environment.faults.clear()
     for sequence in failing:
         tenant.fail_page_of(sequence)
@@ -144,7 +144,9 @@ def _settle(judge: Judge, *, for_ever: bool) -> None:
     simulation.wall_offset = 0.0
     last = environment.ledger.index.last_arrival() or simulation.now
     _run(judge, max(0.0, last - simulation.now) + 1.0, lambda: False)
-    _run(judge, slower * _RECONCILED_WITHIN_S, lambda: not judge.missing() and not judge.missing(within_overlap=False))
+    # A reconciliation reads everything again through one cursor, and the next one begins an hour later.
+    reconciled_within_s = slower * _RECONCILED_WITHIN_S + 2 * combination.reading_s(len(environment.ledger.index))
+    _run(judge, reconciled_within_s, lambda: not judge.missing() and not judge.missing(within_overlap=False))
     _run(judge, slower * _SETTLED_WITHIN_S, lambda: not judge.missing())
     _run(judge, 300.0, lambda: False)
 

@@ -82,6 +82,11 @@ class Combination:
             steps=[_step(rng, left_out) for _ in range(rng.randint(*_STEPS))],
         )
 
+    def reading_s(self, events: int) -> float:
+        """About how long reading so many events through one cursor takes."""
+        pages = events / _events_a_page(self.readings, self.page_size)
+        return pages * (self.page_latency_s + 2 * self.latency_s)
+
     def describe(self) -> str:
         """In one line, without what is as usual."""
         steps = ", ".join(name for name, _ in self.steps)
