@@ -1,9 +1,9 @@
 """Seen: the keys of the delivered events, which prevent duplicates when events are read again.
 
-A key stands in the bucket of its event's time. One that came late (dated before what the queries of the minute read)
-also stands in the bucket of its delivery: where the date filter goes by arrival, that is how long it is shown. What
-the open streams and the next lookback can show is needed; beyond that, a budget holds as much of the last day as it
-can, and `complete_from_ms` says how far back that reaches.
+A key is kept in the bucket of its event's minute. The key of a late event (dated before what the queries of the minute
+read) is also kept in the bucket of its delivery: where the date filter goes by arrival, it is shown for that long.
+Keys of what the open streams and the next lookback can show are needed; beyond that, a budget keeps as much of the
+last day as it can, and `complete_from_ms` says how far back that reaches.
 """
 
 from base64 import b64decode, b64encode

@@ -127,6 +127,7 @@ class Failures:
     def expire(self, now_ms: int) -> None:
         """Report event time that the API no longer shows and that was not delivered, and continue without it."""
         oldest = oldest_ms(now_ms)
+        # What the open streams have read is not lost, although it is not covered before they end.
         _, lost = as_read(self._state.checkpoint, self._around.overlap_ms).expired(oldest)
         checkpoint = self._state.checkpoint
         coverage, overtaken = checkpoint.coverage.expired(oldest)

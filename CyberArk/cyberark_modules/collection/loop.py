@@ -21,7 +21,7 @@ from .streams import Confirmation, Streams
 from .surroundings import LONGEST_WAIT_S, Surroundings
 from .survey import Survey
 
-# So many more keys than at the last pruning are worth another one.
+# The keys are pruned again once so many have been added.
 KEYS_BETWEEN_PRUNINGS = 20_000
 
 

@@ -1,19 +1,20 @@
 """What a page that cannot be served means for the coverage: pure functions from value to value.
 
-It is asked for again in smaller pages, then set apart by its second, so that everything around it is delivered. The
-states of a gap, each of which also ends when the gap has been read:
+It is asked for again in smaller pages, until only the second that fails is left waiting: everything around it is
+delivered. What is left unread is in a gap, which is in one of these states until it has been read:
 
-| state      | what it means                                  | what ends it                                          |
-| ---------- | ---------------------------------------------- | ----------------------------------------------------- |
-| unread     | it is read in full pages                       | a page fails: narrowed; in no order: halved           |
-| narrowed   | a page failed: it is read in smaller ones      | many are served: unread; one event fails: its second  |
-|            |                                                | is unservable, what follows it searched               |
-| searched   | what fails is right before it, or anywhere in  | its first page fails: a step of it is skipped, the    |
-|            | it: its first page tells no date               | rest searched with larger steps; a second: unservable |
-| skipped    | a step of a search: what follows comes first   | that fails too: unservable; it fails: as searched     |
-| halved     | a half is read on its own                      | as unread; a second of it: unservable                 |
-| refused    | its query was refused: it waits for its retry  | as unread; refused again and again: unservable        |
-| unservable | it fails, and waits longer before each retry   | it fails as several seconds: halved or searched       |
+| state      | what it means                                 | what comes next                                        |
+| ---------- | --------------------------------------------- | ------------------------------------------------------ |
+| unread     | it is read in full pages                      | a page fails: narrowed, or halved where in no order    |
+| narrowed   | a page has failed: it is read in smaller ones | many are served: unread; one event fails: its second   |
+|            |                                               | is unservable, and what follows it is searched         |
+| searched   | what fails is at its start or anywhere in it: | its first page fails: a step is skipped, and the rest  |
+|            | a first page that fails tells no date         | searched with larger steps; one second: unservable     |
+| skipped    | a step of a search: what follows comes first  | what follows fails too: unservable; it fails itself:   |
+|            |                                               | as searched                                            |
+| halved     | half of a gap, which is read on its own       | a page fails: halved again; one second: unservable     |
+| refused    | its query was refused: it waits for its retry | refused again and again: unservable                    |
+| unservable | it fails, and waits longer before each retry  | several seconds fail again: halved or searched         |
 
 Where cursors live too short to read a gap in small pages, what is left of it is narrowed, with larger ones.
 """
@@ -40,7 +41,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     """Return the checkpoint without that stream, the next page of which cannot be served.
 
     What follows the failing page is asked for again in smaller pages, or where nothing tells an order, in halves of
-    event time; where a page of one event fails, its second is set apart or searched for.
+    event time; where a page of one event fails, its second waits, or is searched for.
     """
     if stream.use is Use.TAIL:
         return checkpoint.without_stream(stream)
@@ -63,7 +64,7 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
         return _with_gaps(checkpoint, failing.turned(GapState.NARROWED, max(1, stream.page_size // SMALLER)))
     # Where the filter goes by arrival, what was read may all be dated before the window.
     if is_in_window and stream.latest_ms >= stream.start_ms:
-        return _set_apart(checkpoint, failing, now_ms)
+        return _with_first_second_waiting(checkpoint, failing, now_ms)
     return (_retried if failing.is_unservable else _searched)(checkpoint, failing, now_ms)
 
 
@@ -102,7 +103,7 @@ def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap
     return _with_gaps(checkpoint, gap), stream.used_for(Use.BACKFILL, gap.start_ms, gap.end_ms)
 
 
-def _set_apart(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
+def _with_first_second_waiting(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     """Have the first second of that gap wait; what follows it is read on."""
     end_ms = min(gap.end_ms, gap.start_ms + SECOND_MS)
     rest = replace(gap, start_ms=end_ms).turned(GapState.SEARCHED, 1, search_ms=SECOND_MS)
@@ -112,11 +113,11 @@ def _set_apart(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
 def _searched(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     """Search that gap for the second that fails: its query fails at the first page, which tells no date.
 
-    Its first second is set apart, then ever larger steps are skipped, at last halves. Where what follows a step
+    Its first second waits, then ever larger steps are skipped, at last halves. Where what follows a step
     fails at its first page as well, the step waits, as one with what waits before it.
     """
     if not gap.search_ms:
-        return _set_apart(checkpoint, gap, now_ms)
+        return _with_first_second_waiting(checkpoint, gap, now_ms)
     gaps = checkpoint.coverage.gaps
     step = next((each for each in gaps if each.end_ms == gap.start_ms and each.state is GapState.SKIPPED), None)
     if step is not None:
