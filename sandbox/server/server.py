@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import random
+import os
 import socket
 import ssl
 import tempfile
 import threading
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,8 @@ from sandbox.tenant.tenant import Tenant
 
 _LARGEST_REQUEST = 64 * 1024 * 1024
 _LONGEST_HANG_SECONDS = 300.0
+_FIRST_PORT = 20_000 + os.getpid() % 120 * 100
+_PORTS = cycle(range(_FIRST_PORT, _FIRST_PORT + 100))
 _MODULE_FIELDS = ("auth_base_url", "login_name", "password", "application_id")
 
 
@@ -195,10 +198,11 @@ def _make_request(
 def free_port() -> int:
     """A port of this machine that nobody listens on now.
 
-    Below the range that the system gives to outgoing connections, one of which could take it at any moment.
+    Below the range that the system gives to outgoing connections, one of which could take it at any moment. Each
+    process goes through a hundred ports of its own: two side by side would take the same one now and then.
     """
     while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
+        port = next(_PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
