@@ -149,12 +149,16 @@ class Sandbox:
     async def _close(self) -> None:
         for server, handler in self._servers:
             server.close()
+            connections = [connection.transport for connection in handler.connections if connection.transport]
             await handler.shutdown(timeout=0.1)
+            for transport in connections:
+                transport.abort()  # a clean end of TLS would wait for the other side
         # What still hangs or waits on purpose ends with the server.
         waiting = asyncio.all_tasks() - {asyncio.current_task()}
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.sleep(0)  # for the sockets of what was ended now
 
     async def _handle(self, service: Service, received: web.BaseRequest) -> web.StreamResponse:
         arrived = self._loop.time()
