@@ -48,7 +48,7 @@ class Gap:
         if not fits:
             raise ValueError(f"no gap is like this: {self}")
 
-    def turned(self, state: GapState, page_size: int | None, *, search_ms: int = 0, retry_ms: int = 0) -> "Gap":
+    def in_state(self, state: GapState, page_size: int | None, *, search_ms: int = 0, retry_ms: int = 0) -> "Gap":
         """Return it in that state; nothing of the former one is left."""
         return replace(self, state=state, page_size=page_size, search_ms=search_ms, retry_ms=retry_ms)
 

@@ -47,7 +47,7 @@ class Loop:
             self._collect()
             self._retry_held()
             self.state.retry()
-            self.survey.take(self._checkpoint)
+            self.survey.update(self._checkpoint)
         raise Stopping
 
     def _wait(self) -> None:

@@ -58,10 +58,10 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     failing = replace(failing, start_ms=failed_ms if is_in_window else resume_ms)
     # Of what was read, the overlap is read again in the same way, or at once if it had to wait.
     if known.retry_ms:
-        known = known.turned(GapState.NARROWED if known.page_size else GapState.UNREAD, known.page_size)
+        known = known.in_state(GapState.NARROWED if known.page_size else GapState.UNREAD, known.page_size)
     checkpoint = _with_gaps(checkpoint, replace(known, start_ms=resume_ms, end_ms=failing.start_ms))
     if stream.page_size > 1 or (not is_in_window and resume_ms > stream.start_ms):
-        return _with_gaps(checkpoint, failing.turned(GapState.NARROWED, max(1, stream.page_size // SMALLER)))
+        return _with_gaps(checkpoint, failing.in_state(GapState.NARROWED, max(1, stream.page_size // SMALLER)))
     # Where the filter goes by arrival, what was read may all be dated before the window.
     if is_in_window and stream.latest_ms >= stream.start_ms:
         return _with_first_second_waiting(checkpoint, failing, now_ms)
@@ -83,7 +83,7 @@ def continued_after(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap
     checkpoint = replace(checkpoint, coverage=checkpoint.coverage.covered(stream.start_ms, reached_ms))
     rest = checkpoint.coverage.gap_at(reached_ms)
     if rest is not None and rest.page_size and stream.pages >= SMALLER:
-        checkpoint = _with_gaps(checkpoint, rest.turned(GapState.NARROWED, rest.page_size * SMALLER))
+        checkpoint = _with_gaps(checkpoint, rest.in_state(GapState.NARROWED, rest.page_size * SMALLER))
     return checkpoint.without_stream(stream)
 
 
@@ -106,7 +106,7 @@ def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap
 def _with_first_second_waiting(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     """Have the first second of that gap wait; what follows it is read on."""
     end_ms = min(gap.end_ms, gap.start_ms + SECOND_MS)
-    rest = replace(gap, start_ms=end_ms).turned(GapState.SEARCHED, 1, search_ms=SECOND_MS)
+    rest = replace(gap, start_ms=end_ms).in_state(GapState.SEARCHED, 1, search_ms=SECOND_MS)
     return _with_gaps(checkpoint, _unservable(replace(gap, end_ms=end_ms), 1, now_ms), rest)
 
 
@@ -126,8 +126,8 @@ def _searched(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     middle_ms = min(_second(gap.start_ms + search_ms), _middle_ms(gap))
     if middle_ms <= gap.start_ms:
         return _with_gaps(checkpoint, _unservable(gap, 1, now_ms))
-    skipped = replace(gap, end_ms=middle_ms).turned(GapState.SKIPPED, 1, search_ms=search_ms)
-    rest = replace(gap, start_ms=middle_ms).turned(GapState.SEARCHED, 1, search_ms=search_ms)
+    skipped = replace(gap, end_ms=middle_ms).in_state(GapState.SKIPPED, 1, search_ms=search_ms)
+    rest = replace(gap, start_ms=middle_ms).in_state(GapState.SEARCHED, 1, search_ms=search_ms)
     return _with_gaps(checkpoint, skipped, rest)
 
 
@@ -158,7 +158,7 @@ def halved(checkpoint: Checkpoint, start_ms: int, now_ms: int) -> Checkpoint:
 
 def _halved(checkpoint: Checkpoint, gap: Gap, page_size: int | None, now_ms: int) -> Checkpoint:
     """Have that gap read in two halves, in pages of that size; a second, which has none, waits."""
-    middle_ms, half = _middle_ms(gap), gap.turned(GapState.HALVED, page_size)
+    middle_ms, half = _middle_ms(gap), gap.in_state(GapState.HALVED, page_size)
     if middle_ms <= gap.start_ms:
         return _with_gaps(checkpoint, _unservable(gap, 1, now_ms))
     return _with_gaps(checkpoint, replace(half, end_ms=middle_ms), replace(half, start_ms=middle_ms))
@@ -194,12 +194,12 @@ def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int, *, is_refu
     if is_refused_as_small and _are_few(checkpoint) and _middle_ms(gap) > gap.start_ms:
         return _halved(checkpoint, later, None, now_ms)
     if gap.page_size is None and later.failures < QUERY_FAILS_AFTER:
-        return _with_gaps(checkpoint, later.turned(GapState.REFUSED, None, retry_ms=_retry_ms(now_ms, gap.failures)))
+        return _with_gaps(checkpoint, later.in_state(GapState.REFUSED, None, retry_ms=_retry_ms(now_ms, gap.failures)))
     return _with_gaps(checkpoint, _unservable(later, None if is_refused_as_small else 1, now_ms))
 
 
 def _unservable(gap: Gap, page_size: int | None, now_ms: int) -> Gap:
-    return gap.turned(GapState.UNSERVABLE, page_size, retry_ms=_retry_ms(now_ms, gap.failures))
+    return gap.in_state(GapState.UNSERVABLE, page_size, retry_ms=_retry_ms(now_ms, gap.failures))
 
 
 def _are_few(checkpoint: Checkpoint) -> bool:

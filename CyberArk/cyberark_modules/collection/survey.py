@@ -63,10 +63,10 @@ class Survey:
                 "Reconciliation done: the connector has looked for events that arrived later than the overlap"
             )
 
-    def take(self, checkpoint: Checkpoint) -> None:
+    def update(self, checkpoint: Checkpoint) -> None:
         """Set the current metrics."""
         coverage = as_read(checkpoint, self._around.overlap_ms)
-        self._reporter.stands(
+        self._reporter.set_standing(
             Standing(
                 watermark_ms=coverage.watermark_ms,
                 fresh_ms=self._fresh_ms if checkpoint.stream(Use.TAIL) else 0,

@@ -141,7 +141,7 @@ class Reporter:
             "shows only the last 7 days. See the runbook CyberArkEventTimeLost."
         )
 
-    def stands(self, standing: Standing) -> None:
+    def set_standing(self, standing: Standing) -> None:
         """Set the gauges, and log a gap that cannot be served, once, and the end of a backlog."""
         self.standing = standing
         metrics.BACKLOG.set(sum(end - start for start, end in standing.gaps) / 1000)

@@ -25,9 +25,11 @@ times = st.integers(NOW - HOUR_MS, NOW)
 unread = st.builds(Gap, times, times, failures=st.integers(0, 9))
 gaps = st.one_of(
     unread,
-    st.builds(Gap.turned, unread, st.just(GapState.NARROWED), st.integers(1, 500)),
-    st.builds(Gap.turned, unread, st.just(GapState.SKIPPED), st.just(1), search_ms=st.integers(1, HOUR_MS)),
-    st.builds(Gap.turned, unread, st.just(GapState.UNSERVABLE), st.none() | st.just(1), retry_ms=st.integers(1, NOW)),
+    st.builds(Gap.in_state, unread, st.just(GapState.NARROWED), st.integers(1, 500)),
+    st.builds(Gap.in_state, unread, st.just(GapState.SKIPPED), st.just(1), search_ms=st.integers(1, HOUR_MS)),
+    st.builds(
+        Gap.in_state, unread, st.just(GapState.UNSERVABLE), st.none() | st.just(1), retry_ms=st.integers(1, NOW)
+    ),
 )
 positions = st.builds(Position, st.text(), times)
 streams = st.builds(

@@ -38,7 +38,7 @@ def gauge(name: str, **labels: Any) -> float:
 def test_the_lag_is_the_age_of_what_the_tail_has_read_and_grows_while_nothing_is(
     reporter: Reporter, time: Time
 ) -> None:
-    reporter.stands(Standing(NOW - 300_000, NOW - 4000))
+    reporter.set_standing(Standing(NOW - 300_000, NOW - 4000))
     assert gauge("lag_seconds") == 4
     assert gauge("watermark_lag_seconds") == 300
     time.now += 600
@@ -47,7 +47,7 @@ def test_the_lag_is_the_age_of_what_the_tail_has_read_and_grows_while_nothing_is
 
 
 def test_without_a_tail_the_lag_is_the_age_of_the_watermark(reporter: Reporter) -> None:
-    reporter.stands(Standing(NOW - 300_000, 0))
+    reporter.set_standing(Standing(NOW - 300_000, 0))
     assert gauge("lag_seconds") == 300
 
 
@@ -56,20 +56,20 @@ def test_before_anything_is_known_there_is_no_lag(reporter: Reporter) -> None:
 
 
 def test_gaps_are_measured_and_their_end_is_logged(reporter: Reporter, lines: Lines) -> None:
-    reporter.stands(Standing(NOW, NOW, ((NOW - 50_000, NOW - 40_000), (NOW - 20_000, NOW - 15_000))))
+    reporter.set_standing(Standing(NOW, NOW, ((NOW - 50_000, NOW - 40_000), (NOW - 20_000, NOW - 15_000))))
     assert (gauge("gaps"), gauge("backlog_seconds"), gauge("oldest_gap_age_seconds")) == (2, 15, 50)
     assert lines == []
-    reporter.stands(Standing(NOW, NOW))
-    reporter.stands(Standing(NOW, NOW))
+    reporter.set_standing(Standing(NOW, NOW))
+    reporter.set_standing(Standing(NOW, NOW))
     assert (gauge("gaps"), gauge("backlog_seconds")) == (0, 0)
     assert lines == [("info", f"Caught up: everything up to {moment(NOW)} is delivered; nothing was lost")]
 
 
 def test_nothing_was_lost_is_never_said_after_a_loss(reporter: Reporter, lines: Lines) -> None:
     before = gauge("lost_seconds_total")
-    reporter.stands(Standing(NOW, NOW, ((NOW - 50_000, NOW - 40_000),)))
+    reporter.set_standing(Standing(NOW, NOW, ((NOW - 50_000, NOW - 40_000),)))
     reporter.lost(NOW - 50_000, NOW - 45_000)
-    reporter.stands(Standing(NOW, NOW))
+    reporter.set_standing(Standing(NOW, NOW))
     assert lines[0][0] == "error"
     assert f"from {moment(NOW - 50_000)} to {moment(NOW - 45_000)} were not delivered" in lines[0][1]
     assert lines[1] == ("info", f"Caught up: everything up to {moment(NOW)} is delivered")
@@ -83,12 +83,12 @@ def test_a_gap_that_cannot_be_served_is_logged_once_with_its_bounds_and_when_it_
     reporter: Reporter, lines: Lines
 ) -> None:
     for _ in range(3):
-        reporter.stands(Standing(NOW, NOW, FAILING, FAILING))
+        reporter.set_standing(Standing(NOW, NOW, FAILING, FAILING))
     assert gauge("failing_gaps") == 1
     narrowed = ((NOW - 45_000, NOW - 44_000),)
-    reporter.stands(Standing(NOW, NOW, narrowed, narrowed))  # a part of the same
-    reporter.stands(Standing(NOW, NOW, narrowed, ()))  # being retried
-    reporter.stands(Standing(NOW, NOW))
+    reporter.set_standing(Standing(NOW, NOW, narrowed, narrowed))  # a part of the same
+    reporter.set_standing(Standing(NOW, NOW, narrowed, ()))  # being retried
+    reporter.set_standing(Standing(NOW, NOW))
     assert [level for level, _ in lines] == ["error", "info", "info"]
     for _, line in lines[:2]:
         assert f"from {moment(NOW - 50_000)} to {moment(NOW - 40_000)}" in line
@@ -96,21 +96,21 @@ def test_a_gap_that_cannot_be_served_is_logged_once_with_its_bounds_and_when_it_
 
 def test_a_gap_that_is_searched_in_parts_is_logged_once(reporter: Reporter, lines: Lines) -> None:
     first, second = (NOW - 50_000, NOW - 45_000), (NOW - 45_000, NOW - 40_000)
-    reporter.stands(Standing(NOW, NOW, FAILING, FAILING))
+    reporter.set_standing(Standing(NOW, NOW, FAILING, FAILING))
     for failing in ((), (first,), (), (second,), (first, second), ()):
-        reporter.stands(Standing(NOW, NOW, (first, second), failing))
-    reporter.stands(Standing(NOW, NOW, (second,)))
-    reporter.stands(Standing(NOW, NOW))
+        reporter.set_standing(Standing(NOW, NOW, (first, second), failing))
+    reporter.set_standing(Standing(NOW, NOW, (second,)))
+    reporter.set_standing(Standing(NOW, NOW))
     assert [level for level, _ in lines[:2]] == ["error", "info"]
     assert [line for _, line in lines if "could not serve" in line] == [lines[1][1]]
 
 
 def test_a_gap_that_grows_backwards_is_logged_again_and_not_while_it_is_read(reporter: Reporter, lines: Lines) -> None:
-    reporter.stands(Standing(NOW, NOW, FAILING, FAILING))
+    reporter.set_standing(Standing(NOW, NOW, FAILING, FAILING))
     for start_ms in range(NOW - 60_000, NOW - 40_000, 5000):  # another one before it waits with it; then it is read
         grown = ((start_ms, NOW - 40_000),)
-        reporter.stands(Standing(NOW, NOW, grown, grown))
-    reporter.stands(Standing(NOW, NOW))
+        reporter.set_standing(Standing(NOW, NOW, grown, grown))
+    reporter.set_standing(Standing(NOW, NOW))
     assert [level for level, _ in lines] == ["error", "error", "info", "info"]
     for _, line in lines[1:3]:
         assert f"from {moment(NOW - 60_000)} to {moment(NOW - 40_000)}" in line
@@ -118,8 +118,8 @@ def test_a_gap_that_grows_backwards_is_logged_again_and_not_while_it_is_read(rep
 
 def test_what_failed_is_logged_when_it_is_delivered(reporter: Reporter, lines: Lines) -> None:
     other = (NOW - 5000, NOW - 4000)
-    reporter.stands(Standing(NOW, NOW, (*FAILING, other), FAILING))
-    reporter.stands(Standing(NOW, NOW, (other,)))
+    reporter.set_standing(Standing(NOW, NOW, (*FAILING, other), FAILING))
+    reporter.set_standing(Standing(NOW, NOW, (other,)))
     level, line = lines[1]
     assert level == "info"
     assert line.startswith(f"The events from {moment(NOW - 50_000)} to {moment(NOW - 40_000)}, ")
@@ -139,7 +139,7 @@ def test_pages_are_counted_by_outcome_and_summed_up_after_a_lookback(reporter: R
         "late": 2,
         "late_beyond_overlap": 1,
     }
-    reporter.stands(Standing(NOW - 300_000, NOW - 3000, ((NOW - 700_000, NOW - 400_000),)))
+    reporter.set_standing(Standing(NOW - 300_000, NOW - 3000, ((NOW - 700_000, NOW - 400_000),)))
     reporter.lookback_read(NOW - 300_000)
     reporter.lookback_read(NOW - 240_000)
     assert lines[0][1] == (
