@@ -10,7 +10,7 @@ from typing import TypeVar
 from ..audit_api.backoff import Backoff
 from ..audit_api.events import Event
 from ..checkpoint.value import Checkpoint, Held
-from ..errors import CyberArkError, Throttled, TransientError
+from ..errors import CyberArkError, Throttled
 from ..intake import DeadLetter, DeadLetters, Intake, Isolated, Outcome
 from ..platform.stop import Stopping
 from ..telemetry import metrics
@@ -93,16 +93,14 @@ class Delivery:
             if self._around.is_stopping():
                 raise Stopping
             error = outcome.failure or (outcome.isolated[-1].failure if outcome.isolated else None)
-            is_over_soon = outcome.made_progress or outcome.in_doubt
+            is_over_soon = (outcome.made_progress or outcome.in_doubt) and not isinstance(error, Throttled)
             failures = 0 if is_over_soon else failures + 1
             if error is not None:
                 if not outcome.in_doubt:
                     self._reporter.failed("delivery", error)
                 # What was delivered before the outage must not be sent again after a kill in it.
                 self._retry_state()
-                is_asked = isinstance(error, TransientError) and error.retry_after is not None
-                short = is_over_soon and not is_asked
-                self._around.wait(1.0 if short else self._backoff.pause(error, max(1, failures)))
+                self._around.wait(1.0 if is_over_soon else self._backoff.pause(error, failures))
         if events:
             self._reporter.recovered("delivery")
 
@@ -125,8 +123,8 @@ class Delivery:
             newly_held.append(one)
             kept.append(each.event)
             self._reporter.warning(
-                f"The intake refuses event {one.uuid or 'without uuid'} when it is sent alone ({_status(one)}). The "
-                "event is held and retried; all other events are delivered"
+                f"The intake does not accept event {one.uuid or 'without uuid'} when it is sent alone "
+                f"({_status(one)}). The event is held and retried, so that it delays no other event"
             )
         return tuple(newly_held), kept
 
@@ -162,8 +160,8 @@ class Delivery:
             self._reporter.info(f"The intake has accepted event {first.uuid or 'without uuid'}, which was held")
             # It was not refused by itself: an intake that fails at random says nothing of the others either.
             return replace(checkpoint, held=tuple(replace(other, attempts=1) for other in others))
-        # A refusal counts if others were accepted meanwhile: during an outage it says nothing, nor does a 429.
-        counts = self._intake.accepted_within(max(since_last, HELD_RETRY_S)) and not isinstance(error, Throttled)
+        # A refusal counts if others were accepted meanwhile: during an outage it says nothing.
+        counts = self._intake.accepted_within(max(since_last, HELD_RETRY_S))
         again = replace(first, attempts=first.attempts + counts, status=error.failure.status or first.status)
         pause = min(HELD_RETRY_LONGEST_S, HELD_RETRY_S * 2 ** max(0, again.attempts - HELD_ATTEMPTS))
         if counts:

@@ -12,7 +12,7 @@ from itertools import accumulate
 from cachetools import TTLCache
 
 from ..audit_api.events import Event
-from ..errors import CyberArkError, FailureKind, Throttled
+from ..errors import CyberArkError, FailureKind, Throttled, TransientError
 
 Events = tuple[Event, ...]
 
@@ -31,12 +31,12 @@ RAISED_AFTER_LONGEST_S = 6 * 3600.0
 SMALLEST = 10_000
 # What the SDK puts into one request at most is about this (characters).
 LARGEST = 10_000_000
-# After so many 429 in a row, the request may be larger than what the intake takes in one burst.
-THROTTLED_IN_ROW = 6
+# So often a request is refused for the rate (HTTP 429) before that may be about what it holds, or its size.
+THROTTLED_AT_MOST = 6
 # Statuses that say nothing about the content of a request, but about the key, the address, the rate, or an outage.
 _ABOUT_NO_CONTENT = frozenset({401, 404, 405, 407, 408, 425, 429, 502, 503, 504})
-# What a single event may be refused by, besides a status that is about its content.
-_PERHAPS_ABOUT_CONTENT = (FailureKind.CONNECTION, FailureKind.TIMEOUT)
+# How else something before the intake may refuse a single event, unless it is for a person to fix.
+_PERHAPS_ABOUT_CONTENT = (FailureKind.STATUS, FailureKind.CONNECTION, FailureKind.TIMEOUT)
 
 
 def size_of(events: Iterable[Event]) -> int:
@@ -108,7 +108,7 @@ class Acceptances:
     def suggests_halving(self, error: CyberArkError, failures: int) -> bool:
         """Return whether a request that has failed so often is worth halving."""
         if isinstance(error, Throttled):
-            return False  # smaller requests would only be more of them
+            return failures >= THROTTLED_AT_MOST  # before, smaller requests would only be more of them
         status = error.failure.status or 0
         if failures >= HALVED_AFTER or (is_about_content(error) and 400 <= status < 500):
             return True
@@ -124,7 +124,8 @@ class Acceptances:
         if is_about_content(error):
             enough = failures >= HALVED_AFTER
         else:
-            enough = failures >= 2 * HALVED_AFTER and error.failure.kind in _PERHAPS_ABOUT_CONTENT
+            is_possible = isinstance(error, TransientError) and error.failure.kind in _PERHAPS_ABOUT_CONTENT
+            enough = failures >= 2 * HALVED_AFTER and is_possible
         if not (enough and self.is_recent and self._doubtful < DOUBTFUL_AT_MOST):
             return False
         self._doubtful += 1
@@ -140,7 +141,6 @@ class RequestSize:
         self._raised_after_s = RAISED_AFTER_S
         self._changed_at = 0.0
         self._before: int | None = None  # the limit before it was raised, until a larger request has passed
-        self._throttled = 0
 
     def pieces(self, events: Events) -> Iterator[Events]:
         """Cut events into requests of that size; without a limit there is one, which the SDK cuts itself."""
@@ -158,7 +158,6 @@ class RequestSize:
 
     def passed(self, events: Events) -> None:
         """Note a request that was accepted."""
-        self._throttled = 0
         if self._before is not None and size_of(events) > self._before:
             self._before = None
             self._raised_after_s = RAISED_AFTER_S
@@ -172,12 +171,6 @@ class RequestSize:
         self.limit, self._before = self._before, None
         self._raised_after_s = min(2 * self._raised_after_s, RAISED_AFTER_LONGEST_S)
         self._changed_at = self._monotonic()
-
-    def throttled(self, events: Events) -> None:
-        """Note a request that was refused with 429; after several in a row, the next one is half as large."""
-        self._throttled += 1
-        if self._throttled % THROTTLED_IN_ROW == 0:
-            self.found([size_of(events) // 2])
 
     def found(self, passed: Sequence[int]) -> None:
         """Note that a request was refused of which every part was accepted, in requests of those sizes."""

@@ -14,6 +14,7 @@ from .channel import Channel
 from .halving import (
     DOUBTFUL_AT_MOST,
     HALVED_AFTER,
+    THROTTLED_AT_MOST,
     Acceptances,
     Events,
     FailureCounts,
@@ -40,14 +41,13 @@ class _Push:
     accepted: list[Event] = field(default_factory=list)
     too_large: list[Event] = field(default_factory=list)
     isolated: list[Isolated] = field(default_factory=list)
+    # Refused alone for the rate (HTTP 429): isolated once another request is accepted after them.
+    throttled: list[Isolated] = field(default_factory=list)
     failures: list[CyberArkError] = field(default_factory=list)
     requests: int = 0
     failures_in_row: int = 0
-
-    @property
-    def is_throttled(self) -> bool:
-        """Whether the intake has asked for fewer requests, which ends the push."""
-        return bool(self.failures) and isinstance(self.failures[-1], Throttled)
+    # The intake has asked for fewer requests, which ends the push.
+    is_throttled: bool = False
 
     @property
     def undeliverable(self) -> int:
@@ -107,8 +107,6 @@ class Intake:
                         self._size.refused()
                         push.failures_in_row = 0  # that size was only tried
                         todo.extendleft(reversed(list(self._size.pieces(refused.events))))
-                    elif isinstance(refused.error, Throttled):
-                        self._size.throttled(refused.events)
                     elif push.accepted and self._acceptances.suggests_halving(refused.error, refused.failures):
                         self._halve(push, refused.events)
             return self._outcome(push, events)
@@ -141,6 +139,8 @@ class Intake:
             accepted = tuple(event for event in events if event.text in texts)
         if accepted:
             push.accepted.extend(accepted)
+            push.isolated.extend(push.throttled)
+            push.throttled.clear()
             push.failures_in_row = 0
             self._acceptances.accepted()
             self._size.passed(accepted)
@@ -149,6 +149,7 @@ class Intake:
         for chunk, error in receipts.refused:
             of_chunk = tuple(by_text[text] for text in chunk)
             refused.append(_Refused(of_chunk, error, self._failures.add(of_chunk, error)))
+            push.is_throttled |= isinstance(error, Throttled) and refused[-1].failures < THROTTLED_AT_MOST
             push.failures.append(error)
             push.failures_in_row += 1
         return refused
@@ -169,8 +170,8 @@ class Intake:
         failures, error = self._failures.of(piece)
         if len(piece) == 1 or error is None or self._is_stopping():
             return False
-        if error.failure.kind is FailureKind.TIMEOUT and failures % 2:
-            return False  # it may be slow for everything: the whole request is given more time, in turn
+        if (error.failure.kind is FailureKind.TIMEOUT or isinstance(error, Throttled)) and failures % 2:
+            return False  # it may be about everything: the whole request is given time, in turn
         return self._acceptances.suggests_halving(error, failures + 1)
 
     def _probe(self, push: _Push, piece: Events) -> Events:
@@ -210,10 +211,10 @@ class Intake:
     def _judge_alone(self, push: _Push, refused: _Refused) -> None:
         """Decide on an event that was refused alone: too large, isolated, or left to be pushed again."""
         event, error = refused.events[0], refused.error
-        if isinstance(error, Throttled):
-            return  # it says nothing about the event
         if error.failure.status == 413 and len(event.text.encode("utf-8", "replace")) > EVENT_BYTES_MAX_SIZE:
             push.too_large.append(event)  # the SDK counts characters, the intake bytes
+        elif push.accepted and isinstance(error, Throttled):
+            push.throttled.append(Isolated(event, error))
         elif push.accepted or (
             push.pushed <= DOUBTFUL_AT_MOST and self._acceptances.suffices_in_doubt(error, refused.failures)
         ):

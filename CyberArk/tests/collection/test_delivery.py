@@ -154,6 +154,24 @@ def test_an_intake_that_limits_the_rate_is_waited_for_and_no_event_is_blamed(
         assert all(later - earlier >= 7 for earlier, later in pairwise(refused))
 
 
+def test_where_the_rate_is_limited_to_a_request_a_minute_no_event_is_blamed_either(scenery: Scenery) -> None:
+    times = [-60.0]
+
+    def respond(_texts: list[str], _size: int) -> Answer | None:
+        if scenery.clock.passed - times[-1] < 60:
+            return Answer(429)
+        times.append(scenery.clock.passed)
+        return None
+
+    scenery.server.respond = respond
+    pushed = events(200)
+    for start in range(0, 200, 50):
+        scenery.push(pushed[start : start + 50])
+    assert sorted(scenery.texts) == sorted(event.text for event in pushed)
+    assert not any(each.held for each in scenery.confirmed)
+    assert len(scenery.server.requests) < 20 * len(times)
+
+
 def test_after_part_was_accepted_a_429_is_waited_for_as_long_as_it_asks_and_blames_no_event(scenery: Scenery) -> None:
     requests: list[int] = []
 
@@ -166,16 +184,6 @@ def test_after_part_was_accepted_a_429_is_waited_for_as_long_as_it_asks_and_blam
     assert sorted(requests) == [1, 1, 47]
     assert sum(scenery.clock.waits) >= 30
     assert not any(each.held for each in scenery.confirmed)
-
-
-def test_a_held_event_that_meets_the_limit_of_the_rate_is_not_blamed_again(scenery: Scenery) -> None:
-    state = holding(Held("{}", None, 400, NOW))
-    for number in range(10):
-        scenery.server.respond = lambda _texts, _size: None
-        scenery.push(events(1, start=number))
-        scenery.server.respond = lambda _texts, _size: Answer(429)
-        state = scenery.retry(state)
-    assert [each.attempts for each in state.held] == [1]
 
 
 def test_a_stop_during_an_outage_ends_the_push_and_settles_nothing(scenery: Scenery) -> None:

@@ -21,9 +21,7 @@ class Adversary:
         self.poison = {event.text for event in rng.sample(pushed, rng.choice([0, 1, 3, 20]))}
         self._limit = rng.choice([10**9, 10**9, 60_000, 200_000])
         self._flaky = rng.choice([0.0, 0.0, 0.2])
-        self._answers = {cause: Answer(rng.choice(STATUSES)) for cause in ("limit", "flaky", "outage")}
-        # A 429 is about the rate, whatever the request holds.
-        self._answers["poison"] = Answer(rng.choice([status for status in STATUSES if status != 429]))
+        self._answers = {cause: Answer(rng.choice(STATUSES)) for cause in ("poison", "limit", "flaky", "outage")}
         self.is_down = False
 
     def __call__(self, texts: list[str], size: int) -> Answer | None:
