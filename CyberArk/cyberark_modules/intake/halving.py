@@ -31,6 +31,8 @@ RAISED_AFTER_LONGEST_S = 6 * 3600.0
 SMALLEST = 10_000
 # What the SDK puts into one request at most is about this (characters).
 LARGEST = 10_000_000
+# So often an event is refused alone, in pushes a second apart, before that is no failure at random.
+ALONE_AT_LEAST = 2
 # So often a request is refused for the rate (HTTP 429) before that may be about what it holds, or its size.
 THROTTLED_AT_MOST = 6
 # Statuses that say nothing about the content of a request, but about the key, the address, the rate, or an outage.
@@ -58,11 +60,17 @@ def is_about_content(error: CyberArkError) -> bool:
     return error.failure.kind is FailureKind.STATUS and error.failure.status not in _ABOUT_NO_CONTENT
 
 
+def is_refusal(error: CyberArkError) -> bool:
+    """Return whether an answer refuses what the request held (a 4xx), which no failure at random looks like."""
+    return is_about_content(error) and 400 <= (error.failure.status or 0) < 500
+
+
 class FailureCounts:
     """How often events were in a request that failed, in the last quarter of an hour, and why the last time."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._known: TTLCache[bytes, tuple[int, CyberArkError]] = TTLCache(50_000, 900.0, monotonic)
+        self._alone: TTLCache[bytes, int] = TTLCache(50_000, 900.0, monotonic)
 
     def of(self, events: Events) -> tuple[int, CyberArkError | None]:
         """Return how often the request has failed, judged by its most unlucky event, and its last error."""
@@ -77,6 +85,11 @@ class FailureCounts:
             count, _ = self._known.get(event.key, (0, error))
             self._known[event.key] = count + 1, error
         return self.of(events)[0]
+
+    def add_alone(self, event: Event) -> int:
+        """Count that an event was refused alone; return how often it was."""
+        self._alone[event.key] = self._alone.get(event.key, 0) + 1
+        return self._alone[event.key]
 
 
 class Acceptances:
@@ -109,8 +122,7 @@ class Acceptances:
         """Return whether a request that has failed so often is worth halving."""
         if isinstance(error, Throttled):
             return failures >= THROTTLED_AT_MOST  # before, smaller requests would only be more of them
-        status = error.failure.status or 0
-        if failures >= HALVED_AFTER or (is_about_content(error) and 400 <= status < 500):
+        if failures >= HALVED_AFTER or is_refusal(error):
             return True
         helped = self._monotonic() - self._helped_at < HELPED_S
         return self.is_recent and helped
@@ -125,7 +137,7 @@ class Acceptances:
             enough = failures >= HALVED_AFTER
         else:
             is_possible = isinstance(error, TransientError) and error.failure.kind in _PERHAPS_ABOUT_CONTENT
-            enough = failures >= 2 * HALVED_AFTER and is_possible
+            enough = failures >= 3 * HALVED_AFTER and is_possible
         if not (enough and self.is_recent and self._doubtful < DOUBTFUL_AT_MOST):
             return False
         self._doubtful += 1

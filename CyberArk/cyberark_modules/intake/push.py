@@ -12,6 +12,7 @@ from ..audit_api.events import Event
 from ..errors import CyberArkError, Failure, FailureKind, Service, Throttled, TransientError
 from .channel import Channel
 from .halving import (
+    ALONE_AT_LEAST,
     DOUBTFUL_AT_MOST,
     HALVED_AFTER,
     THROTTLED_AT_MOST,
@@ -21,6 +22,7 @@ from .halving import (
     RequestSize,
     halves,
     is_about_content,
+    is_refusal,
     size_of,
 )
 from .outcome import Isolated, Outcome
@@ -41,8 +43,6 @@ class _Push:
     accepted: list[Event] = field(default_factory=list)
     too_large: list[Event] = field(default_factory=list)
     isolated: list[Isolated] = field(default_factory=list)
-    # Refused alone for the rate (HTTP 429): isolated once another request is accepted after them.
-    throttled: list[Isolated] = field(default_factory=list)
     failures: list[CyberArkError] = field(default_factory=list)
     requests: int = 0
     failures_in_row: int = 0
@@ -139,8 +139,6 @@ class Intake:
             accepted = tuple(event for event in events if event.text in texts)
         if accepted:
             push.accepted.extend(accepted)
-            push.isolated.extend(push.throttled)
-            push.throttled.clear()
             push.failures_in_row = 0
             self._acceptances.accepted()
             self._size.passed(accepted)
@@ -211,14 +209,15 @@ class Intake:
     def _judge_alone(self, push: _Push, refused: _Refused) -> None:
         """Decide on an event that was refused alone: too large, isolated, or left to be pushed again."""
         event, error = refused.events[0], refused.error
+        is_certain = self._failures.add_alone(event) >= ALONE_AT_LEAST or is_refusal(error)
         if error.failure.status == 413 and len(event.text.encode("utf-8", "replace")) > EVENT_BYTES_MAX_SIZE:
             push.too_large.append(event)  # the SDK counts characters, the intake bytes
-        elif push.accepted and isinstance(error, Throttled):
-            push.throttled.append(Isolated(event, error))
-        elif push.accepted or (
-            push.pushed <= DOUBTFUL_AT_MOST and self._acceptances.suffices_in_doubt(error, refused.failures)
-        ):
+        elif is_certain if push.accepted else self._suffices_in_doubt(push, refused):
             push.isolated.append(Isolated(event, error))
+
+    def _suffices_in_doubt(self, push: _Push, refused: _Refused) -> bool:
+        is_small = push.pushed <= DOUBTFUL_AT_MOST
+        return is_small and self._acceptances.suffices_in_doubt(refused.error, refused.failures)
 
     def _outcome(self, push: _Push, events: Sequence[Event]) -> Outcome:
         if len(push.accepted) == len(events):
