@@ -10,8 +10,8 @@ from ..checkpoint.value import Checkpoint
 def closed(checkpoint: Checkpoint, stream: Stream, overlap_ms: int, *, is_proven: bool) -> Checkpoint:
     """Return the checkpoint without that stream, with what it has read covered.
 
-    A stream covers nothing after an overlap before its opening: that may not have arrived then. One that ended without
-    proof, because its cursor expired for example, covers as far as another query need not read again.
+    A stream covers nothing after its opening minus the overlap: events of that time can still arrive. A stream that
+    ended without proof (its cursor expired, for example) covers only what no other query needs to read again.
     """
     reach_ms = stream.opened_ms - overlap_ms
     if not is_proven:

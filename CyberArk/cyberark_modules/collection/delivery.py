@@ -18,10 +18,10 @@ from ..telemetry.reporter import Reporter
 from .surroundings import Surroundings
 
 T = TypeVar("T")
-# What is held stands in the state, which is written with every commit.
+# Held events are part of the state, which is written with every commit.
 HELD_AT_MOST = 50
 HELD_CHARACTERS_AT_MOST = 2_000_000
-# While the dead-letter file is full or cannot be written, as much as it may hold; beyond that, everything waits.
+# While the dead-letter file is full or cannot be written, as much as fits in it is held; then everything waits.
 HELD_WITHOUT_FILE_AT_MOST = 1000
 HELD_WITHOUT_FILE_CHARACTERS_AT_MOST = 10_000_000
 HELD_ATTEMPTS = 5
@@ -72,7 +72,7 @@ class Delivery:
     ) -> None:
         """Push those events until all are done; `confirm` is told of each part, before the next one is tried.
 
-        Raises Stopping when the connector is to stop before.
+        Raises Stopping when the connector is to stop before that.
         """
         remaining, failures, started = tuple(events), 0, time.monotonic()
         all_held = list(held)
@@ -107,7 +107,7 @@ class Delivery:
     def _keep(
         self, isolated: Sequence[Isolated], held: Sequence[Held], now_ms: int
     ) -> tuple[tuple[Held, ...], list[Event]]:
-        """Hold what is refused by itself, or set it aside; return what is newly held, and all that is either."""
+        """Hold events refused alone, or set them aside; return those newly held, and all held or set aside."""
         newly_held: list[Held] = []
         kept: list[Event] = []
         for each in isolated:

@@ -58,7 +58,7 @@ class Endings:
         return Use.LOOKBACK if is_lookback else stream.use
 
     def noted_end(self, read: Read) -> bool:
-        """Note an end; return whether it is proven. One in doubt is, once it is found at one place again and again."""
+        """Note an end; return whether it is proven: a doubtful one is, once it recurs at one place."""
         place = read.stream.use, read.stream.start_ms
         if read.end is End.PROVEN:
             self._doubts.pop(place, None)

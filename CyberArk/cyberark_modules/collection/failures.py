@@ -113,7 +113,7 @@ class Failures:
         if error.failure.status:
             # The API has answered: it counts the query no later than now, which a restart has to know.
             checkpoint = replace(checkpoint, queried_ms=self._around.latest_ms())
-        # An answer of the API, while it opens other queries.
+        # The API has answered and refused this query, while it opens others.
         others_open = error.failure.status and not isinstance(error, Throttled) and self._queries.failures == 1
         if query.use is Use.BACKFILL and others_open:
             is_small = error.failure.status == 400 and query.page_size < self._queries.page_size
@@ -142,11 +142,11 @@ class Failures:
         before, now_ms, overlap_ms = self._state.checkpoint, self._around.now_ms(), self._around.overlap_ms
         checkpoint = closed(before, stream, overlap_ms, is_proven=False)
         if stream.use is Use.BACKFILL and stream.disorder_ms > overlap_ms:
-            # In no order, nothing of a window is covered before its end: a smaller one may be read to its end.
+            # Without order, a window is covered only when its stream ends: a smaller one may be read to its end.
             checkpoint = halved(checkpoint, stream.start_ms, now_ms)
         elif self._is_refused_again(stream):
             if stream.use is Use.BACKFILL and stream.empty_pages >= EMPTY_PAGES_NEW_CURSOR:
-                # Twice a row of empty pages that outlasts its cursor: no query would ever prove that this is the end.
+                # A row of empty pages has outlasted its cursor twice: no query would ever prove that this is the end.
                 checkpoint = closed(before, stream, overlap_ms, is_proven=True)
             elif self._pages.failing(stream) is None:
                 checkpoint = continued_after(before, stream, now_ms, overlap_ms)
@@ -166,8 +166,8 @@ class Failures:
     def _is_refused_again(self, stream: Stream) -> bool:
         """Whether a cursor of that use was refused at that place before.
 
-        Where its page has failed for as long as the cursor lived, that counts if others were served in between: in an
-        outage it says nothing of this page.
+        Where its page has failed for as long as the cursor lived, the refusal counts only if others were served in
+        between: in an outage, it says nothing about this page.
         """
         place = stream.use, stream.dates[-1] if stream.dates else stream.start_ms
         if place in self._refused_at:

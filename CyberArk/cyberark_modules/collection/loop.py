@@ -110,7 +110,7 @@ class Loop:
         self.state.commit(checkpoint, write=is_worth_a_write, delivered=bool(new))
 
     def _confirm(self, confirmation: Confirmation, delivered: Delivered, now_ms: int) -> None:
-        """Remember what the intake has accepted, at once: a stop before the rest is must not send it again."""
+        """Remember at once what the intake has accepted, so that it is not sent again if a stop precedes the rest."""
         checkpoint = self._checkpoint
         for stream, events in confirmation.done(delivered.done):
             checkpoint = checkpoint.delivered(events, stream, now_ms)

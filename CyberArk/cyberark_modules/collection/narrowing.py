@@ -53,10 +53,10 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
     failing = replace(known, start_ms=stream.start_ms, end_ms=end_ms, failures=known.failures + 1)
     if stream.disorder_ms > overlap_ms:
         return _halved(checkpoint, failing, None, now_ms)
-    # Past the end, what is left is the overlap before it: a late event can still follow the failing page.
+    # If it fails past the end, only the overlap before the end is left: a late event can still follow that page.
     is_in_window = failed_ms < end_ms
     failing = replace(failing, start_ms=failed_ms if is_in_window else resume_ms)
-    # Of what was read, the overlap is read again in the same way, or at once if it had to wait.
+    # The last overlap of what was read is read again in the same way, or at once if the gap had to wait.
     if known.retry_ms:
         known = known.in_state(GapState.NARROWED if known.page_size else GapState.UNREAD, known.page_size)
     checkpoint = _with_gaps(checkpoint, replace(known, start_ms=resume_ms, end_ms=failing.start_ms))
@@ -69,9 +69,9 @@ def narrowed(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: in
 
 
 def continued_after(checkpoint: Checkpoint, stream: Stream, now_ms: int, overlap_ms: int) -> Checkpoint:
-    """Return the checkpoint without that stream, whose cursor was refused where another would come no further.
+    """Return the checkpoint without that stream, whose cursor was refused where another would get no further.
 
-    Its cursors may live too short to come further: what it has read counts, and another query continues from there,
+    Its cursors may be too short-lived to get further: what it has read counts, and another query continues from there,
     with larger pages where those that were narrowed were served. (What came late in between is left to the
     reconciliation.) Where nothing was read, the page cannot be served.
     """
@@ -104,7 +104,7 @@ def _as_backfill(checkpoint: Checkpoint, stream: Stream, failed_ms: int, overlap
 
 
 def _with_first_second_waiting(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have the first second of that gap wait; what follows it is read on."""
+    """Make the first second of that gap wait; reading continues with what follows it."""
     end_ms = min(gap.end_ms, gap.start_ms + SECOND_MS)
     rest = replace(gap, start_ms=end_ms).in_state(GapState.SEARCHED, 1, search_ms=SECOND_MS)
     return _with_gaps(checkpoint, _unservable(replace(gap, end_ms=end_ms), 1, now_ms), rest)
@@ -113,8 +113,8 @@ def _with_first_second_waiting(checkpoint: Checkpoint, gap: Gap, now_ms: int) ->
 def _searched(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
     """Search that gap for the second that fails: its query fails at the first page, which tells no date.
 
-    Its first second waits, then ever larger steps are skipped, at last halves. Where what follows a step
-    fails at its first page as well, the step waits, as one with what waits before it.
+    Its first second waits, then ever larger steps are skipped, and finally halves. If what follows a step
+    also fails at its first page, the step waits, as one gap with what waits right before it.
     """
     if not gap.search_ms:
         return _with_first_second_waiting(checkpoint, gap, now_ms)
@@ -132,10 +132,10 @@ def _searched(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
 
 
 def _retried(checkpoint: Checkpoint, gap: Gap, now_ms: int) -> Checkpoint:
-    """Have a gap that was retried in vain wait for longer; one of several seconds may hold more than what fails.
+    """Make a gap that was retried in vain wait longer; a gap of several seconds may hold more than what fails.
 
-    The last of a row is searched. Another one is read in halves, the first of them first, unless so many wait already
-    that they are better retried as one. (Where `dateTo` is ignored, it fails for what follows it.)
+    The last gap of a row is searched. Any other is read in halves, the first half first, unless so many already wait
+    that they are better retried as one. (Where `dateTo` is ignored, a gap fails because of what follows it.)
     """
     is_last = not any(each.is_unservable and each.start_ms == gap.end_ms for each in checkpoint.coverage.gaps)
     if is_last and gap.end_ms - gap.start_ms > SECOND_MS:
@@ -157,7 +157,7 @@ def halved(checkpoint: Checkpoint, start_ms: int, now_ms: int) -> Checkpoint:
 
 
 def _halved(checkpoint: Checkpoint, gap: Gap, page_size: int | None, now_ms: int) -> Checkpoint:
-    """Have that gap read in two halves, in pages of that size; a second, which has none, waits."""
+    """Put that gap in two halves, to be read in pages of that size; a gap of one second has no halves, and waits."""
     middle_ms, half = _middle_ms(gap), gap.in_state(GapState.HALVED, page_size)
     if middle_ms <= gap.start_ms:
         return _with_gaps(checkpoint, _unservable(gap, 1, now_ms))
@@ -182,10 +182,10 @@ def widened(checkpoint: Checkpoint, stream: Stream, page_size: int, overlap_ms: 
 
 
 def retried_later(checkpoint: Checkpoint, start_ms: int, now_ms: int, *, is_refused_as_small: bool) -> Checkpoint:
-    """Return the checkpoint with the gap of a query that is refused waiting: others are read meanwhile.
+    """Return the checkpoint in which the gap of a refused query waits; other gaps are read meanwhile.
 
     Where it may be refused for its small pages (HTTP 400), what cannot be served is found by halves of full pages.
-    Refused in full pages again and again, it is one that cannot be served.
+    A gap that is refused in full pages again and again is unservable.
     """
     gap = checkpoint.coverage.gap_at(start_ms)
     if gap is None:
@@ -227,10 +227,10 @@ def _failing_from_ms(stream: Stream) -> int:
 
 
 def _middle_ms(gap: Gap) -> int:
-    """Return the second in the middle of that gap, which is not after its start where it holds no other."""
+    """Return the second in the middle of that gap; in a gap of one second, it is not after the start of the gap."""
     return _second((gap.start_ms + gap.end_ms) // 2)
 
 
 def _second(time_ms: int) -> int:
-    """Return the beginning of that second: the API reads dates by the second."""
+    """Return the beginning of that second: the API reads dates to the second."""
     return time_ms - time_ms % SECOND_MS

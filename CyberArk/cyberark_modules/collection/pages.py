@@ -168,7 +168,7 @@ class Pages:
         self._asked_since_query = 0
 
     def may_open_query(self, checkpoint: Checkpoint) -> bool:
-        """Return whether a query may take the place of a page: where calls are kept apart, not each time."""
+        """Return whether a query may take the place of a page: not every time where calls are kept apart."""
         if not self._limiter.interval_s or not checkpoint.streams:
             return True
         return self._asked_since_query >= (PAGES_BETWEEN_QUERIES if checkpoint.stream(Use.TAIL) else 1)

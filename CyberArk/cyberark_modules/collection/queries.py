@@ -11,7 +11,7 @@ from ..errors import ClientError, CyberArkError, Throttled
 from ..platform.background import Background
 from .scheduler import QUERY_SPACING_S, Query, Turn
 
-# The tenant's clock is known by the second: a restart adds what that may hide.
+# The tenant's time is known only to the second: a restart adds the fraction that this may hide.
 SPACING_MARGIN_S = 2.0
 CLOCKS_DIFFER_S = 60.0
 # The largest page that every tenant accepts (some accept 1000).
@@ -63,14 +63,14 @@ class Queries:
     def started(self, queried_ms: int | None, earliest_ms: int, now_ms: int) -> None:
         """Keep the interval since the last query of an earlier process. Times are epoch milliseconds.
 
-        `now_ms` is now by the tenant's clock, `earliest_ms` by the clock that is behind: of the two, it says that the
+        `now_ms` is now by the tenant's clock, `earliest_ms` is now by whichever clock is behind: by that clock, the
         last query is more recent.
         """
         self._started_ms = now_ms
         if queried_ms is not None:
             elapsed_s = (earliest_ms - queried_ms) / 1000 - SPACING_MARGIN_S
-            # A little ahead: it was being opened when the process ended. Further: a clock was wrong, and the full
-            # spacing is kept from now.
+            # If `queried_ms` is a little ahead, the query was being opened when the process ended. If it is further
+            # ahead, a clock was wrong, and the full spacing is kept from now.
             if elapsed_s < -QUERY_MAY_TAKE_MS / 1000 - CLOCKS_DIFFER_S:
                 elapsed_s = 0.0
             self._allowed_at = self._monotonic() + max(0.0, QUERY_SPACING_S - elapsed_s)
@@ -113,7 +113,7 @@ class Queries:
         opening, self.opening = self.opening, None
         assert opening is not None  # noqa: S101
         now = self._monotonic()
-        # It is not known when in between the API has counted it.
+        # It is not known at which moment between the call and the answer the API counted it.
         self._allowed_at = max(self._allowed_at, now + QUERY_SPACING_S)
         query, cursor = opening.query, opening.cursor.result(0)
         self.failures = 0

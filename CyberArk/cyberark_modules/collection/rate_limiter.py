@@ -13,7 +13,7 @@ LONGEST_INTERVAL_S = 61.0
 SHORTEST_INTERVAL_S = 0.95
 # So many calls are accepted for each that is refused while a limit is being probed.
 PROBE_AFTER = 20
-# After a probe that was refused, twice as many are; where calls are far apart, not as many.
+# A refused probe doubles that number, up to this bound; where calls are kept apart, the bound is lower.
 PROBE_AFTER_AT_MOST = 320
 PROBE_AFTER_AT_MOST_APART = 40
 # A probe that was accepted is followed by the next one sooner.

@@ -8,9 +8,9 @@ from itertools import takewhile
 from ..audit_api.events import Event, Page
 from ..checkpoint.stream import DATES_KEPT, Position, Stream, Use
 
-# An event dated this much after the tenant's time, which is known by the second, is still no event dated ahead.
+# An event dated up to this much after the tenant's time, known only to the second, does not count as dated ahead.
 AHEAD_TOLERANCE_MS = 2_000
-# The API may show an event a moment after one that happened later: a tail looks again for so long before its end.
+# The API may show an event a moment after one that happened later: a tail reads this much before its end again.
 TAIL_OVERLAP_MS = 3_000
 TRAIL_KEPT = 8
 # A stream whose latest event is older than this has not caught up with the live edge.
@@ -128,7 +128,7 @@ def _end(stream: Stream, following: Stream, page: Page, known: Known) -> End:
         return End.PROVEN if is_short else End.DOUBTFUL
     if is_past(following, known.overlap_ms):
         return End.PROVEN
-    # In no order by event time, only what is shown tells that everything before has been.
+    # Without order by event time, only pages at the live edge tell that everything earlier has been shown.
     is_at_edge = following.disorder_ms > known.overlap_ms and following.edge_pages >= EDGE_PAGES_END
     return End.PROVEN if is_at_edge else End.NOT_YET
 
@@ -158,8 +158,8 @@ def is_past(stream: Stream, overlap_ms: int) -> bool:
 def until_tail(read: Read, tail: Stream | None, overlap_ms: int) -> Read:
     """Return what a page makes of a lookback that has read its window while the tail has read far ahead of it.
 
-    It reads on until it meets the tail, and follows the live edge from there: as the tail at once, it would keep new
-    events waiting for what was read already. A lookback that gains too little on the tail ends where it is.
+    It reads on until it meets the tail, and follows the live edge from there: if it became the tail at once, new
+    events would wait for what has already been read. A lookback that gains too little on the tail ends where it is.
     """
     stream = read.stream
     if tail is None or stream.use is not Use.LOOKBACK or stream.end_ms is None or not is_past(stream, overlap_ms):
@@ -173,7 +173,7 @@ def until_tail(read: Read, tail: Stream | None, overlap_ms: int) -> Read:
 def beyond_window(stream: Stream, page: Page, overlap_ms: int) -> tuple[Event, ...]:
     """Return the events at the end of a page that the stream has read past its window: others deliver them.
 
-    A single event that is dated later stands among others, and belongs to the window: a clock was ahead.
+    A single event that is dated later, among others that are not, belongs to the window: a clock was ahead.
     """
     if stream.end_ms is None or stream.use in (Use.TAIL, Use.LOOKBACK) or not is_past(stream, overlap_ms):
         return ()

@@ -50,7 +50,7 @@ class Resume:
         self._start_time_ms = start_time_h * HOUR_MS
 
     def load(self) -> None:
-        """Load the state, unless it is loaded. Raises Stopping when the connector is to stop before."""
+        """Load the state, unless it is loaded. Raises Stopping when the connector is to stop before that."""
         if self._state.is_loaded:
             return
         tenant_id = self._authenticated()
@@ -105,7 +105,7 @@ class Resume:
         if known_ms is None or overlap_ms <= known_ms:
             return checkpoint
         watermark_ms = coverage.watermark_ms - (overlap_ms - known_ms)
-        # Of what the published connector read (an overlap of 0) it is not known where it began.
+        # It is not known where the reading of the published connector (an overlap of 0) began.
         origin_ms = watermark_ms if known_ms == 0 else min(coverage.origin_ms, coverage.watermark_ms)
         coverage = replace(coverage, watermark_ms=max(watermark_ms, origin_ms), origin_ms=origin_ms)
         checkpoint = replace(checkpoint, coverage=coverage)

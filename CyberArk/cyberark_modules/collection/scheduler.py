@@ -19,7 +19,7 @@ BACKFILLS_AT_ONCE = 4
 TAIL_FROM_MS = 15_000
 # A lookback over less than this is read soon, and is no backlog.
 BACKLOG_MS = 120_000
-# Where nothing ever comes to follow the live edge, gaps have a turn after so many queries.
+# Where no stream ever gets to follow the live edge, gaps have a turn after this many queries.
 LIVE_IN_ROW = 3
 # A window is cut in two where that saves so much of the time that reading it takes.
 WORTH_CUTTING_MS = 20_000
@@ -80,7 +80,7 @@ def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
         return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
     lookback_is_due = turn.lookback_is_due and lookback is None
     if not (lookback_is_due and turn.filled_last):
-        # About once an hour; the search for a page that cannot be served may take every other query for days.
+        # It goes first, about once an hour: the search for an unservable page may take every second query for days.
         if reconciliation:
             return Plan(checkpoint, reconciliation)
         if filled:
@@ -132,7 +132,7 @@ def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
 
 
 def _saved_ms(stream: Stream, turn: Turn) -> int:
-    """How much sooner (ms) the rest of the window would be read if it were cut in two, by the last pages.
+    """How much sooner (ms) the rest of the window would be read if it were cut in two, judged by the last pages.
 
     The first half is then read an overlap past its end. A window may begin with nothing, which tells no speed.
     """

@@ -33,7 +33,7 @@ WRITE_SHORTLY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """A write in flight, since when (monotonic s), and whether of the backup too. Its result is the seconds taken."""
+    """A write in flight: its start (monotonic s), whether it includes the backup; its result is the seconds taken."""
 
     result: Future[float]
     began: float

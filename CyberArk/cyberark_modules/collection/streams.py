@@ -108,7 +108,7 @@ class Streams:
         return Arrival(stream, page, tuple(unseen.values()), read, request.asked_ms)
 
     def _prefetch(self, likely: Checkpoint, arrival: Arrival) -> Checkpoint:
-        """Ask for what is next once this page is delivered; return the checkpoint as it will be then."""
+        """Ask ahead for what follows this page; return the checkpoint as it will be once the page is delivered."""
         stream = arrival.read.stream
         if arrival.read.end is not End.NOT_YET:
             return likely.without_stream(stream)

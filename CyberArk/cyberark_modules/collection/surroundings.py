@@ -61,7 +61,7 @@ class Surroundings:
         return self._background.submit(call)
 
     def finish(self, call: Callable[[], T]) -> T:
-        """Make a call, and return what it returns. Raises Stopping if the connector has to end before."""
+        """Make a call, and return what it returns. Raises Stopping if the connector has to end before that."""
         future = self._background.submit(call)
         while not future.done() and not self.is_stopping():
             self.wait_for((future,), LONGEST_WAIT_S)

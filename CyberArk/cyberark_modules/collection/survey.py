@@ -47,7 +47,7 @@ class Survey:
     def read_up_to(self, stream: Stream, asked_ms: int) -> None:
         """Note that what was shown at that moment (epoch ms) has been read.
 
-        A cursor may have a ceiling at its making: a tail counts once one was seen to show something later.
+        A cursor may show nothing later than its own opening: tails count once one of them has shown something later.
         """
         if stream.use is Use.TAIL and stream.latest_ms > stream.opened_ms:
             self._tail_is_live = True

@@ -1,4 +1,4 @@
-"""Pushing events to the Sekoia intake: what it accepted, what it refuses by itself, and what waits."""
+"""Pushing events to the Sekoia intake: what it accepts, which events it refuses alone, and what waits."""
 
 from .channel import Channel
 from .dead_letters import DeadLetter, DeadLetters

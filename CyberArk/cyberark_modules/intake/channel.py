@@ -50,7 +50,7 @@ class Channel:
     def send(self, texts: Sequence[str], within_s: float | None = None) -> Receipts:
         """Send those texts once. Raises nothing.
 
-        What is not answered `within_s` is given no more time the next time; without such a limit, it is.
+        A request that is not answered in time raises `timeout_s` for the next one, unless `within_s` is given.
         """
         self._receipts = receipts = Receipts(within_s or self.timeout_s)
         with suppress(Exception):  # its pool is closed: what has no receipt was not accepted

@@ -2,7 +2,7 @@
 
 What fails may be one event (a filter before the intake), the size of the request (a relay with a limit), or everything
 (an outage). Only in the first two do smaller requests pass, so that is what is tried first: a single event goes
-ahead at the next push, in place of the request, so that an outage is asked no more often for it.
+ahead at the next push, in place of the request, so that the intake gets no extra requests during an outage.
 """
 
 from bisect import bisect_left
@@ -18,9 +18,9 @@ Events = tuple[Event, ...]
 
 # The same request fails so often before it is sent in halves, unless something says that it will help.
 HALVED_AFTER = 3
-# For so long an acceptance shows that the intake, its address and its key are right (s).
+# For this long after an acceptance, the intake, its address and its key count as right (s).
 RECENT_S = 300.0
-# So many events may be isolated since the last acceptance, and only from a push of so few: an outage refuses all.
+# At most this many events are isolated after the last acceptance, from a push of no more: an outage refuses all.
 DOUBTFUL_AT_MOST = 10
 # While halving has helped so recently, it is tried at the first failure (s).
 HELPED_S = 600.0
@@ -185,7 +185,7 @@ class RequestSize:
         self._changed_at = self._monotonic()
 
     def found(self, passed: Sequence[int]) -> None:
-        """Note that a request was refused of which every part was accepted, in requests of those sizes."""
+        """Note that a request was refused, but every part of it was accepted, in requests of those sizes."""
         if max(passed) < SMALLEST:
             return
         self.limit, self._before = max(passed), None

@@ -20,8 +20,8 @@ class Outcome:
 
     `accepted` by the intake; `too_large` for any request; `isolated`: refused alone while others are accepted;
     `remaining`: neither accepted nor known to be refused alone, to be pushed again. `failure` is why (the first reason
-    seen): wait before the next push, unless this one made progress. None with something remaining: the push was long
-    enough, push the rest at once. `in_doubt`: it may be about one event, which the next push looks for.
+    seen): wait before the next push, unless this one made progress. If it is None and events remain, the push was
+    long enough: push the rest at once. `in_doubt`: it may be about one event, which the next push looks for.
     """
 
     accepted: tuple[Event, ...] = ()

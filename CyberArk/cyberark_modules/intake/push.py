@@ -175,7 +175,7 @@ class Intake:
     def _probe(self, push: _Push, piece: Events) -> Events:
         """Send one event of a request ahead; return the others.
 
-        Not the same as the last time, and far from it: where one is refused by itself, its neighbours may be as well.
+        Each time another event, far from the last one: where one event is refused alone, its neighbours may be too.
         """
         failures, _ = self._failures.of(piece)
         index = int(failures * 0.618 * len(piece)) % len(piece)

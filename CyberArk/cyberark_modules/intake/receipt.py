@@ -1,7 +1,7 @@
 """One request to the intake, and what its answer says.
 
-Accepted is what was answered with 200 and a JSON object that holds `event_ids`, or with an empty object. Anything else
-with 200 comes from something that is no intake: a health page, a proxy, a web site.
+A request is accepted if the answer is 200 with a JSON object that holds `event_ids`, or with an empty object. Any
+other answer with 200 comes from something that is not an intake: a health page, a proxy, a web site.
 """
 
 import json
@@ -60,7 +60,7 @@ def _judged(content: bytes, headers: Any, failure: Failure) -> list[str] | Cyber
 
 
 def _event_ids(content: bytes) -> list[str] | None:
-    """Return the ids in the answer of an intake, None when it is none."""
+    """Return the ids in the answer, or None if it is not the answer of an intake."""
     try:
         answer = orjson.loads(content)
     except orjson.JSONDecodeError:
