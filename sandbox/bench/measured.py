@@ -37,7 +37,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "push": [(Intake, "push"), (PlatformConnector, "_send_chunk")],
     "remember": [(Loop, "_confirm"), (Streams, "advanced"), (Streams, "pruned")],
     "store": [(state, "encode"), (CheckpointStore, "save")],
-    "report": [(Survey, "page"), (Survey, "take")],
+    "report": [(Survey, "page"), (Survey, "update")],
 }
 
 
