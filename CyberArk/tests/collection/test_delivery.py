@@ -154,24 +154,6 @@ def test_an_intake_that_limits_the_rate_is_waited_for_and_no_event_is_blamed(
         assert all(later - earlier >= 7 for earlier, later in pairwise(refused))
 
 
-def test_where_the_rate_is_limited_to_a_request_a_minute_no_event_is_blamed_either(scenery: Scenery) -> None:
-    times = [-60.0]
-
-    def respond(_texts: list[str], _size: int) -> Answer | None:
-        if scenery.clock.passed - times[-1] < 60:
-            return Answer(429)
-        times.append(scenery.clock.passed)
-        return None
-
-    scenery.server.respond = respond
-    pushed = events(200)
-    for start in range(0, 200, 50):
-        scenery.push(pushed[start : start + 50])
-    assert sorted(scenery.texts) == sorted(event.text for event in pushed)
-    assert not any(each.held for each in scenery.confirmed)
-    assert len(scenery.server.requests) < 20 * len(times)
-
-
 def test_after_part_was_accepted_a_429_is_waited_for_as_long_as_it_asks_and_blames_no_event(scenery: Scenery) -> None:
     requests: list[int] = []
 
