@@ -13,7 +13,6 @@ from .scheduler import QUERY_SPACING_S, Query, Turn
 
 # The tenant's time is known only to the second: a restart adds the fraction that this may hide.
 SPACING_MARGIN_S = 2.0
-CLOCKS_DIFFER_S = 60.0
 # The largest page that every tenant accepts (some accept 1000).
 SAFE_PAGE_SIZE = 500
 # Where another integration uses the query of the minute, nothing shows when the next one is free.
@@ -68,12 +67,10 @@ class Queries:
         """
         self._started_ms = now_ms
         if queried_ms is not None:
-            elapsed_s = (earliest_ms - queried_ms) / 1000 - SPACING_MARGIN_S
-            # If `queried_ms` is a little ahead, the query was being opened when the process ended. If it is further
-            # ahead, a clock was wrong, and the full spacing is kept from now.
-            if elapsed_s < -QUERY_MAY_TAKE_MS / 1000 - CLOCKS_DIFFER_S:
-                elapsed_s = 0.0
-            self._allowed_at = self._monotonic() + max(0.0, QUERY_SPACING_S - elapsed_s)
+            # `queried_ms` is ahead if the query was being opened when the process ended. It was sent before now, so it
+            # is counted no later than this; where `queried_ms` is further ahead, a clock was wrong.
+            elapsed_ms = max(earliest_ms - queried_ms, -QUERY_MAY_TAKE_MS)
+            self._allowed_at = self._monotonic() + max(0.0, QUERY_SPACING_S + SPACING_MARGIN_S - elapsed_ms / 1000)
             self._lookback_due = self._allowed_at
 
     @property

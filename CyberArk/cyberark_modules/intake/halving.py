@@ -31,8 +31,6 @@ RAISED_AFTER_LONGEST_S = 6 * 3600.0
 SMALLEST = 10_000
 # What the SDK puts into one request at most is about this (characters).
 LARGEST = 10_000_000
-# So often an event is refused alone, in pushes a second apart, before that is no failure at random.
-ALONE_AT_LEAST = 2
 # So often a request is refused for the rate (HTTP 429) before that may be about what it holds, or its size.
 THROTTLED_AT_MOST = 6
 # Statuses that say nothing about the content of a request, but about the key, the address, the rate, or an outage.
@@ -70,7 +68,7 @@ class FailureCounts:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._known: TTLCache[bytes, tuple[int, CyberArkError]] = TTLCache(50_000, 900.0, monotonic)
-        self._alone: TTLCache[bytes, int] = TTLCache(50_000, 900.0, monotonic)
+        self._alone: TTLCache[bytes, bool] = TTLCache(50_000, 900.0, monotonic)
 
     def of(self, events: Events) -> tuple[int, CyberArkError | None]:
         """Return how often the request has failed, judged by its most unlucky event, and its last error."""
@@ -86,10 +84,13 @@ class FailureCounts:
             self._known[event.key] = count + 1, error
         return self.of(events)[0]
 
-    def add_alone(self, event: Event) -> int:
-        """Count that an event was refused alone; return how often it was."""
-        self._alone[event.key] = self._alone.get(event.key, 0) + 1
-        return self._alone[event.key]
+    def note_alone(self, event: Event) -> None:
+        """Note that an event was refused alone, in a push in which others were accepted."""
+        self._alone[event.key] = True
+
+    def was_alone(self, event: Event) -> bool:
+        """Return whether that was noted before: what fails at random seldom does so twice for the same event."""
+        return event.key in self._alone
 
 
 class Acceptances:

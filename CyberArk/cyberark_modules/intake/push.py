@@ -12,7 +12,6 @@ from ..audit_api.events import Event
 from ..errors import CyberArkError, Failure, FailureKind, Service, Throttled, TransientError
 from .channel import Channel
 from .halving import (
-    ALONE_AT_LEAST,
     DOUBTFUL_AT_MOST,
     HALVED_AFTER,
     THROTTLED_AT_MOST,
@@ -209,13 +208,19 @@ class Intake:
     def _judge_alone(self, push: _Push, refused: _Refused) -> None:
         """Decide on an event that was refused alone: too large, isolated, or left to be pushed again."""
         event, error = refused.events[0], refused.error
-        is_certain = self._failures.add_alone(event) >= ALONE_AT_LEAST or is_refusal(error)
+        if push.is_throttled:
+            return  # it is about the rate
         if error.failure.status == 413 and len(event.text.encode("utf-8", "replace")) > EVENT_BYTES_MAX_SIZE:
             push.too_large.append(event)  # the SDK counts characters, the intake bytes
-        elif is_certain if push.accepted else self._suffices_in_doubt(push, refused):
+        elif self._failures.was_alone(event) or self._is_enough(push, refused):
             push.isolated.append(Isolated(event, error))
+        elif push.accepted:
+            self._failures.note_alone(event)
 
-    def _suffices_in_doubt(self, push: _Push, refused: _Refused) -> bool:
+    def _is_enough(self, push: _Push, refused: _Refused) -> bool:
+        """Return whether an event is isolated that is refused alone for the first time."""
+        if push.accepted:
+            return is_refusal(refused.error)
         is_small = push.pushed <= DOUBTFUL_AT_MOST
         return is_small and self._acceptances.suffices_in_doubt(refused.error, refused.failures)
 

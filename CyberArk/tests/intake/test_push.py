@@ -70,6 +70,21 @@ def test_an_event_that_is_refused_alone_costs_only_itself(
     assert len(outcomes) <= (2 if status in (400, 403, 413) else THROTTLED_AT_MOST + 2 if status == 429 else 4)
 
 
+@pytest.mark.parametrize("status", [500, 503, 0])
+@pytest.mark.parametrize("position", [0, 1])
+def test_in_a_page_of_two_it_is_found_as_soon(
+    caller: Caller, server: IntakeServer, status: int, position: int
+) -> None:
+    pushed = events(2)
+    poison = pushed[position]
+    server.respond = lambda texts, _size: Answer(status) if poison.text in texts else None
+    outcomes = caller.push_all(pushed)
+    assert [one.event for outcome in outcomes for one in outcome.isolated] == [poison]
+    assert server.accepted == {pushed[1 - position].text: 1}
+    # One push more where the event that is sent ahead is the refused one.
+    assert len(outcomes) <= 5
+
+
 def test_the_first_page_of_all_may_hold_the_refused_event(caller: Caller, server: IntakeServer) -> None:
     pushed = events(50)
     server.respond = lambda texts, _size: Answer(403) if pushed[0].text in texts else None
