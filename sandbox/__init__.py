@@ -1,7 +1,7 @@
-"""A CyberArk tenant and a Sekoia platform on loopback, for the demo, the tests and the benchmarks.
+"""CyberArk and Sekoia on this machine, for the demo, the tests and the benchmark.
 
-It plays the services as their public documentation describes them, injects faults from a seed, and keeps the
-truth: what was made, what the intake accepted, what is lost and what came twice. It never runs in production.
+One world answers requests as pure functions of its clock; it is served over TLS to a real process, or called directly
+in virtual time. It injects faults by name and keeps the truth in a ledger. It never runs in production.
 """
 
 import sys
@@ -10,6 +10,6 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 MODULE = TOP / "CyberArk"
 
-# The module is no installed package: `python -m sandbox.check` finds it wherever the clone is.
+# The module is not an installed package: `python -m sandbox.demo` finds it wherever the clone is.
 if str(MODULE) not in sys.path:
     sys.path.append(str(MODULE))

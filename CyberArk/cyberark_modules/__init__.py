@@ -3,7 +3,7 @@
 from sekoia_automation.module import Module
 
 from .configuration import CyberArkModuleConfiguration
-from .platform.secrets import install_sentry_filter
+from .sdk.secrets import install_filters
 
 
 class CyberArkModule(Module):
@@ -13,7 +13,7 @@ class CyberArkModule(Module):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        install_sentry_filter()
+        install_filters()
 
     def manifest_required_properties(self) -> list[str]:
         """Return what the stored configuration must hold: not the secrets, which the SDK brings after it is read."""

@@ -1,38 +1,31 @@
 """The connector: it wires the packages together, and nothing else."""
 
 from functools import partial
+from hashlib import blake2b
 from typing import cast
 
-from .audit_api import build_audit_api
-from .audit_api.backoff import Backoff
-from .audit_api.client import AuditApi
-from .audit_api.transport import Transport
+from .audit_api import AuditApi, build_audit_api
 from .checkpoint.store import CheckpointStore
-from .clock import TenantClock
+from .clock import ServiceClock
 from .collection.delivery import Delivery
 from .collection.failures import Failures
 from .collection.loop import Loop
 from .collection.pages import Pages
 from .collection.queries import Queries
-from .collection.rate_limiter import RateLimiter
-from .collection.resume import Resume
-from .collection.state import State
-from .collection.streams import Streams
-from .collection.surroundings import Surroundings
-from .collection.survey import Survey
+from .collection.rate import RateLimiter
+from .collection.saved import SavedCheckpoint
 from .configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
-from .errors import StateTaken
-from .intake import DeadLetters
-from .platform.connector import PlatformConnector
-from .platform.secrets import mask
-from .platform.stop import LAST_WRITE_WITHIN_S, Stopping
+from .context import Context
+from .errors import Backoff, StateTaken
+from .http import Http
+from .sdk.connector import SdkConnector
+from .sdk.secrets import mask
+from .sdk.stop import LAST_WRITE_WITHIN_S, Stopping
 from .telemetry.metrics import observe_request
 from .telemetry.reporter import Reporter
 
-MINUTE_MS = 60_000
 
-
-class CyberArkAuditLogsConnector(PlatformConnector):
+class CyberArkAuditLogsConnector(SdkConnector):
     """Forwards every audit event of a CyberArk tenant to a Sekoia intake, at least once; duplicates are rare."""
 
     configuration: CyberArkAuditLogsConfiguration  # type: ignore[override]
@@ -42,107 +35,78 @@ class CyberArkAuditLogsConnector(PlatformConnector):
     last_heartbeat_threshold = 900
 
     backoff = Backoff()
-    state: State | None = None
+    saved: SavedCheckpoint | None = None
 
     def run(self) -> None:
         """Collect until the connector is stopped, or until another instance takes the state over."""
         account = cast(CyberArkModuleConfiguration, self.module.configuration)
-        mask(account.password, self.configuration.api_key, self.configuration.intake_key)
-        self._warn_of_frequency()
-        tenant_clock = TenantClock(self.clock)
-        reporter = Reporter(self.log, self.clock.monotonic, tenant_clock.now_ms, tenant_clock.skew)
-        self.state = state = State(
-            CheckpointStore(self.data_path), reporter, self.backoff, self.background, self.clock.monotonic
+        configuration, service_clock = self.configuration, self.http.service_clock
+        mask(account.password, account.credentials, configuration.api_key, configuration.intake_key)
+        for correction in (*account.corrections, *configuration.corrections):
+            self.log(correction, level="warning")
+        api = build_audit_api(account, configuration, self.http, self.clock, mask)
+        now_ms, skew_s = service_clock.now_ms, service_clock.skew
+        self._reporter = Reporter(
+            self.log, self.clock.monotonic, now_ms, skew_s, configuration.intake_key, self.allow_critical_again
         )
-        resume, loop = self._wired(tenant_clock, reporter, state, self.build_api(account, tenant_clock))
+        loop = self._wired(api, self._reporter)
         while self.running:
             try:
-                self._collect(resume, loop, state)
+                self._collect(api, loop)
             except StateTaken:
                 self.log(
                     "Another instance of this connector has taken over its state. This instance sends nothing more "
-                    "and stops. To run both, create a connector in Sekoia for each.",
+                    "and stops. Run one connector for each CyberArk tenant.",
                     level="error",
                 )
                 self.stop()
             except Exception as error:  # a defect of ours must neither end collection nor spin
-                self.log_exception(error, message="Unexpected error; collection continues from the last commit")
+                self.log_exception(error, message="Unexpected error; collection continues")
                 self.wait(self.backoff.longest)
 
-    def _collect(self, resume: Resume, loop: Loop, state: State) -> None:
+    def make_http(self) -> Http:
+        """Return what carries the requests, measured."""
+        version = str(self.module.manifest.get("version", ""))
+        return Http(version, observe_request, ServiceClock(self.clock))
+
+    def _collect(self, api: AuditApi, loop: Loop) -> None:
         try:
-            resume.load()
+            if not loop.saved.is_loaded:
+                rejected = loop.saved.load(lambda: api.authenticate().tenant_id, self.configuration.start_time)
+                loop.delivery.push(rejected, lambda _: None)
+                loop.saved.commit(loop.queries.resumed(loop.saved.value), write=False)
             loop.run()
         except Stopping:
-            self._log_stop(state)
+            self._log_stop(loop.saved)
 
-    def build_api(self, account: CyberArkModuleConfiguration, tenant_clock: TenantClock) -> AuditApi:
-        """Return the Audit API of that account."""
-        return build_audit_api(account, self.configuration, self.clock, self.make_transport(tenant_clock))
-
-    def make_transport(self, tenant_clock: TenantClock) -> Transport:
-        """Return what carries the requests to CyberArk."""
-        return Transport(tenant_clock, str(self.module.manifest.get("version", "")), observe_request)
-
-    def _wired(
-        self, tenant_clock: TenantClock, reporter: Reporter, state: State, api: AuditApi
-    ) -> tuple[Resume, Loop]:
-        configuration, monotonic = self.configuration, self.clock.monotonic
+    def _wired(self, api: AuditApi, reporter: Reporter) -> Loop:
+        configuration, backoff = self.configuration, self.backoff
         filters = {
-            "applicationCode": configuration.application_codes,
-            "auditType": configuration.audit_types,
-            "action": configuration.actions,
+            "applicationCode": configuration.filter_applications,
+            "auditType": configuration.filter_audit_types,
+            "action": configuration.filter_actions,
         }
-        around = Surroundings(
-            self.clock, tenant_clock, self.background, self.stopping, self._beat, configuration.overlap * MINUTE_MS
-        )
-        limiter = RateLimiter(monotonic)
-        queries = Queries(
-            api.open_query,
-            filters,
-            configuration.chunk_size,
-            configuration.frequency,
-            self.background,
-            self.backoff,
-            monotonic,
-        )
-        pages = Pages(api.fetch, self.background, limiter, self.backoff, monotonic, around.now_ms)
+        digest = blake2b(f"{configuration.api_base_url} {filters}".encode(), digest_size=8).hexdigest()
+        context = Context(self.clock, self.http.service_clock, self.threads, self.stop_request, self._beat)
+        self.saved = saved = SavedCheckpoint(CheckpointStore(self.data_path), context, reporter, backoff)
+        limiter = RateLimiter(self.clock.monotonic)
+        queries = Queries(api.open_query, filters, configuration.frequency, digest, context, backoff)
+        pages = Pages(api.fetch, context, limiter, backoff)
+        failures = Failures(context, queries, pages, limiter, reporter)
         forwarded = partial(self.count_forwarded, configuration.intake_key)
-        delivery = Delivery(
-            around,
-            self.intake,
-            DeadLetters(self.data_path),
-            reporter,
-            self.backoff,
-            monotonic,
-            forwarded,
-            state.retry,
-        )
-        failures = Failures(around, state, queries, pages, limiter, reporter, self.allow_critical_again)
-        survey = Survey(around, limiter, reporter)
-        streams = Streams(around, state, pages, failures, survey)
-        query_key = f"{configuration.api_base_url} {configuration.chunk_size} {filters}"
-        resume = Resume(api, around, state, queries, reporter, self.backoff, query_key, configuration.start_time)
-        self._reporter = reporter
-        return resume, Loop(around, state, queries, pages, streams, delivery, failures, survey)
+        delivery = Delivery(self.make_intake(reporter), context, reporter, forwarded, saved.save)
+        return Loop(context, saved, queries, pages, limiter, failures, delivery)
 
     def _beat(self) -> None:
-        self.heartbeat()
+        self.heartbeat()  # type: ignore[no-untyped-call]
         self.put_events_lag(self.configuration.intake_key, self._reporter.lag_s())
 
-    def _warn_of_frequency(self) -> None:
-        if (raised_from := self.configuration.frequency_raised_from) is not None:
-            self.log(
-                f"The time between two queries ({raised_from} s) is too short: the Audit API accepts one query a "
-                f"minute. The connector uses {self.configuration.frequency} s",
-                level="warning",
-            )
-
-    def _log_stop(self, state: State) -> None:
-        if not state.is_loaded or state.save_last(self.stopping.remaining_s(LAST_WRITE_WITHIN_S)):
-            self.log("Stopped; what the intake has accepted is committed", level="info")
+    def _log_stop(self, saved: SavedCheckpoint) -> None:
+        if not saved.is_loaded or saved.save_last(self.stop_request.remaining_s(LAST_WRITE_WITHIN_S)):
+            self.log("Stopped; what the intake has accepted is saved", level="info")
         else:
             self.log(
-                "Stopped; the state could not be written, so events accepted since its last write are sent again",
+                "Stopped; the state could not be saved. After a restart, the events delivered since the last save are "
+                "sent again",
                 level="error",
             )

@@ -1,5 +1,6 @@
 """The errors of this module, named for what the caller does with them, and the failure that each of them reports."""
 
+import random
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +18,7 @@ class FailureKind(StrEnum):
 
     STATUS = "the service answered with an error status"
     NOT_JSON = "the answer is not JSON"
-    SHAPE = "the answer is JSON with an unexpected structure"
+    SHAPE = "the answer has an unexpected structure"
     NOT_INTAKE = "the answer does not come from a Sekoia intake"
     REDIRECT = "the service redirected the request"
     NAME = "the host name cannot be resolved"
@@ -26,9 +27,10 @@ class FailureKind(StrEnum):
     CERTIFICATE_DATE = "the certificate has expired or is not valid yet"
     TRUST_STORE = "the file of trusted certificates cannot be read"
     TLS = "the TLS handshake failed"
-    PROXY = "the proxy refused the connection or did not answer"
-    CONNECTION = "the connection was refused or broken"
-    TIMEOUT = "no answer in time"
+    PROXY = "the proxy rejected the connection or did not answer"
+    CONNECTION = "the connection was rejected or broken off"
+    TIMEOUT = "no complete answer in time"
+    NEW_TOKEN = "the service does not accept a new token yet"  # noqa: S105
     TOKEN = "the token lacks a claim"  # noqa: S105
     CLOCK = "this machine's clock differs from the service's"
     NO_PASSWORD = "no password is configured"  # noqa: S105
@@ -38,7 +40,8 @@ class FailureKind(StrEnum):
 class Failure:
     """What was seen of a failed call: the input of a diagnosis. Holds no secret and no body.
 
-    `status` is the HTTP status. `error` and `description` are the OAuth2 fields of an error answer (RFC 6749, 5.2).
+    `status` is the HTTP status. `error` comes from the OAuth2 fields of an error answer (RFC 6749, 5.2), as far as
+    `http.py` knows its words: a service may repeat a credential in them.
     `missing` names what a token should hold and does not (`jwt`, `scope`, `aud`, `tenant_id`), or the `suffix` that a
     login name usually has. `clock_skew` is how many seconds this machine's clock is ahead of the service's.
     """
@@ -49,19 +52,21 @@ class Failure:
     endpoint: str = ""
     status: int | None = None
     error: str = ""
-    description: str = ""
     missing: tuple[str, ...] = ()
     clock_skew: float = 0.0
 
     def __str__(self) -> str:
         status = "" if self.status is None else f"HTTP {self.status}"
-        seen = status if status and self.kind is FailureKind.STATUS else ", ".join(filter(None, [status, self.kind]))
-        words = " ".join(part for part in (self.error, self.description) if part)
-        details = [words, f"without {', '.join(self.missing)}" if self.missing else ""]
-        if minutes := round(abs(self.clock_skew) / 60):
-            details.append(f"clock {minutes} min {'ahead' if self.clock_skew > 0 else 'behind'}")
-        where = f" ({self.host}{self.endpoint})" if self.host else ""
-        return ": ".join([f"{self.service}{where}", seen, *filter(None, details)])
+        kind = "" if status and self.kind is FailureKind.STATUS else self.kind
+        minutes = round(abs(self.clock_skew) / 60)
+        parts = [
+            f"{self.service} ({self.host}{self.endpoint})" if self.host else self.service,
+            ", ".join(filter(None, [status, kind])),
+            self.error,
+            f"without {', '.join(self.missing)}" if self.missing else "",
+            f"clock {minutes} min {'ahead' if self.clock_skew > 0 else 'behind'}" if minutes else "",
+        ]
+        return ": ".join(filter(None, parts))
 
 
 class CyberArkError(Exception):
@@ -70,6 +75,7 @@ class CyberArkError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(str(failure))
         self.failure = failure
+        self.status = failure.status
 
 
 class TransientError(CyberArkError):
@@ -85,7 +91,7 @@ class Throttled(TransientError):
 
 
 class CursorExpired(CyberArkError):
-    """The cursor is expired or refused: open a new query."""
+    """The cursor is expired or rejected: open a new query."""
 
 
 class ConfigurationError(CyberArkError):
@@ -94,10 +100,6 @@ class ConfigurationError(CyberArkError):
 
 class ClientError(ConfigurationError):
     """An error status other than the transient ones; the caller knows what its endpoint means by `status`."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure)
-        self.status = failure.status
 
 
 class StateUnreadable(Exception):
@@ -110,3 +112,24 @@ class StateUnwritable(Exception):
 
 class StateTaken(Exception):
     """Another, newer instance of the connector writes this checkpoint: stop."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait before a failed call to CyberArk or the storage is made again. Times are seconds."""
+
+    first: float = 1.0
+    longest: float = 60.0
+    # For a ConfigurationError, so that no service user is locked out for a wrong password.
+    first_slow: float = 60.0
+    longest_slow: float = 600.0
+    # A `Retry-After` is honoured up to this.
+    longest_asked: float = 900.0
+
+    def pause(self, error: Exception, failures: int) -> float:
+        """Return the pause after that many failures in a row: it doubles, and up to a quarter of it is random."""
+        slow = isinstance(error, ConfigurationError)
+        first, longest = (self.first_slow, self.longest_slow) if slow else (self.first, self.longest)
+        pause = min(longest, first * 2.0 ** min(failures - 1, 30)) * random.uniform(0.75, 1.0)  # noqa: S311
+        asked = error.retry_after if isinstance(error, TransientError) else None
+        return pause if asked is None else max(pause, min(asked, self.longest_asked))

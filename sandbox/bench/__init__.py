@@ -1,1 +1,1 @@
-"""Throughput, CPU, memory, lag and the rest, measured on this machine: each figure a ratio or a bound in one run."""
+"""The benchmark: throughput, CPU, memory, and lag, each with the bound that it has to keep."""

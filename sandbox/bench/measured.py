@@ -1,101 +1,73 @@
-"""Starts main.py with figures of the process itself beside its metrics.
+"""Runs of the real process that deliver a backlog, and what each took."""
 
-Run as `python -m sandbox.bench.measured COMMAND`. A scrape then also shows `bench_cpu_seconds`, `bench_peak_bytes`,
-and `bench_stage_cpu_seconds` by stage: the CPU time spent in the functions of a stage, less what a stage inside it has
-taken. Between two scrapes nothing is measured but the CPU clock of the thread, a dozen times a page.
-"""
-
-import functools
-import resource
-import runpy
-import sys
-import threading
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from prometheus_client import REGISTRY
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from sandbox.process import ConnectorProcess
+from sandbox.server import Sandbox
 
-from cyberark_modules.audit_api import client as audit_api
-from cyberark_modules.audit_api.events import RawPage
-from cyberark_modules.audit_api.transport import Transport
-from cyberark_modules.checkpoint.store import CheckpointStore
-from cyberark_modules.collection import state
-from cyberark_modules.collection.loop import Loop
-from cyberark_modules.collection.streams import Streams
-from cyberark_modules.collection.survey import Survey
-from cyberark_modules.intake import Intake
-from cyberark_modules.platform.connector import PlatformConnector
-
-STAGES: dict[str, list[tuple[Any, str]]] = {
-    "receive": [(Transport, "post")],
-    "read": [(audit_api, "split_page"), (RawPage, "read")],
-    "choose": [(Streams, "_read")],
-    "push": [(Intake, "push"), (PlatformConnector, "_send_chunk")],
-    "remember": [(Loop, "_confirm"), (Streams, "advanced"), (Streams, "pruned")],
-    "store": [(state, "encode"), (CheckpointStore, "save")],
-    "report": [(Survey, "page"), (Survey, "update")],
-}
+PAGE_S, PUSH_S = 0.3, 0.15
+LOOKBACK_H = 168
+_TICK_S = 0.02
+_LONGEST_S = 900.0
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-class StageClock:
-    """Adds up CPU time by stage, over all threads."""
+@dataclass(frozen=True)
+class Drained:
+    """What it took to deliver a backlog: from the first query on in seconds, CPU of the whole process, peak memory."""
 
-    def __init__(self) -> None:
-        self.seconds = dict.fromkeys(STAGES, 0.0)
-        self._lock = threading.Lock()
-        self._inside = threading.local()
+    events: int
+    seconds: float
+    cpu_s: float
+    peak_bytes: int
 
-    def measure(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def measured(*args: Any, **kwargs: Any) -> Any:
-            around, self._inside.seconds = getattr(self._inside, "seconds", 0.0), 0.0
-            began = time.thread_time()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                spent = time.thread_time() - began
-                with self._lock:
-                    self.seconds[stage] += spent - self._inside.seconds
-                self._inside.seconds = around + spent
+    @property
+    def events_per_second(self) -> float:
+        return self.events / self.seconds
 
-        return measured
+    @property
+    def cpu_us_per_event(self) -> float:
+        return self.cpu_s / self.events * 1e6
 
 
-class ProcessFigures(Collector):
-    """What is read at a scrape."""
-
-    def __init__(self, clock: StageClock) -> None:
-        self._clock = clock
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        yield GaugeMetricFamily("bench_cpu_seconds", "CPU time of the process", value=time.process_time())
-        yield GaugeMetricFamily("bench_peak_bytes", "Largest resident size", value=peak_bytes())
-        stages = GaugeMetricFamily("bench_stage_cpu_seconds", "CPU time of a stage", labels=["stage"])
-        for stage, seconds in self._clock.seconds.items():
-            stages.add_metric([stage], seconds)
-        yield stages
-
-
-def peak_bytes() -> int:
-    """The largest resident size of this process so far."""
-    try:
-        # Not by getrusage: on Linux that begins with the size of the process that started this one.
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    except (OSError, ValueError, IndexError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+def drain(events: int, span_s: float, page_s: float = 0.0, push_s: float = 0.0) -> Drained:
+    """Deliver a backlog of the last `span_s` seconds. Raises RuntimeError when an event is lost or comes twice."""
+    with Sandbox() as sandbox:
+        world, ledger = sandbox.world, sandbox.world.ledger
+        world.settings.audit.page_latency_s, world.settings.sekoia.push_latency_s = page_s, push_s
+        world.add_backlog(events, span_s)
+        with ConnectorProcess(sandbox, sandbox.folder / "state", start_time=LOOKBACK_H) as connector:
+            wait_until(connector, lambda: bool(ledger.query_times))
+            cpu_before = cpu_s(connector.pid)
+            wait_until(connector, lambda: ledger.accepted >= events)
+            cpu_after, peak_bytes = cpu_s(connector.pid), _peak_bytes(connector.pid)
+            connector.stop()
+        snapshot = ledger.snapshot()
+        if ledger.lost_count() or snapshot.duplicates or snapshot.altered or snapshot.queries_too_soon:
+            raise RuntimeError(f"the promise was broken: {snapshot}")
+        seconds = (ledger.last_accepted_at or 0.0) - ledger.query_times[0]
+        return Drained(events, seconds, cpu_after - cpu_before, peak_bytes)
 
 
-if __name__ == "__main__":
-    clock = StageClock()
-    for name, functions in STAGES.items():
-        for owner, function_name in functions:
-            setattr(owner, function_name, clock.measure(name, getattr(owner, function_name)))
-    REGISTRY.register(ProcessFigures(clock))
-    sys.argv[0] = "main.py"
-    runpy.run_path("main.py", run_name="__main__")
+def wait_until(connector: ConnectorProcess, holds: Callable[[], bool]) -> None:
+    """Wait until something holds. Raises RuntimeError with the connector's lines when it does not."""
+    end = time.monotonic() + _LONGEST_S
+    while not holds():
+        if not connector.is_running or time.monotonic() > end:
+            raise RuntimeError("the connector did not deliver:\n" + "\n".join(connector.lines))
+        time.sleep(_TICK_S)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process, all threads included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _peak_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

@@ -1,1 +1,1 @@
-"""`./dev demo`: the real connector between the tenant and the platform, in front of a person."""
+"""The demo: the real connector between a tenant and a platform that are both played on this machine."""

@@ -1,200 +1,193 @@
-"""The demo: the sandbox, the real connector started as the platform starts it, and the summary at the end."""
+"""Run the real connector between a CyberArk tenant and a Sekoia platform, both played on this machine over TLS."""
 
 import argparse
+import io
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-from sandbox.demo.chaos import Chaos
-from sandbox.demo.options import (
-    Parser,
-    add_options,
-    check_options,
-    describe_faults,
-    fill,
-    how_to_look,
-    open_sandbox,
-    seconds,
-)
-from sandbox.demo.process import ConnectorProcess
-from sandbox.demo.summary import Verdict, print_summary
-from sandbox.demo.view import Backlog, Moment, View, open_view
-from sandbox.faults import FAULTS
-from sandbox.readings import describe_readings
-from sandbox.server.server import Sandbox
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-_TICK_SECONDS = 0.25
-_LONGEST_SECONDS = 205.0
-_SETTLE_SECONDS = 150.0
-"""Without any event delivered: two queries' time, and what a connector may have backed off by."""
+from sandbox.demo.process_faults import ProcessFaults
+from sandbox.demo.summary import Run, print_summary
+from sandbox.demo.view import Moment, View, frame
+from sandbox.faults.catalogue import FAULTS, describe
+from sandbox.process import ConnectorProcess
+from sandbox.server import Sandbox
 
-_WHOLE_RETENTION_HOURS = 168
+_TICK_S = 0.25
+_COLUMNS = 100
+_BACKLOG_SPAN_S = 6 * 3600.0
+_LOOKBACK_H = 168  # all that the API returns
+_PAGE_S, _PUSH_S = 0.3, 0.15
+_PATIENCE_S = 150.0
+"""Without any event delivered: two queries' time, and what a connector may wait after failures."""
 
 
-def main(argv: list[str]) -> int:
-    """Runs the demo; returns 1 if the promise was broken, a query came too soon, or a fault never happened.
-
-    2 is for a mistake in the command line, and for a second interrupt: nothing was judged then.
-    """
-    options = _options(argv)
-    if options.list_faults or options.list_readings:
-        print(describe_faults() if options.list_faults else describe_readings())
+def main(arguments: list[str]) -> int:
+    """Run the demo; return 1 when the promise was broken, 2 for a wrong option or a second interrupt."""
+    options = _options(arguments)
+    if options.list_faults:
+        print(describe())
         return 0
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        with tempfile.TemporaryDirectory(prefix="cyberark-demo-") as directory, open_sandbox(options) as sandbox:
-            return _Demo(sandbox, Path(directory), options).run()
+        with Sandbox(options.seed) as sandbox:
+            return Demo(sandbox, options).run()
     except KeyboardInterrupt:
         print("\nEnded at once, without a result.", flush=True)
         return 2
 
 
-def _options(argv: list[str]) -> argparse.Namespace:
-    parser = Parser(prog="./dev demo", description=__doc__)
-    add_options(parser, eps=10.0)
-    parser.add_argument(
-        "--duration",
-        type=seconds,
-        metavar="SECONDS",
-        help="how long events are produced (default: until two queries after the backlog); the demo then waits "
-        "until every event is delivered",
-    )
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep everything running until Ctrl+C, and print the addresses and credentials; the state is deleted at "
-        "the end",
-    )
-    options = parser.parse_args(argv)
-    check_options(parser, options)
-    return options
+class Demo:
+    """One run: the backlog and live events, then nothing new until all are delivered, then the summary."""
 
-
-class _Demo:
-    def __init__(self, sandbox: Sandbox, directory: Path, options: argparse.Namespace) -> None:
+    def __init__(self, sandbox: Sandbox, options: argparse.Namespace) -> None:
         self._sandbox = sandbox
         self._options = options
-        self._backlog = fill(sandbox, options)
-        process_faults = {name: value for name, value in options.fault if FAULTS[name].scope == "process"}
-        configuration: dict[str, Any] = {"start_time": _WHOLE_RETENTION_HOURS} if options.events else {}
-        self._connector = ConnectorProcess(
-            sandbox,
-            directory / "state",
-            clock_file=directory / "clock" if "clock" in process_faults else None,
-            **configuration,
-        )
+        self._world = world = sandbox.world
+        world.settings.audit.page_latency_s, world.settings.sekoia.push_latency_s = _PAGE_S, _PUSH_S
+        faults = dict(options.fault)
+        on_process = {name: value for name, value in faults.items() if FAULTS[name].level == "process"}
+        for name in faults.keys() - on_process.keys():
+            # What acts on one event begins when there are events.
+            world.faults.add(name, faults[name], start=0.0 if FAULTS[name].begin is None else 1.0)
+        self._fill()
+        self._backlog = len(world.index)
+        self._connector = ConnectorProcess(sandbox, sandbox.folder / "state", start_time=_LOOKBACK_H)
         self._began = time.monotonic()
-        self._drained_at: float | None = None
-        self._drained_after: float | None = None
-        self._chaos = Chaos(self._connector, process_faults, time.monotonic, options.seed)
+        self._process_faults = ProcessFaults(self._connector, on_process)
+        self._frame: RenderableType = ""
 
     def run(self) -> int:
-        with self._connector, open_view(self._backlog) as view:
+        """Run it; return the exit status."""
+        with self._connector:
+            if self._options.keep:
+                self._print_addresses()
+            view = View()
             try:
-                self._until_enough(view)
-                if self._options.keep:
-                    self._keep(view)
+                self._collect(view)
             except KeyboardInterrupt:
                 print("\nEnding; press Ctrl+C again to end at once.", flush=True)
-            faults = self._faults()
-            alive = self._settle(view)
-            stopped_in = self._stop()
-        verdict = Verdict(
-            alive=alive,
-            stopped_in_seconds=stopped_in,
-            kills=self._chaos.kills,
-            page_size=self._sandbox.tenant.settings.page_limit,
-            backlog=self._backlog,
-            backlog_after_seconds=self._drained_after,
-            faults=faults,
-        )
-        return print_summary(self._sandbox.ledger, verdict, self._connector)
+            is_alive = self._settle(view)
+            view.close()
+            began = time.monotonic()
+            self._connector.stop()
+            stopped_in_s = time.monotonic() - began
+        run = Run(is_alive, stopped_in_s, self._process_faults.kills, self._faults())
+        console = Console(record=True, width=min(_COLUMNS, Console().width))
+        status = print_summary(console, self._world.ledger, run, self._connector)
+        if self._options.record:
+            picture = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True)
+            picture.print(self._frame, Text.from_ansi(console.export_text(styles=True)))
+            picture.save_svg(self._options.record, title="./dev demo")
+        return status
 
-    def _until_enough(self, view: View) -> None:
-        longest = self._options.duration or _LONGEST_SECONDS
-        while self._elapsed() < longest and not self._polled_twice() and self._alive():
-            self._tick(view, "collecting" if self._drained_at is None else "live")
+    def _fill(self) -> None:
+        options, world = self._options, self._world
+        if options.events:
+            print(
+                f"{world.replay(Path(options.events)):,} events of {options.events}. Their timestamps are moved into "
+                "the last hour, in their order:\nthe Audit API returns the last seven days only.",
+                flush=True,
+            )
+        world.add_backlog(options.backlog, _BACKLOG_SPAN_S)
+        world.produce(options.rate)
 
-    def _keep(self, view: View) -> None:
-        print(how_to_look(self._sandbox, self._connector.variables))
-        print("\nThe connector of this demo runs with them already; a second one would take over its state.")
-        print(f"\n  Connector    process {self._connector.pid}, state in {self._connector.state_dir}")
-        print(f"  Liveness     {self._connector.liveness_url}\n  Metrics      {self._connector.metrics_url}")
-        print(
-            "\nPress Ctrl+C to end. The state, with its dead letters, is deleted then: copy first what you need.",
-            flush=True,
-        )
-        while self._alive():
-            self._tick(view, "kept")
+    def _collect(self, view: View) -> None:
+        while self._connector.is_running and (self._options.keep or self._elapsed() < self._options.duration):
+            remaining = f"for another {max(0, self._options.duration - self._elapsed()):.0f} s"
+            end = "until Ctrl+C" if self._options.keep else remaining
+            self._process_faults.advance()
+            self._tick(view, f"{self._options.rate:g} events a second are produced {end}")
 
     def _settle(self, view: View) -> bool:
-        """No more events and no more faults, until nothing waits; returns whether the connector lives."""
-        tenant, ledger = self._sandbox.tenant, self._sandbox.ledger
-        print(
-            f"{self._elapsed():.0f} s: no more events are produced. The demo waits until all are delivered:\n"
-            "a late event waits for the next query, up to a minute.",
-            flush=True,
-        )
-        self._sandbox.faults.clear()
-        self._chaos.end()
-        tenant.stop_production()
-        last_arrival = ledger.index.last_arrival() or 0.0
-        accepted = -1
-        gives_up = 0.0
-        while self._alive():
+        """Wait, without new events and faults, until everything is delivered; return whether the connector lives."""
+        world, ledger = self._world, self._world.ledger
+        world.produce(0)
+        world.faults.clear()
+        self._process_faults.end()
+        accepted, gives_up_at = -1, 0.0
+        while self._connector.is_running:
             snapshot = ledger.snapshot()
-            if snapshot.waiting == 0 and snapshot.time > last_arrival:
+            if snapshot.waiting == 0 and snapshot.arrived == snapshot.made:
                 break
-            if snapshot.accepted > accepted or snapshot.time < last_arrival:
-                accepted, gives_up = snapshot.accepted, self._elapsed() + _SETTLE_SECONDS
-            if self._elapsed() > gives_up:
+            if snapshot.accepted > accepted or snapshot.arrived < snapshot.made:
+                accepted, gives_up_at = snapshot.accepted, self._elapsed() + _PATIENCE_S
+            if self._elapsed() > gives_up_at:
                 break
-            self._tick(view, "settling", chaos=False)
-        self._note_drained()
-        return self._alive()
+            next_query = max(ledger.query_times, default=0.0) + 60 - snapshot.time
+            phase = "no new events; the demo ends when all are delivered"
+            self._tick(view, phase + (f" (the next query in {next_query:.0f} s)" if next_query > 0 else ""))
+        return self._connector.is_running
 
-    def _stop(self) -> float:
-        began = time.monotonic()
-        self._connector.stop()
-        return time.monotonic() - began
-
-    def _tick(self, view: View, phase: str, chaos: bool = True) -> None:
-        time.sleep(_TICK_SECONDS)
-        if chaos:
-            self._chaos.advance()
-        self._sandbox.tenant.catch_up()
-        self._sandbox.faults.advance()
-        ledger = self._sandbox.ledger
+    def _tick(self, view: View, phase: str) -> None:
+        time.sleep(_TICK_S)
+        self._world.catch_up()
+        self._world.faults.advance()
+        ledger = self._world.ledger
         with ledger.lock:
-            snapshot = ledger.snapshot()
-            remaining, oldest = self._note_drained()
-        backlog = Backlog(self._backlog, remaining, 0.0 if oldest is None else snapshot.time - oldest)
-        view.show(Moment(self._elapsed(), phase, snapshot, backlog, self._faults()), self._connector)
+            snapshot, remaining = ledger.snapshot(), ledger.remaining_of_first(self._backlog)
+        moment = Moment(self._elapsed(), phase, snapshot, self._backlog, remaining, self._faults())
+        view.show(moment, self._connector)
+        self._frame = frame(moment, self._connector)
 
-    def _note_drained(self) -> tuple[int, float | None]:
-        """Note when the backlog was delivered; returns what remains of it, and when the first of that happened."""
-        remaining, oldest = self._sandbox.ledger.remaining_of_first(self._backlog)
-        if self._drained_at is None and not remaining:
-            self._drained_at, self._drained_after = self._sandbox.ledger.snapshot().time, self._elapsed()
-        return remaining, oldest
+    def _print_addresses(self) -> None:
+        variables, connector = self._connector.variables, self._connector
+        names = ("MODULE_CONFIGURATION", "CONNECTOR_CONFIGURATION", "REQUESTS_CA_BUNDLE")
+        print("The services and the credentials of this sandbox, as the platform gives them to the connector:\n")
+        print("\n".join(f"  export {name}='{variables[name]}'" for name in names))
+        print(f"\n  password      {self._world.settings.identity.password}")
+        print(f"  connector     process {connector.pid}, state in {connector.state_folder}")
+        print(f"  liveness      {connector.liveness_url}\n  metrics       {connector.metrics_url}\n", flush=True)
 
     def _faults(self) -> dict[str, int]:
-        return {**self._sandbox.faults.counts(), **self._chaos.counts()}
-
-    def _polled_twice(self) -> bool:
-        if self._drained_at is None or self._options.duration is not None:
-            return False
-        return sum(opened > self._drained_at for opened in self._sandbox.ledger.query_times) >= 2
-
-    def _alive(self) -> bool:
-        return self._connector.running or self._chaos.restarting
+        return {**self._world.faults.counts(), **self._process_faults.counts()}
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
+    parser.add_argument("--backlog", type=int, default=20_000, help="events that wait at the start (default: 20000)")
+    parser.add_argument("--rate", type=float, default=10.0, help="events a second from then on (default: 10)")
+    parser.add_argument("--duration", type=float, default=45.0, help="seconds of production (default: 45)")
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a fault during the production, again for more than one; see --list-faults",
+    )
+    parser.add_argument("--list-faults", action="store_true", help="list the faults, what each does, and its value")
+    parser.add_argument("--events", metavar="FILE", help="a file of events, one JSON object a line, to deliver too")
+    parser.add_argument("--keep", action="store_true", help="keep everything running until Ctrl+C")
+    parser.add_argument("--seed", type=int, default=0, help="for other events and other random faults")
+    parser.add_argument("--record", metavar="FILE.svg", help="write a picture of the last screen and the summary")
+    options = parser.parse_args(arguments)
+    if options.events:
+        if not Path(options.events).is_file():
+            parser.error(f"{options.events} is not a file")
+        if "--backlog" not in " ".join(arguments):
+            options.backlog = 0
+    return options
+
+
+def _fault(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    if name not in FAULTS:
+        raise argparse.ArgumentTypeError(f"there is no fault {name}; see --list-faults")
+    try:
+        given = float(value) if value else FAULTS[name].value
+        FAULTS[name].check(given)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name, given
 
 
 if __name__ == "__main__":

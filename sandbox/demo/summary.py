@@ -1,142 +1,67 @@
-"""The summary of a run, and whether the promise was kept."""
+"""The summary of a run, and whether every event was delivered once."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.demo.process import ConnectorProcess
-from sandbox.demo.view import counted, faults_line, print_wrapped, waiting, wrapped
-from sandbox.faults import FAULTS
-from sandbox.ledger.ledger import Ledger
+from sandbox.demo.view import counted, delays, faults_line
+from sandbox.process import ConnectorProcess
+from sandbox.world.ledger import Ledger
 
-_SHOWN_EXAMPLES = 5
-_SHOWN_LINES = 15
-_FRAME_COLUMNS = 7
-_NARROWEST = 20
-_REFUSED = "refused by the intake"
-_WHERE = {_REFUSED: " (held, or in the dead-letter file)"}
-# The pages of so many streams may be pushed together: tail, lookback, and four backfills.
-_STREAMS = 6
+# Pages in flight at once: after a kill, those that were being pushed may come again.
+_PAGES_IN_FLIGHT = 5
+_PAGE_SIZE = 500
+_EXAMPLES = 5
+_LOG_LINES = 15
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the run adds to the ledger. For each kill, the pages that were being pushed may be duplicated.
+class Run:
+    """What the run adds to the ledger. `is_alive`: the connector ran until it was asked to stop."""
 
-    `faults` counts what each fault that was asked for has done; `backlog_after_seconds` is when the backlog was
-    delivered (None: it was not).
-    """
-
-    alive: bool
-    stopped_in_seconds: float
+    is_alive: bool
+    stopped_in_s: float
     kills: int
-    page_size: int
-    backlog: int = 0
-    backlog_after_seconds: float | None = None
     faults: Mapping[str, int] = field(default_factory=dict)
 
 
-def print_summary(ledger: Ledger, verdict: Verdict, connector: ConnectorProcess) -> int:
-    """Prints the table and what is wrong; returns the exit code."""
+def print_summary(console: Console, ledger: Ledger, run: Run, connector: ConnectorProcess) -> int:
+    """Print the table and the verdict; return the exit status, 1 when the promise was broken."""
     snapshot, lost = ledger.snapshot(), ledger.lost_count()
-    left_out = _left_out(ledger)
-    allowed = verdict.kills * verdict.page_size * max(1, min(_STREAMS, snapshot.queries))
-    spacing = "" if snapshot.smallest_spacing is None else f", the closest two {snapshot.smallest_spacing:.2f} s apart"
-    rows = {
-        "made": f"{snapshot.made:,}",
-        "delivered": f"{snapshot.accepted:,}",
-        **{f"left out: {reason}": f"{count:,}{_WHERE.get(reason, '')}" for reason, count in left_out.items()},
-        "waiting": f"{waiting(snapshot):,}",
-        "lost": f"{lost:,}",
-        "duplicates": f"{snapshot.duplicates:,}" + (f" ({allowed:,} allowed after kills)" if verdict.kills else ""),
-        "altered": f"{snapshot.altered:,}",
-        "queries": f"{snapshot.queries:,}{spacing}, {snapshot.queries_too_soon:,} too soon",
-        "live lag, from the event's time": _delays(snapshot.lag),
-        "live lag, from its arrival": _delays(snapshot.lag_since_arrival),
-        "backlog lag": _backlog(ledger, verdict),
-        "faults": faults_line(verdict.faults) or "none",
-        **{f"requests: {endpoint}": counts for endpoint, counts in _requests(snapshot.requests).items()},
-        "stopped in": f"{verdict.stopped_in_seconds:.1f} s",
-    }
-    if snapshot.taken_but_refused:
-        rows["accepted, but answered with an error"] = f"{snapshot.taken_but_refused:,}"
-    console = Console()
-    table = Table(title="Summary", show_header=False)
-    width = console.width - max(map(len, rows)) - _FRAME_COLUMNS
-    for name, value in rows.items():
-        table.add_row(name, "\n".join(wrapped(value, max(width, _NARROWEST))))
+    rejected = sum(not ledger.times_accepted(number) for number in ledger.rejected | ledger.index.too_large)
+    allowed = run.kills * _PAGES_IN_FLIGHT * _PAGE_SIZE
+    table = Table(show_header=False)
+    table.add_row("events made", f"{snapshot.made:,}")
+    table.add_row("delivered", f"{snapshot.accepted:,}")
+    if rejected:
+        table.add_row("rejected by the intake", f"{rejected:,} (in the dead-letter file, or too large)")
+    if expired := ledger.expired_count():
+        table.add_row("older than the API returns", f"{expired:,}")
+    table.add_row("from the API to the intake", f"live events: {delays(snapshot.delay)}")
+    table.add_row("queries", f"{snapshot.queries:,}, {snapshot.queries_too_soon:,} within a minute of another")
+    if run.faults:
+        table.add_row("faults", faults_line(run.faults))
+    table.add_row("stopped in", f"{run.stopped_in_s:.1f} s")
     console.print(table)
-    faults = _faults(lost, snapshot.duplicates - allowed, snapshot.altered, snapshot.queries_too_soon, verdict.alive)
-    faults += [
-        f"the fault {name} never happened ({FAULTS[name].counted}: 0); try a longer --duration, "
-        f"or another intensity ({name}=…, in {FAULTS[name].unit})"
-        for name, count in verdict.faults.items()
-        if not count
-    ]
-    for fault in faults:
-        console.print(f"[bold red]✗ FAIL[/] {fault}")
-    if faults:
-        for text in (*ledger.lost(limit=_SHOWN_EXAMPLES), *ledger.altered[:_SHOWN_EXAMPLES]):
-            print(f"  {text[:300]}")
-        print("The connector's last lines:")
-        for line in list(connector.lines)[-_SHOWN_LINES:]:
-            print_wrapped("  ", line)
+    broken = {
+        counted(lost, "event") + " lost": lost > 0,
+        f"{snapshot.altered:,} texts altered on the way": snapshot.altered > 0,
+        f"{snapshot.duplicates:,} duplicates ({allowed:,} are allowed after kills)": snapshot.duplicates > allowed,
+        f"{counted(snapshot.queries_too_soon, 'query', 'queries')} within a minute of another": (
+            snapshot.queries_too_soon > 0
+        ),
+        "the connector ended without being asked": not run.is_alive,
+    }
+    failures = [text for text, is_so in broken.items() if is_so]
+    for text in failures:
+        console.print(f"[bold red]FAILED[/] {text}")
+    if failures:
+        for text in (*ledger.lost(limit=_EXAMPLES), *ledger.altered[:_EXAMPLES]):
+            console.print(f"  {text[:300]}", markup=False)
+        console.print("The connector's last lines:", *list(connector.lines)[-_LOG_LINES:], sep="\n  ", markup=False)
         return 1
-    delivered = "everything made was delivered"
-    if left_out:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
-        delivered = f"everything else was delivered; left out: {reasons}"
-    duplicates = (
-        f"{counted(snapshot.duplicates, 'duplicate')}, within what the kills allow"
-        if snapshot.duplicates
-        else "no duplicates"
-    )
-    console.print(f"[bold green]✓ PASS[/] {delivered}{';' if left_out else ','} {duplicates}")
+    after = f" (after {counted(run.kills, 'kill')})" if snapshot.duplicates else ""
+    console.print(f"[bold green]OK[/] lost 0, duplicates {snapshot.duplicates:,}{after}")
     return 0
-
-
-def _left_out(ledger: Ledger) -> dict[str, int]:
-    """How many events nobody waits for, by the reason."""
-    reasons = {
-        _REFUSED: ledger.refused_count(),
-        "too large for the intake": len(ledger.index.too_large),
-        "older than the API shows": ledger.expired(),
-    }
-    return {reason: count for reason, count in reasons.items() if count}
-
-
-def _backlog(ledger: Ledger, verdict: Verdict) -> str:
-    if verdict.backlog_after_seconds is not None:
-        return f"{counted(verdict.backlog, 'event')} delivered {verdict.backlog_after_seconds:.0f} s after the start"
-    remaining, _ = ledger.remaining_of_first(verdict.backlog)
-    return f"{verdict.backlog - remaining:,} of {counted(verdict.backlog, 'event')} delivered"
-
-
-def _faults(lost: int, duplicates: int, altered: int, too_soon: int, alive: bool) -> list[str]:
-    found = {
-        f"{counted(lost, 'event')} lost": lost > 0,
-        f"{counted(duplicates, 'duplicate')} more than the kills allow": duplicates > 0,
-        f"altered on the way: {counted(altered, 'delivered text')}": altered > 0,
-        f"{counted(too_soon, 'query', 'queries')} came within a minute of the one before": too_soon > 0,
-        "the connector stopped without being asked": not alive,
-    }
-    return [text for text, is_so in found.items() if is_so]
-
-
-def _requests(requests: dict[tuple[str, str], int]) -> dict[str, str]:
-    by_endpoint: dict[str, Counter[str]] = {}
-    for (endpoint, outcome), count in requests.items():
-        by_endpoint.setdefault(endpoint, Counter())[outcome] += count
-    return {
-        endpoint: ", ".join(f"{count:,} × {outcome}" for outcome, count in sorted(counts.items()))
-        for endpoint, counts in sorted(by_endpoint.items())
-    }
-
-
-def _delays(percentiles: dict[str, float]) -> str:
-    if not percentiles:
-        return "-"
-    return ", ".join(f"{'max' if name == 'p100' else name} {value:.1f} s" for name, value in percentiles.items())

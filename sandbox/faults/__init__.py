@@ -1,7 +1,1 @@
-"""Named faults, combinable, drawn from a seed."""
-
-from sandbox.faults.catalogue import FAULTS, GROUPS
-from sandbox.faults.fault import FaultType
-from sandbox.faults.injector import Faults
-
-__all__ = ["FAULTS", "GROUPS", "FaultType", "Faults"]
+"""Faults and API variants by name: the one list that the demo and the tests draw from."""

@@ -1,8 +1,7 @@
 """The OAuth2 token of the service user: requested once for all who need it, renewed before it expires."""
 
 import json
-import re
-from base64 import urlsafe_b64decode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -11,35 +10,35 @@ from urllib.parse import quote, urlencode
 
 from cachetools import TLRUCache
 from pydantic import SecretStr
-from requests import PreparedRequest
-from requests.auth import AuthBase, HTTPBasicAuth
 
-from ..errors import ClientError, ConfigurationError, Failure, FailureKind, Service
-from .transport import Transport
+from ..configuration import CyberArkModuleConfiguration
+from ..errors import ClientError, ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError
+from ..http import TOKEN_S, Http
 
 SCOPE = "isp.audit.events:read"
 AUDIENCE = "cyberark.isp.audit"
 ENDPOINT = "/oauth2/token"
+# A node of the service may not know a token yet for some seconds: for this long (s) a rejection is not believed.
+NEW_S = 60.0
+# How much of its life a token is used for; the life (s) when none is told: the shortest one seen is 1799 s.
+USED_PART, DEFAULT_LIFE_S = 0.9, 900.0
 
 
 @dataclass(frozen=True)
 class Token:
-    """An access token, how long to use it (s), and the claims it holds (None: it is opaque, not a JWT)."""
+    """An access token, when it was issued (monotonic, s), its life (s), and its claims (None: it is no JWT)."""
 
     value: SecretStr
-    use_for_s: float
+    issued_at: float
+    life_s: float
     claims: dict[str, Any] | None = field(repr=False)
 
     def missing(self) -> tuple[str, ...]:
-        """Return what the Audit API needs and this token does not hold: `jwt`, `scope`, `aud`, `tenant_id`."""
+        """Return what the set-up page puts in a token and this one lacks: `jwt`, `scope`, `aud`, `tenant_id`."""
         if self.claims is None:
             return ("jwt",)
-        scopes, audience = self.claims.get("scope") or self.claims.get("scp"), self.claims.get("aud")
-        held = {
-            "scope": SCOPE in (scopes.split() if isinstance(scopes, str) else _listed(scopes)),
-            "aud": audience == AUDIENCE or AUDIENCE in _listed(audience),
-            "tenant_id": bool(self.claims.get("tenant_id")),
-        }
+        scope, audience = str(self.claims.get("scope") or self.claims.get("scp")), str(self.claims.get("aud"))
+        held = {"scope": SCOPE in scope, "aud": AUDIENCE in audience, "tenant_id": bool(self.tenant_id)}
         return tuple(claim for claim, is_held in held.items() if not is_held)
 
     @property
@@ -49,91 +48,94 @@ class Token:
 
 
 class TokenSource:
-    """Gives the current token. Thread-safe: one request serves all who wait, and a refused token is renewed once."""
+    """Gives the current token. Thread-safe: one request serves all who wait for it, whether it succeeds or fails.
 
-    # A token is renewed this long before it expires, or after nine tenths of a short life.
-    MARGIN_S = 60.0
-    # Assumed when the answer does not tell; the shortest life seen is 1799 s.
-    DEFAULT_LIFE_S = 900.0
+    `issued` gets each token, to have it masked.
+    """
 
     def __init__(
         self,
-        transport: Transport,
-        auth_base_url: str,
-        application_id: str,
-        login_name: str,
-        password: SecretStr,
-        monotonic: Callable[[], float],
+        http: Http,
+        account: CyberArkModuleConfiguration,
+        clock: Callable[[], float],
+        deadline_s: float = TOKEN_S,
+        issued: Callable[[SecretStr], object] = lambda _: None,
     ) -> None:
-        self._transport = transport
-        self._url = f"{auth_base_url}{ENDPOINT}/{quote(application_id, safe='')}"
-        self._login_name = login_name
-        self._password = password
+        self._issued = issued
+        self._http, self._account, self._monotonic, self._deadline_s = http, account, clock, deadline_s
         self._lock = Lock()
-        self._cache: TLRUCache[str, Token] = TLRUCache(
-            1, ttu=lambda _, token, now: now + token.use_for_s, timer=monotonic
-        )
+        self._cache = TLRUCache[str, Token](1, lambda _, token, now: now + USED_PART * token.life_s, timer=clock)
+        self._failed: tuple[float, CyberArkError] | None = None
+        self._rejected_since: float | None = None
 
-    def token(self, refused: Token | None = None) -> Token:
-        """Return a token that is valid now, other than the one that the API has just `refused`.
+    def token(self) -> Token:
+        """Return a token that is valid now.
 
-        Raises ConfigurationError when the credentials are refused, TransientError when Identity cannot answer now.
+        Raises ConfigurationError when the credentials are rejected, TransientError when Identity cannot answer now.
         """
-        # Held during the request: whoever else needs a token waits for this one.
+        asked_at = self._monotonic()
         with self._lock:
-            token = self._cache.get(ENDPOINT)
-            if token is None or token is refused:
-                self._cache.clear()
-                token = self._cache[ENDPOINT] = self._request()
+            if (token := self._cache.get(ENDPOINT)) is None:
+                if self._failed and self._failed[0] > asked_at:
+                    raise self._failed[1]  # of the request that this call waited for
+                try:
+                    token = self._cache[ENDPOINT] = self._request()
+                except CyberArkError as error:
+                    self._failed = self._monotonic(), error
+                    raise
             return token
 
+    def accepted(self) -> None:
+        """Note that the Audit API accepted a token."""
+        self._rejected_since = None
+
+    def rejected(self, token: Token, failure: Failure) -> None:
+        """Note that the Audit API rejected that token, and return when there is another one to try at once.
+
+        Raises TransientError, since a node may not know a new token yet, and ConfigurationError once nothing but
+        rejections was seen for `NEW_S`.
+        """
+        now = self._monotonic()
+        with self._lock:
+            since = self._rejected_since = now if self._rejected_since is None else self._rejected_since
+            if token is self._cache.get(ENDPOINT) and now - token.issued_at >= NEW_S:
+                self._cache.clear()
+            if token is not self._cache.get(ENDPOINT):
+                return
+        if now - since < NEW_S:
+            raise TransientError(replace(failure, kind=FailureKind.NEW_TOKEN))
+        skew = self._http.service_clock.skew()
+        raise ConfigurationError(replace(failure, missing=token.missing(), clock_skew=skew))
+
     def _request(self) -> Token:
-        if not self._password.get_secret_value():
+        account = self._account
+        if not account.password.get_secret_value():
             raise ConfigurationError(Failure(Service.IDENTITY, FailureKind.NO_PASSWORD))
-        # UTF-8: requests would encode a text as Latin-1, and fail on what that does not hold.
-        basic = HTTPBasicAuth(self._login_name.encode(), self._password.get_secret_value().encode())
+        headers = {
+            "Authorization": f"Basic {b64encode(account.credentials.encode()).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        url = f"{account.auth_base_url}{ENDPOINT}/{quote(account.application_id, safe='')}"
         form = urlencode({"grant_type": "client_credentials", "scope": SCOPE}).encode()
         try:
-            answer = self._transport.post(
-                Service.IDENTITY, self._url, ENDPOINT, basic, form, "application/x-www-form-urlencoded"
-            )
+            answer = self._http.post(Service.IDENTITY, url, ENDPOINT, headers, form, self._deadline_s)
         except ClientError as error:
-            missing = () if "@" in self._login_name else ("suffix",)
-            raise ClientError(replace(error.failure, missing=missing)) from None
+            suffix = () if "@" in account.login_name else ("suffix",)
+            raise ClientError(replace(error.failure, missing=suffix)) from None
         fields = answer.json()
-        value = fields.get("access_token")
-        if not isinstance(value, str) or not re.fullmatch("[!-~]+", value):
-            raise answer.unusable(FailureKind.SHAPE)
-        life = fields.get("expires_in")
-        life_s = float(life) if isinstance(life, int | float) and 0 < life < 1e9 else self.DEFAULT_LIFE_S
-        return Token(SecretStr(value), max(life_s - self.MARGIN_S, 0.9 * life_s), read_claims(value))
-
-
-def _listed(claim: Any) -> list[Any]:
-    return claim if isinstance(claim, list) else []
+        value, life = fields.get("access_token"), fields.get("expires_in")
+        if not value or not isinstance(value, str):
+            raise answer.unusable()
+        life_s = float(life) if isinstance(life, int | float) and 1 < life < 1e9 else DEFAULT_LIFE_S
+        token = Token(SecretStr(value), self._monotonic(), life_s, read_claims(value))
+        self._issued(token.value)
+        return token
 
 
 def read_claims(token: str) -> dict[str, Any] | None:
     """Return the payload of a JWT (RFC 7519), None if it is not one. Its signature is for the API to verify."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
     try:
-        claims = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, RecursionError):
+        claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+    except (IndexError, ValueError, RecursionError):
         return None
     return claims if isinstance(claims, dict) else None
-
-
-class BearerAuth(AuthBase):
-    """The token and the API key of an Audit request; as an auth object so that no `.netrc` entry replaces them."""
-
-    def __init__(self, token: Token, api_key: SecretStr) -> None:
-        self._token = token
-        self._api_key = api_key
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign the request."""
-        request.headers["Authorization"] = f"Bearer {self._token.value.get_secret_value()}"
-        request.headers["x-api-key"] = self._api_key.get_secret_value()
-        return request

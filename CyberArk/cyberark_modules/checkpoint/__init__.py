@@ -1,1 +1,1 @@
-"""What is stored: the checkpoint as a value, its encoding, and the place where its bytes are kept."""
+"""What is stored: the checkpoint as a value, its encoding, and the file that holds it."""

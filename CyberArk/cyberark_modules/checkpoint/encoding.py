@@ -1,220 +1,165 @@
-"""The stored form of the checkpoint; the forms of the first edition and the published connector are read too.
+"""The saved form of the checkpoint, and those of the published connector (1.0.0) and of the second edition.
 
-The document stays one that the published connector reads again after a downgrade: `most_recent_date_seen` and
-`events_cache` keep the meaning that they have for it; what is ours stands under `collection`. Source of its format:
-`context.json` of the published connector.
+`most_recent_date_seen` and `events_cache` keep their meaning for 1.0.0 (source: its `context.json`), which reads them
+again after a downgrade; what is ours is under `collection`. Both others knew events by uuid alone, and what
+the second edition was reading becomes windows from where it would have continued.
 """
 
 import json
-from base64 import b64decode
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from ..audit_api.events import to_epoch_ms, uuid_key
-from .coverage import Coverage
-from .seen import BUCKET_MS, Bucket, Seen
-from .stream import Stream
-from .value import RECENT_UUIDS, Checkpoint, Held
+from ..events import to_epoch_ms, uuid_key
+from .keys import Bucket, Keys, Legacy
+from .value import DAY_MS, OVERLAP_MS, UUIDS_KEPT, Checkpoint, Window, whole_second
 
-FORMAT = 2
-_LATEST_MS = 4_102_444_800_000  # the year 2100
-
-
-class BadCheckpoint(ValueError):
-    """The stored value is not a checkpoint."""
+FORMAT, SECOND_EDITION = 3, 2
+LATEST_MS = 4_102_444_800_000  # the year 2100
+_CHECKPOINT = TypeAdapter(Checkpoint)
 
 
-class NothingCollected(BadCheckpoint):
-    """The published connector has stored that it has seen nothing yet."""
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """What stands under `collection`."""
-
-    format: int
-    coverage: Coverage
-    streams: tuple[Stream, ...]
-    held: tuple[Held, ...]
-    position_ms: int
-    queried_ms: int | None
-    overlap_ms: int | None
-    query_key: str
-    tenant_id: str
-    most_recent_date_seen: str
-    complete_from_ms: int
-    reconciled_ms: int
-    dated: dict[int, str]
-    late: dict[int, str]
-
-
-@dataclass(frozen=True)
-class _FirstEdition:
-    """What the first edition stored there: its keys by ten seconds, the others with a date each."""
-
-    progress: dict[str, Any]
-    most_recent_date_seen: str
-    slots: dict[int, str]
-    undated: dict[str, int] = field(default_factory=dict)
-    misplaced: dict[str, int] = field(default_factory=dict)
-
-
-_STORED, _FIRST_EDITION = TypeAdapter(_Stored), TypeAdapter(_FirstEdition)
-_FIRST_EDITION_SLOT_MS = 10_000
+class BadCheckpoint(Exception):
+    """The saved value is not a checkpoint of this edition."""
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
-    """Return the bytes to store."""
-    coverage, seen = checkpoint.coverage, checkpoint.seen
-    # After a downgrade, collection continues from there: nothing that is still missing may be older.
-    date = _iso(min(checkpoint.position_ms or coverage.watermark_ms, coverage.first_missing_ms))
-    stored = _Stored(
-        format=FORMAT,
-        coverage=coverage,
-        streams=checkpoint.streams,
-        held=checkpoint.held,
-        position_ms=checkpoint.position_ms,
-        queried_ms=checkpoint.queried_ms,
-        overlap_ms=checkpoint.overlap_ms,
-        query_key=checkpoint.query_key,
-        tenant_id=checkpoint.tenant_id,
-        most_recent_date_seen=date,
-        complete_from_ms=seen.complete_from_ms,
-        reconciled_ms=checkpoint.reconciled_ms,
-        dated={index: bucket.packed for index, bucket in seen.dated.items()},
-        late={index: bucket.packed for index, bucket in seen.late.items()},
-    )
-    document = {"most_recent_date_seen": date, "events_cache": checkpoint.recent, "collection": stored}
+    """Return the bytes to save: one line of JSON."""
+    # After a downgrade, collection continues from there: nothing that is unread may be older.
+    date = datetime.fromtimestamp(checkpoint.first_unread_ms / 1000, UTC).isoformat()
+    document: dict[str, Any] = {"most_recent_date_seen": date, "events_cache": checkpoint.uuids}
+    saved = replace(checkpoint, uuids=())
     try:
-        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError:
-        return _encoded_with_surrogates(document)
+        document["collection"] = {"format": FORMAT, "most_recent_date_seen": date, "checkpoint": saved}
+        return orjson.dumps(document, _packed, orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:  # a lone surrogate, which only the standard library can write
+        document["collection"]["checkpoint"] = asdict(saved)
+        return json.dumps(document, default=_packed).encode()
 
 
-def _encoded_with_surrogates(document: dict[str, Any]) -> bytes:
-    """Only the standard library can write a lone surrogate, in a cursor or in a held event."""
-    return json.dumps({**document, "collection": asdict(document["collection"])}).encode()
+def _packed(bucket: Bucket) -> str:
+    return bucket.packed
 
 
-def decode(content: bytes, now_ms: int) -> Checkpoint:
-    """Read what was stored. `now_ms` is the tenant's time. Raises BadCheckpoint."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The checkpoint to start from, and a warning for the log ("" if there is none).
+
+    `is_first`: nothing was collected before. `rejected` are the texts of events that the second edition held because
+    the intake had rejected them.
+    """
+
+    checkpoint: Checkpoint
+    warning: str = ""
+    is_first: bool = False
+    rejected: tuple[str, ...] = ()
+
+
+def first_run(start_ms: int) -> Checkpoint:
+    """Return the checkpoint of a tenant whose events from there on are to be delivered."""
+    return Checkpoint((Window(whole_second(start_ms)),))
+
+
+def open_checkpoint(content: bytes | None, backup: bytes | None, now_ms: int, start_ms: int, oldest_ms: int) -> Opened:
+    """Return the checkpoint to start from.
+
+    `content` and `backup` are what was saved (None: nothing), `now_ms` is the earlier of the two clocks, `start_ms`
+    where a first run starts, and `oldest_ms` the oldest event time that the API still returns.
+    """
+    if content is None and backup is None:
+        return Opened(first_run(start_ms), is_first=True)
+    reason = "it is missing"
+    if content is not None:
+        try:
+            return _opened(content, now_ms, start_ms)
+        except BadCheckpoint as error:
+            reason = str(error)
+    with suppress(BadCheckpoint):
+        opened = _opened(backup or b"", now_ms, start_ms)
+        text = f"The saved state cannot be used ({reason}). Collection continues from the previous save; events "
+        return replace(opened, warning=f"{text}delivered since then are sent again.")
+    text = f"The saved state cannot be used ({reason}). The connector reads again everything that CyberArk keeps "
+    warning = f"{text}(7 days), so that nothing is lost; events delivered before are sent again."
+    return Opened(replace(first_run(oldest_ms), queried_ms=now_ms), warning)
+
+
+def _opened(content: bytes, now_ms: int, start_ms: int) -> Opened:
+    """Read one saved form, whichever it is. Raises BadCheckpoint."""
     try:
-        document = _loads(content)
-    except ValueError:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
         raise BadCheckpoint("it is not JSON") from None
     if not isinstance(document, dict):
         raise BadCheckpoint("it is not a JSON object")
-    date = document.get("most_recent_date_seen")
-    date_ms, collection = to_epoch_ms(date), document.get("collection")
-    if collection is None:
-        return _of_published(document, date_ms, now_ms)
+    date, ours, listed = (document.get(name) for name in ("most_recent_date_seen", "collection", "events_cache"))
+    uuids = tuple(uuid for uuid in listed if isinstance(uuid, str)) if isinstance(listed, list) else ()
     try:
-        if isinstance(collection, dict) and "format" in collection:
-            checkpoint = _decoded(_STORED.validate_python(collection), document)
-        else:
-            checkpoint = _of_first_edition(_FIRST_EDITION.validate_python(collection), document, now_ms)
-    except (ValidationError, ValueError, KeyError, TypeError):
+        # The published connector keeps what is ours, and continues from its own date.
+        if isinstance(ours, dict) and ours["most_recent_date_seen"] == date:
+            if ours["format"] == FORMAT:
+                return Opened(replace(_decoded(ours["checkpoint"]), uuids=uuids))
+            if ours["format"] == SECOND_EDITION:
+                return _of_second_edition(ours, uuids, now_ms)
+            text = "The state was saved by a later version. Collection continues from its date; events that it "
+            return _of_date(date, uuids, now_ms, f"{text}delivered around that date may be sent again.")
+    except BadCheckpoint:
+        raise
+    except Exception:  # whatever is not there, or is something else
         raise BadCheckpoint("the entry collection is damaged") from None
-    if not 0 <= checkpoint.coverage.watermark_ms < _LATEST_MS or not 0 <= checkpoint.position_ms < _LATEST_MS:
-        raise BadCheckpoint("its times are not possible")
-    if collection["most_recent_date_seen"] != date:
-        # The published connector has continued from our state, and has kept the part that it does not know.
-        return _of_published(document, date_ms, now_ms)
-    return _not_after(checkpoint, now_ms)
+    if date is None and not uuids:
+        return Opened(first_run(start_ms), is_first=True)
+    return _of_date(date, uuids, now_ms)
 
 
-def _decoded(stored: _Stored, document: Mapping[str, Any]) -> Checkpoint:
-    dated = {index: Bucket.unpacked(packed) for index, packed in stored.dated.items()}
-    late = {index: Bucket.unpacked(packed) for index, packed in stored.late.items()}
-    return Checkpoint(
-        coverage=stored.coverage,
-        streams=stored.streams,
-        seen=Seen.of(dated, late, stored.complete_from_ms),
-        held=stored.held,
-        position_ms=stored.position_ms,
-        queried_ms=stored.queried_ms,
-        overlap_ms=stored.overlap_ms,
-        query_key=stored.query_key,
-        tenant_id=stored.tenant_id,
-        recent=_uuids(document),
-        reconciled_ms=stored.reconciled_ms,
-    )
+def _decoded(saved: Any) -> Checkpoint:
+    checkpoint = _CHECKPOINT.validate_python(saved)
+    *bounds, last = [bound for window in checkpoint.windows for bound in (window.start_ms, window.end_ms)]
+    times = [bound for bound in (0, *bounds, LATEST_MS) if bound is not None]
+    if last is not None or None in bounds or times != sorted(times) or not all(each.marks for each in checkpoint.live):
+        raise ValueError("no checkpoint is like this")
+    return checkpoint
 
 
-def _of_first_edition(stored: _FirstEdition, document: Mapping[str, Any], now_ms: int) -> Checkpoint:
-    settled_ms, position_ms = int(stored.progress["settled_ms"]), int(stored.progress["position_ms"])
-    dated: dict[int, Bucket] = {}
-    for slot, packed in stored.slots.items():
-        index = slot * _FIRST_EDITION_SLOT_MS // BUCKET_MS
-        dated[index] = dated.get(index, Bucket()).with_keys(Bucket.unpacked(packed).keys)
-    others = [b64decode(name, validate=True) for name in (*stored.undated, *stored.misplaced)]
-    late = {now_ms // BUCKET_MS: Bucket().with_keys(others)} if others else {}
-    return Checkpoint(
-        coverage=Coverage(settled_ms, settled_ms),
-        seen=Seen.of(dated, late, settled_ms),
-        position_ms=position_ms,
-        queried_ms=stored.progress.get("query_ms"),
-        recent=_uuids(document),
-    )
-
-
-def _of_published(document: Mapping[str, Any], date_ms: int | None, now_ms: int) -> Checkpoint:
-    recent = _uuids(document)
-    if date_ms is None and document.get("most_recent_date_seen") is None and not recent:
-        raise NothingCollected("nothing was collected yet")
+def _of_date(date: Any, uuids: tuple[str, ...], now_ms: int, warning: str = "") -> Opened:
+    """Continue from the date and the last uuids that every edition saves. Raises BadCheckpoint."""
+    date_ms = to_epoch_ms(date)
     if date_ms is None:
         raise BadCheckpoint("it contains no date")
-    # It may have followed an event dated ahead: what lies between is read again.
-    coverage = Coverage(min(date_ms, now_ms), min(date_ms, now_ms))
-    # The dates of these events are not known: they are remembered as if they had been delivered now.
-    late = {now_ms // BUCKET_MS: Bucket().with_keys(uuid_key(uuid) for uuid in recent)} if recent else {}
-    # No overlap is known to have been read: whoever loads this goes back by the whole of it.
-    return Checkpoint(
-        coverage,
-        seen=Seen.of({}, late, 0),
-        position_ms=min(date_ms, now_ms),
-        overlap_ms=0,
-        recent=recent,
+    # A full list does not show how far back it goes: what is older than its oldest event was delivered.
+    from_ms = date_ms if len(uuids) >= UUIDS_KEPT else 0
+    if date_ms > now_ms:
+        # It has followed an event with a wrong clock, and nobody knows since when it has read nothing else.
+        text = "The date in the saved state is in the future. The last 24 hours are read again, so that nothing is "
+        warning, date_ms, from_ms = f"{text}lost; events delivered before may be sent again.", now_ms - DAY_MS, 0
+    start_ms = whole_second(date_ms - OVERLAP_MS)
+    known = Bucket().with_keys(uuid_key(uuid) for uuid in uuids)
+    keys = Keys(complete_from_ms=start_ms, legacy=Legacy(known, now_ms, from_ms))
+    return Opened(replace(first_run(start_ms), keys=keys, uuids=uuids), warning)
+
+
+def _of_second_edition(saved: dict[str, Any], uuids: tuple[str, ...], now_ms: int) -> Opened:
+    """Continue from gaps, streams and keys."""
+    coverage = saved["coverage"]
+    watermark_ms = min(int(coverage["watermark_ms"]), now_ms)
+    gaps = [(whole_second(gap["start_ms"]), whole_second(gap["end_ms"], up=True)) for gap in coverage["gaps"]]
+    checkpoint = first_run(watermark_ms).with_windows(
+        *(Window(start, min(end, whole_second(watermark_ms)), to_confirm=True) for start, end in gaps)
     )
-
-
-def _not_after(checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
-    """Return the checkpoint with nothing delivered in the future: a clock was wrong then."""
-    coverage = checkpoint.coverage
-    if coverage.watermark_ms <= now_ms and checkpoint.position_ms <= now_ms:
-        return checkpoint
-    watermark_ms = min(coverage.watermark_ms, now_ms)
-    coverage = replace(
-        coverage,
-        watermark_ms=watermark_ms,
-        origin_ms=min(coverage.origin_ms, watermark_ms),
-        gaps=coverage.covered(watermark_ms, _LATEST_MS).gaps,
+    for stream in saved["streams"]:
+        if stream["use"] == "backfill" and stream["dates"] and stream["disorder_ms"] <= OVERLAP_MS:
+            checkpoint = checkpoint.covered(stream["start_ms"], whole_second(min(stream["dates"]) - OVERLAP_MS))
+    known = Bucket()
+    for packed in (*saved["dated"].values(), *saved["late"].values()):
+        known = known.with_keys(Bucket.unpacked(packed).keys)
+    checkpoint = replace(
+        checkpoint,
+        keys=Keys(complete_from_ms=int(saved["complete_from_ms"]), legacy=Legacy(known, now_ms)),
+        queried_ms=int(saved["queried_ms"] or 0),
+        tenant_id=str(saved["tenant_id"]),
+        uuids=uuids,
     )
-    seen = replace(checkpoint.seen, complete_from_ms=min(checkpoint.seen.complete_from_ms, watermark_ms))
-    # What the streams claim goes by that clock too: their windows are read again.
-    return replace(
-        checkpoint, coverage=coverage, streams=(), seen=seen, position_ms=min(checkpoint.position_ms, now_ms)
-    )
-
-
-def _uuids(document: Mapping[str, Any]) -> tuple[str, ...]:
-    uuids = document.get("events_cache")
-    if not isinstance(uuids, list):
-        return ()
-    return tuple(uuid for uuid in uuids if isinstance(uuid, str))[-RECENT_UUIDS:]
-
-
-def _loads(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return json.loads(content)
-
-
-def _iso(epoch_ms: int) -> str:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat()
+    return Opened(checkpoint, rejected=tuple(event["text"] for event in saved["held"]))

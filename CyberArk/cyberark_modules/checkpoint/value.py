@@ -1,179 +1,220 @@
-"""The checkpoint: all that a restart needs, as one frozen value that is written whole. No I/O."""
+"""The checkpoint: all that a restart needs, as one frozen value that is saved whole. No I/O.
 
-from collections.abc import Iterable, Iterator
+Times are epoch milliseconds. What no window names was delivered; everything else is unread.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
-from ..audit_api.events import Event
-from .coverage import Coverage, Gap, GapState, Interval
-from .seen import Seen
-from .stream import Stream, Use
+from ..events import Event
+from .keys import Keys
 
-RETENTION_MS = 7 * 86_400_000
-# The published connector keeps as many; after a downgrade they are all that it knows.
-RECENT_UUIDS = 1000
-# The keys around a window that its stream may show: beside the overlap, what a page reaches beyond.
-SLACK_MS = 120_000
-# The longest that opening a query may take, with a renewed token: until then the API may count it.
-QUERY_MAY_TAKE_MS = 60_000
-# So long after a first query is wanted, its first pages have been delivered.
-FIRST_READ_WITHIN_MS = 300_000
-_FOR_EVER_MS = 1 << 50
+SECOND_MS = 1000
+MINUTE_MS = 60 * SECOND_MS
+DAY_MS = 1440 * MINUTE_MS
+# The largest page that every tenant serves: more is refused with HTTP 400.
+PAGE_SIZE = 500
+# An event that arrives so late is delivered by the query of the next minute.
+OVERLAP_MS = 5 * MINUTE_MS
+# CyberArk keeps the events of seven days; a `dateFrom` of exactly seven days ago is refused.
+RETENTION_MS = 7 * DAY_MS
+RETENTION_MARGIN_MS = 2 * MINUTE_MS
+# The published connector keeps as many uuids; after a downgrade they are all that it knows.
+UUIDS_KEPT = 1000
+# More unread windows than this are not told apart: the two nearest are read as one.
+WINDOWS_AT_MOST = 400
+# So many event times show how far a reader is: a few events with a wrong clock do not move it.
+TIMES_KEPT = 16
+Times = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An event that the intake refuses by itself: it waits here, and is pushed again alone.
+class Window:
+    """An interval [start_ms, end_ms) of event time to be read; without an end it is the live edge.
 
-    `status` is the HTTP status of the last refusal (0: none), `since_ms` when the first came, `attempts` how many.
+    Both bounds are whole seconds, as the API reads them. `again`: it is complete and read once more, for events that
+    arrived late. `to_confirm`: a query has ended here, and a second one has yet to bring nothing new. What a page that
+    fails has left is read in pages of `page_size`, and not before `retry_at_ms` after so many `failures`.
     """
 
-    text: str
-    uuid: str | None
-    status: int
-    since_ms: int
-    attempts: int = 1
+    start_ms: int
+    end_ms: int | None = None
+    again: bool = False
+    to_confirm: bool = False
+    page_size: int = PAGE_SIZE
+    retry_at_ms: int = 0
+    failures: int = 0
+
+    def without(self, start_ms: int, end_ms: int) -> Iterator["Window"]:
+        """Yield what is left of a closed window without that interval."""
+        if self.end_ms is None or end_ms <= max(start_ms, self.start_ms) or self.end_ms <= start_ms:
+            yield self
+            return
+        if self.start_ms < start_ms:
+            yield replace(self, end_ms=start_ms)
+        if end_ms < self.end_ms:
+            yield replace(self, start_ms=end_ms)
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What was delivered, and what is being read.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A query that is being read, of that window.
 
-    `position_ms` is the newest event time delivered; `queried_ms` when the last query was opened, or was about to be;
-    `overlap_ms` the overlap of that time. `query_key` tells which queries the cursors belong to, `tenant_id` whose
-    events these are. `recent` holds the last uuids delivered, for a downgrade. `reconciled_ms` is when the
-    last finished reconciliation was opened: it was read to its end, or what it left unread became a gap.
+    `number` tells it from all others, and the later of two has the greater one; `opened_ms` is the time at which its
+    query was opened, by the earlier of the two clocks; `query` identifies the form's settings that it was opened with.
+    `cursor` is the page to fetch next, `times` are those of the last events, `newest_ms` the latest of all, `span_ms`
+    the event time of the last page. `events` and `new` count the events with a time, and all that were not delivered
+    before, `idle_pages` the pages in a row that brought nothing, `short_pages` those with few events. `caught_up`: it
+    has read everything that the API returned once. `marks` are places a few seconds back, the oldest
+    first: the cursor that reads on from there, and the last event times before it.
     """
 
-    coverage: Coverage
-    streams: tuple[Stream, ...] = ()
-    seen: Seen = field(default_factory=Seen)
-    held: tuple[Held, ...] = ()
-    position_ms: int = 0
-    queried_ms: int | None = None
-    overlap_ms: int | None = None
-    query_key: str = ""
-    tenant_id: str = ""
-    recent: tuple[str, ...] = ()
-    reconciled_ms: int = 0
-
-    def stream(self, use: Use) -> Stream | None:
-        """Return the stream of that use; of backfills, the first."""
-        return next((stream for stream in self.streams if stream.use is use), None)
+    number: int
+    window: Window
+    opened_ms: int
+    cursor: str
+    query: str = ""
+    times: Times = ()
+    newest_ms: int = 0
+    span_ms: int = 0
+    events: int = 0
+    new: int = 0
+    idle_pages: int = 0
+    short_pages: int = 0
+    is_disordered: bool = False
+    caught_up: bool = False
+    marks: tuple[tuple[str, Times], ...] = ()
 
     @property
-    def backfills(self) -> tuple[Stream, ...]:
-        """The streams that read gaps."""
-        return tuple(stream for stream in self.streams if stream.use is Use.BACKFILL)
+    def is_live(self) -> bool:
+        """Whether it follows the live edge."""
+        return self.window.end_ms is None
 
-    def with_stream(self, stream: Stream) -> "Checkpoint":
-        """Return the checkpoint with that stream in the place of the one of its number, or of its use."""
-        others = tuple(
-            other
-            for other in self.streams
-            if other.number != stream.number and (stream.use is Use.BACKFILL or other.use is not stream.use)
-        )
-        return replace(self, streams=(*others, stream))
+    def position_at(self, times: Times) -> int:
+        """Return how far it was after those event times: at the earliest, once they are enough to show it."""
+        return max(self.window.start_ms, min(times)) if len(times) == TIMES_KEPT else self.window.start_ms
 
-    def without_stream(self, stream: Stream) -> "Checkpoint":
-        """Return the checkpoint without the stream of that number."""
-        return replace(self, streams=tuple(other for other in self.streams if other.number != stream.number))
+    @property
+    def position_ms(self) -> int:
+        """The event time up to which it has read."""
+        return self.position_at(self.times)
 
-    def lookback_from_ms(self, now_ms: int) -> int:
-        """Return where the next lookback starts: at the watermark, as far back as the keys are remembered.
-
-        What lies before those keys is left out only where a tail has read it since the lookback before.
-        """
-        watermark_ms, tail = self.coverage.watermark_ms, self.stream(Use.TAIL)
-        was_read = tail is not None and tail.start_ms <= watermark_ms + SLACK_MS
-        return max(watermark_ms, self.seen.complete_from_ms if was_read else 0, oldest_ms(now_ms))
-
-    def given_up(self, stream: Stream) -> Interval:
-        """Return the part of what that stream shows of which the keys were given up, although it was read before.
-
-        Nothing tells there what is new: it is left out, and not delivered again. That is the window of a stream that
-        was opened where the tail has read; and what a backfill in order of time shows past its window, which another
-        stream reads.
-        """
-        tail = self.stream(Use.TAIL)
-        tail_has_read = tail is not None and tail.start_ms <= stream.start_ms + SLACK_MS
-        if stream.use is Use.RECONCILIATION or (stream.use is not Use.TAIL and tail_has_read):
-            return Interval(stream.start_ms, self.seen.complete_from_ms)
-        if stream.use is Use.BACKFILL and stream.end_ms is not None and stream.disorder_ms <= SLACK_MS:
-            return Interval(stream.end_ms, self.seen.complete_from_ms)
-        return Interval(0, 0)
-
-    def delivered(self, events: Iterable[Event], stream: Stream, now_ms: int) -> "Checkpoint":
-        """Return the checkpoint once the intake has accepted those events, which that stream had shown."""
-        events = tuple(events)
-        if not events:
-            return self
-        late_before_ms, arrived_ms = self.coverage.watermark_ms - SLACK_MS, now_ms
-        if stream.use is Use.BACKFILL:
-            # Where the date filter goes by arrival, the events of its window arrived in it.
-            late_before_ms = min(late_before_ms, stream.start_ms)
-            arrived_ms = min(now_ms, stream.end_ms or now_ms)
-        dates = [event.time_ms for event in events if event.time_ms is not None and event.time_ms <= now_ms]
-        uuids = tuple(event.uuid for event in events if event.uuid)
-        return replace(
-            self,
-            seen=self.seen.with_events(events, late_before_ms, now_ms, arrived_ms),
-            position_ms=max(self.position_ms, *dates, 0),
-            recent=(*self.recent, *uuids)[-RECENT_UUIDS:],
-        )
-
-    def pruned(self, overlap_ms: int, now_ms: int) -> "Checkpoint":
-        """Return the checkpoint without the keys that nothing can show any more."""
-        margin_ms = overlap_ms + SLACK_MS
-        floors = [self.coverage.watermark_ms]
-        floors += [stream.start_ms for stream in self.streams if stream.use in (Use.TAIL, Use.LOOKBACK)]
-        live = Interval(max(0, min(floors) - margin_ms), _FOR_EVER_MS)
-        read = [(gap.start_ms, gap.end_ms) for gap in self.unread_gaps()]
-        read += [
-            (
-                stream.start_ms if stream.use is Use.RECONCILIATION else stream.resume_ms(overlap_ms),
-                stream.end_ms or _FOR_EVER_MS,
-            )
-            for stream in self.streams
-            if stream.use in (Use.BACKFILL, Use.RECONCILIATION)
-        ]
-        zones = [Interval(start - margin_ms, end + margin_ms) for start, end in read]
-        return replace(self, seen=self.seen.pruned([live, *zones], now_ms))
-
-    def unread_gaps(self) -> Iterator[Gap]:
-        """Yield what of the gaps no backfill reads: what has failed less often first, then the oldest.
-
-        What a search has skipped comes after what follows it.
-        """
-        gaps = self.coverage.gaps
-        for gap in sorted(gaps, key=lambda each: (each.failures, each.state is GapState.SKIPPED, each.start_ms)):
-            start_ms = gap.start_ms
-            for stream in sorted(self.backfills, key=lambda each: each.start_ms):
-                end_ms = stream.end_ms or gap.end_ms
-                if end_ms <= start_ms or gap.end_ms <= stream.start_ms:
-                    continue
-                if start_ms < stream.start_ms:
-                    yield replace(gap, start_ms=start_ms, end_ms=stream.start_ms)
-                start_ms = max(start_ms, end_ms)
-            if start_ms < gap.end_ms:
-                yield replace(gap, start_ms=start_ms)
+    @property
+    def resume_ms(self) -> int:
+        """Where another query continues. A query without any order has to be read from its start again."""
+        return self.window.start_ms if self.is_disordered else whole_second(self.position_ms)
 
 
-def oldest_ms(now_ms: int) -> int:
-    """Return the oldest event time that may be asked for: a `dateFrom` of exactly seven days is refused."""
-    return now_ms - RETENTION_MS + SLACK_MS
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is still to be read, what is being read, and the keys of what was delivered.
+
+    `windows` are in order, none overlaps another; the last one is the live edge, and starts at the watermark.
+    `queried_ms` is when the last query was opened, or was about to be; `tenant_id` whose events these are; `uuids`
+    are the last ones delivered, for a downgrade.
+    """
+
+    windows: tuple[Window, ...]
+    readers: tuple[Reader, ...] = ()
+    keys: Keys = field(default_factory=Keys)
+    queried_ms: int | None = None
+    tenant_id: str = ""
+    uuids: tuple[str, ...] = ()
+
+    @property
+    def watermark_ms(self) -> int:
+        """The start of the live edge: everything before it was delivered, but for what the windows name."""
+        return self.windows[-1].start_ms
+
+    @property
+    def unread(self) -> tuple[Window, ...]:
+        """The windows before the live edge that are not complete, without what was read of them."""
+        read_to = {reader.window.start_ms: reader.resume_ms for reader in self.window_readers}
+        unread = (window for window in self.windows[:-1] if not window.again)
+        return tuple(replace(each, start_ms=read_to.get(each.start_ms, each.start_ms)) for each in unread)
+
+    @property
+    def first_unread_ms(self) -> int:
+        """The event time before which everything was delivered."""
+        return min([self.watermark_ms, *(window.start_ms for window in self.unread)])
+
+    @property
+    def live(self) -> list[Reader]:
+        """The live readers, the oldest first."""
+        return [reader for reader in self.readers if reader.is_live]
+
+    @property
+    def window_readers(self) -> list[Reader]:
+        """The readers of closed windows."""
+        return [reader for reader in self.readers if not reader.is_live]
+
+    def with_reader(self, reader: Reader) -> "Checkpoint":
+        """Return the checkpoint with that reader in the place of the one of its number."""
+        others = (other for other in self.readers if other.number != reader.number)
+        return replace(self, readers=tuple(sorted((*others, reader), key=lambda each: each.number)))
+
+    def without_readers(self, *readers: Reader) -> "Checkpoint":
+        """Return the checkpoint without those readers; what they have read of their windows is not read again."""
+        numbers = {reader.number for reader in readers}
+        found = replace(self, readers=tuple(reader for reader in self.readers if reader.number not in numbers))
+        for reader in readers:
+            found = found if reader.is_live else found.covered(reader.window.start_ms, reader.resume_ms)
+        return found
+
+    def covered(self, start_ms: int, end_ms: int) -> "Checkpoint":
+        """Return the checkpoint with that interval delivered for good."""
+        parts = (part for window in self.windows for part in window.without(start_ms, end_ms))
+        return replace(self, windows=tuple(parts))
+
+    def with_windows(self, *windows: Window) -> "Checkpoint":
+        """Return the checkpoint with those closed windows, each in the place of what it overlaps."""
+        found = self
+        for window in windows:
+            if window.end_ms is not None and window.start_ms < window.end_ms:
+                others = found.covered(window.start_ms, window.end_ms).windows[:-1]
+                closed = _bounded(sorted((*others, window), key=lambda each: each.start_ms))
+                found = replace(found, windows=(*closed, found.windows[-1]))
+        return found
+
+    def advanced(self, watermark_ms: int) -> "Checkpoint":
+        """Return the checkpoint with the live edge starting there, if that is later."""
+        start_ms = max(self.watermark_ms, whole_second(watermark_ms))
+        return replace(self, windows=(*self.windows[:-1], replace(self.windows[-1], start_ms=start_ms)))
+
+    def expired(self, oldest_ms: int) -> tuple["Checkpoint", list[tuple[int, int]]]:
+        """Return the checkpoint without what the API no longer returns (before `oldest_ms`), and what was lost."""
+        read = {reader.window.start_ms for reader in self.window_readers}
+        ends = {each.start_ms: min(each.end_ms or oldest_ms, oldest_ms) for each in self.windows if not each.again}
+        lost = [(start, end) for start, end in ends.items() if start < oldest_ms and start not in read]
+        found = self
+        for start, end in lost:
+            found = found.covered(start, whole_second(end, up=True))
+        return found.advanced(oldest_ms), lost
+
+    def delivered(self, events: Sequence[Event], now_ms: int) -> "Checkpoint":
+        """Return the checkpoint once those events are done. `now_ms` is the later of the two clocks."""
+        uuids = (*self.uuids, *(event.uuid for event in events if event.uuid))
+        return replace(self, keys=self.keys.with_events(events, now_ms), uuids=uuids[-UUIDS_KEPT:])
+
+    def pruned(self, now_ms: int) -> "Checkpoint":
+        """Return the checkpoint without keys that nothing can return any more. `now_ms`: the earlier clock."""
+        live_ms = min([self.watermark_ms, *(reader.window.start_ms for reader in self.live)])
+        needed = [(live_ms, None), *((window.start_ms, window.end_ms) for window in self.unread)]
+        return replace(self, keys=self.keys.pruned(needed, now_ms))
 
 
-def first_readable_ms(now_ms: int) -> int:
-    """Return where reading the whole history begins: what retention passes before it is read was never asked for."""
-    return oldest_ms(now_ms + FIRST_READ_WITHIN_MS)
+def whole_second(time_ms: int, up: bool = False) -> int:
+    """Return that time as the API reads it: a whole second, rounded down or up."""
+    return -(-time_ms // SECOND_MS) * SECOND_MS if up else time_ms // SECOND_MS * SECOND_MS
 
 
-def first_run(now_ms: int, start_ms: int) -> Checkpoint:
-    """Return the checkpoint of a tenant that was never read: its history since `start_ms` is to be delivered."""
-    start_ms = max(start_ms, first_readable_ms(now_ms))
-    return Checkpoint(Coverage(start_ms, start_ms))
-
-
-def resume_from(date_ms: int, queried_ms: int | None = None) -> Checkpoint:
-    """Return the checkpoint of a collection of which only a date is known: nothing before it is asked for."""
-    return Checkpoint(Coverage(date_ms, date_ms), seen=Seen(complete_from_ms=date_ms), queried_ms=queried_ms)
+def _bounded(windows: list[Window]) -> list[Window]:
+    """Join the two nearest neighbours while there are too many: what lies between them is read again."""
+    while len(windows) > WINDOWS_AT_MOST:
+        gaps = [after.start_ms - (before.end_ms or 0) for before, after in pairwise(windows)]
+        at = gaps.index(min(gaps))
+        before, after = windows[at : at + 2]
+        again = before.again and after.again
+        windows[at : at + 2] = [replace(after, start_ms=before.start_ms, again=again, to_confirm=False)]
+    return windows

@@ -1,128 +1,150 @@
 """The loop: fetch pages, drop what was delivered, push, confirm, commit; in that order, here.
 
-`run` waits, opens a query, asks for pages, and collects those that have arrived. What arrives together is delivered
-and committed together.
+`run` waits, opens a query, asks for pages, and collects those that have arrived. What arrives together is pushed and
+committed together; the next page of a reader is fetched meanwhile.
 """
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 from typing import Any
 
-from ..checkpoint.value import Checkpoint
-from ..errors import CyberArkError
-from ..platform.stop import Stopping
-from .delivery import Delivered, Delivery
+from ..checkpoint.value import Checkpoint, Reader, Window
+from ..context import LONGEST_WAIT_S, Context
+from ..events import Event
+from ..sdk.stop import Stopping
+from .delivery import Delivery
 from .failures import Failures
-from .pages import Pages
-from .queries import Opening, Queries, about_to_open
+from .pages import InFlight, Pages
+from .queries import QUERY_MAY_TAKE_MS, Queries
+from .rate import RateLimiter
+from .reading import after_page, ended, is_end
+from .saved import SavedCheckpoint
 from .scheduler import plan
-from .state import State
-from .streams import Confirmation, Streams
-from .surroundings import LONGEST_WAIT_S, Surroundings
-from .survey import Survey
 
-# The keys are pruned again once so many have been added.
 KEYS_BETWEEN_PRUNINGS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A page that was read: its reader after it, whether it is the last one for now, and its new events."""
+
+    asked: InFlight
+    reader: Reader
+    is_end: bool
+    returned: int
+    new: Sequence[Event]
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
     """Collects until the connector is to stop. The parts that it is given do the work, each in its own file."""
 
-    around: Surroundings
-    state: State
+    context: Context
+    saved: SavedCheckpoint
     queries: Queries
     pages: Pages
-    streams: Streams
-    delivery: Delivery
+    limiter: RateLimiter
     failures: Failures
-    survey: Survey
+    delivery: Delivery
 
     def run(self) -> None:
         """Collect. Raises Stopping when the connector is to stop, and StateTaken when another instance runs."""
-        while not self.around.is_stopping():
+        while not self.context.is_stopping():
             self._wait()
             self._open_query()
-            self.pages.ask(self._checkpoint)
+            self.pages.ask(self.saved.value)
             self._collect()
-            self._retry_held()
-            self.state.retry()
-            self.survey.update(self._checkpoint)
+            self.delivery.resend()
+            self.saved.save()
+            self.failures.reporter.update(self.saved.value, self.limiter.interval_s)
         raise Stopping
 
     def _wait(self) -> None:
-        checkpoint, opening = self._checkpoint, self.queries.opening
-        due = [LONGEST_WAIT_S, self.pages.wait_s(checkpoint), self.delivery.held_wait_s(checkpoint)]
-        if opening is None and self.pages.may_open_query(checkpoint):
-            due.append(max(self.queries.wait_s, self.pages.all_wait_s()))
-        futures: list[Future[Any]] = [*self.pages.futures, *self.state.futures]
-        futures.extend([opening.cursor] if opening else [])
-        self.around.wait_for(futures, max(0.0, min(due)))
+        opening, futures = self.queries.opening, list[Future[Any]](each.page for each in self.pages.in_flight.values())
+        due = [LONGEST_WAIT_S, self.pages.wait_s(self.saved.value), self.delivery.wait_s, self._query_wait_s()]
+        self.context.wait_for([*futures, opening.cursor] if opening else futures, max(0.0, min(due)))
+
+    def _query_wait_s(self) -> float:
+        if self.queries.opening is not None or not self.pages.may_open_query(self.saved.value):
+            return LONGEST_WAIT_S
+        return max(self.queries.wait_s, self.limiter.wait_s())
 
     def _open_query(self) -> None:
-        """Use the query of the minute, if it is free and anything is to be read by it."""
-        if (opening := self.queries.opening) is not None:
-            if opening.cursor.done():
-                self._query_answered(opening)
+        """Use the query of the minute, if it is free and there is anything to read."""
+        if self.queries.opening is not None:
+            if self.queries.opening.cursor.done():
+                self._query_answered(self.queries.opening.window)
             return
-        if self.queries.wait_s or self.pages.all_wait_s() or not self.pages.may_open_query(self._checkpoint):
+        if self._query_wait_s() > 0:
             return
-        now_ms, overlap_ms = self.around.now_ms(), self.around.overlap_ms
-        self.failures.expire(now_ms)
-        turn = self.queries.turn(now_ms, overlap_ms, self.pages.is_slow)
-        planned = plan(self._checkpoint, turn)
-        if planned.query is None:
-            self.state.commit(planned.checkpoint, write=planned.checkpoint != self._checkpoint)
-            self.queries.nothing_wanted()
+        checkpoint = self.failures.maintained(self.saved.value)
+        checkpoint, window = plan(checkpoint, self.failures.moment(checkpoint))
+        if window is None:
+            self.saved.commit(checkpoint, write=checkpoint != self.saved.value)
+            self.queries.nothing_to_read()
             return
-        self.state.commit(about_to_open(planned.checkpoint, self.around.latest_ms()), backup=True)
         self.pages.query_called()
-        self.queries.open(planned.query, self.around.opened_ms())
+        # Saved before it is sent: a restart keeps the interval to the moment at which it is counted at the latest.
+        checkpoint = replace(checkpoint, queried_ms=self.context.later_ms() + QUERY_MAY_TAKE_MS)
+        self.saved.commit(checkpoint, backup=True)
+        self.saved.commit(self.queries.open(checkpoint, window), write=False)
 
-    def _query_answered(self, opening: Opening) -> None:
+    def _query_answered(self, window: Window) -> None:
         try:
-            stream = self.queries.opened()
-        except CyberArkError as error:
-            self.failures.query_failed(error, opening.query)
+            reader = self.queries.answered()
+        except Exception as error:  # a defect of ours too costs a query, never the collection
+            self.saved.commit(self.failures.query_failed(self.saved.value, window, error))
             return
-        self.failures.query_opened(stream)
-        checkpoint = self._checkpoint.with_stream(replace(stream, longest_page=self.survey.longest_page(stream)))
-        checkpoint = replace(checkpoint, queried_ms=self.around.latest_ms())
-        self.state.commit(self.streams.pruned(checkpoint), backup=True)
+        self.failures.query_opened()
+        checkpoint = replace(self.saved.value, queried_ms=self.context.later_ms())
+        self.saved.commit(checkpoint.with_reader(reader), backup=True)
 
     def _collect(self) -> None:
         """Fetch, drop what was delivered, push, confirm, commit."""
-        arrivals = list(self.streams.arrived())
+        arrivals = list(self._arrivals())
         if not arrivals:
             return
-        before, now_ms = self._checkpoint, self.around.now_ms()
-        new = tuple(event for arrival in arrivals for event in arrival.new)
+        new = tuple({event.key: event for arrival in arrivals for event in arrival.new}.values())
         if new:
-            self.state.check()
-        confirmation = Confirmation(arrivals)
-        self.delivery.push(new, before.held, now_ms, lambda delivered: self._confirm(confirmation, delivered, now_ms))
-        checkpoint = self._checkpoint
-        for arrival in arrivals:
-            self.survey.page(before, arrival.stream, arrival.page, arrival.new)
-            checkpoint = self.streams.advanced(checkpoint, arrival, self.queries.page_size)
-        checkpoint = self.streams.pruned(checkpoint, KEYS_BETWEEN_PRUNINGS)
-        is_worth_a_write = bool(new) or checkpoint.coverage.gaps != self._checkpoint.coverage.gaps
-        self.state.commit(checkpoint, write=is_worth_a_write, delivered=bool(new))
+            self.delivery.push(new, partial(self._confirm, len(new)))
+        checkpoint = reduce(self._advanced, arrivals, self.saved.value)
+        if checkpoint.keys.added >= KEYS_BETWEEN_PRUNINGS:
+            checkpoint = checkpoint.pruned(self.context.earlier_ms())
+        is_worth_a_write = bool(new) or checkpoint.windows != self.saved.value.windows
+        self.saved.commit(checkpoint, write=is_worth_a_write)
 
-    def _confirm(self, confirmation: Confirmation, delivered: Delivered, now_ms: int) -> None:
-        """Remember at once what the intake has accepted, so that it is not sent again if a stop precedes the rest."""
-        checkpoint = self._checkpoint
-        for stream, events in confirmation.done(delivered.done):
-            checkpoint = checkpoint.delivered(events, stream, now_ms)
-        checkpoint = replace(checkpoint, held=(*checkpoint.held, *delivered.held))
-        self.state.commit(checkpoint, write=not confirmation.is_complete, delivered=True)
+    def _arrivals(self) -> Iterator[Arrival]:
+        """Read the pages that have arrived, and ask for those that follow them. What fails there is a failed page."""
+        for asked, reader in self.pages.arrived(self.saved.value):
+            try:
+                page = asked.page.result(0)
+                new = self.saved.value.keys.unseen(page.events)
+                following = after_page(reader, page, len(new))
+                last = is_end(reader, following, page, self.context.earlier_ms())
+            except Exception as error:  # a defect of ours too costs a page, never the collection
+                self.saved.commit(self.failures.page_failed(self.saved.value, asked, reader, error), write=False)
+                continue
+            self.pages.served(asked, page)
+            self.failures.page_served()
+            if not last:
+                self.pages.ask_for(following)
+            yield Arrival(asked, following, last, len(page.events), new)
 
-    def _retry_held(self) -> None:
-        checkpoint = self.delivery.retry_held(self._checkpoint, self.around.now_ms())
-        # One more attempt is not worth a write: a restart would only make it again.
-        is_fewer = len(checkpoint.held) < len(self._checkpoint.held)
-        self.state.commit(checkpoint, write=is_fewer, delivered=True)
+    def _confirm(self, pushed: int, events: Sequence[Event]) -> None:
+        """Remember what is done; save it at once if that is a part, since a stop may precede the rest."""
+        checkpoint = self.saved.value.delivered(events, self.context.later_ms())
+        self.saved.commit(checkpoint, write=len(events) < pushed)
 
-    @property
-    def _checkpoint(self) -> Checkpoint:
-        return self.state.checkpoint
+    def _advanced(self, checkpoint: Checkpoint, arrival: Arrival) -> Checkpoint:
+        """Return the checkpoint once all events of that page are done."""
+        reader = arrival.reader
+        self.failures.reporter.page(arrival.returned, arrival.new, reader.is_live)
+        checkpoint = checkpoint.with_reader(reader)
+        if not arrival.is_end:
+            return checkpoint
+        if reader.is_live:
+            self.pages.paused(reader)
+            self.failures.reporter.live_read_to(arrival.asked.asked_ms, caught_up=not reader.caught_up)
+        return ended(checkpoint, reader)

@@ -1,183 +1,112 @@
-"""Which query to open next: a pure function of the checkpoint and the time.
+"""Which query comes next: a pure function of the checkpoint and the moment.
 
-The API accepts one query a minute, so a query is the scarce thing. It goes, in this order, to: the live edge when
-nothing follows it; a gap, or the second half of the longest one, while fewer than four are read side by side; about
-once an hour, a reconciliation; a lookback. While there are gaps, they and the lookback take turns.
+The API accepts one query a minute, so a query is the scarce thing. It goes to the live edge when no healthy reader
+follows it; else by turns to windows that nobody reads, and to the watermark again.
 """
 
 from dataclasses import dataclass, replace
 
-from ..checkpoint.coverage import Gap, Interval
-from ..checkpoint.stream import Stream, Use
-from ..checkpoint.value import SLACK_MS, Checkpoint
-from .closing import closed
-from .reading import is_past
+from ..checkpoint.value import MINUTE_MS, OVERLAP_MS, PAGE_SIZE, Checkpoint, Reader, Window, whole_second
+from .cut import LONGEST_RETRY_MINUTES, WARY_PAGE_SIZE
+from .reading import as_window, is_far_behind
 
-QUERY_SPACING_S = 60.0
-BACKFILLS_AT_ONCE = 4
-# A tail that is opened beside a lookback that takes long begins so far before now.
-TAIL_FROM_MS = 15_000
-# A lookback over less than this is read soon, and is no backlog.
-BACKLOG_MS = 120_000
-# Where no stream ever gets to follow the live edge, gaps have a turn after this many queries.
-LIVE_IN_ROW = 3
-# A window is cut in two where that saves so much of the time that reading it takes.
-WORTH_CUTTING_MS = 20_000
-RECONCILED_MS = 24 * 3_600_000
-# Less than an hour, so that what arrives right after one is delivered within the hour.
-RECONCILIATION_INTERVAL_MS = 3_300_000
-RECONCILIATION_INTERVAL_LEAST_MS = 600_000
+WINDOW_READERS_AT_MOST = 4
+# Of three queries, two go to windows while there are any.
+WINDOWS_IN_ROW = 2
+# A window is split where another reader saves so much of the time that it takes (s).
+WORTH_SPLITTING_S = 20.0
+REREAD_MS = 24 * 60 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A query to open for that use: over [start_ms, end_ms) of event time, or open-ended."""
+class Moment:
+    """What the plan needs to know of this moment.
 
-    use: Use
-    start_ms: int
-    end_ms: int | None
-    page_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What the plan needs beside the checkpoint. Times are epoch milliseconds by the tenant's clock.
-
-    `lookback_is_due` goes by the configured frequency; `filled_last` tells whether the last query was for what is old,
-    and `live_in_row` how many in a row were for the live edge. `started_ms` is when this process began. `is_slow`
-    tells that the API accepts one page at a time, or calls far apart: one gap is then read at a time. `may_reconcile`
-    is False for a while after the API has refused a reconciliation.
+    `now_ms` is the earlier of the two clocks; `retry_ms` the one that retries go by. `failing` are the numbers of the
+    readers whose page has failed often enough, `in_doubt` whether the live edge waits for a page that may yet do so.
+    `probe_ms` is where the live edge can be read if all live readers fail. `live_is_due` goes by the polling
+    interval; `windows_in_row` counts the last queries. `is_slow`: calls have to be kept apart;
+    `is_wary`: a page at the live edge was given up a moment ago.
     """
 
     now_ms: int
-    overlap_ms: int
-    page_size: int
-    lookback_is_due: bool
-    filled_last: bool
-    live_in_row: int
-    started_ms: int
+    retry_ms: int
+    failing: frozenset[int] = frozenset()
+    in_doubt: bool = False
+    probe_ms: int | None = None
+    live_is_due: bool = True
+    windows_in_row: int = 0
     is_slow: bool = False
-    may_reconcile: bool = True
+    is_wary: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The query to open now (None: none is wanted), and the checkpoint to continue with, changed for it."""
-
-    checkpoint: Checkpoint
-    query: Query | None = None
-
-
-def plan(checkpoint: Checkpoint, turn: Turn) -> Plan:
-    """Return what a free minute is used for."""
-    checkpoint = _with_slow_lookback_as_backfill(checkpoint, turn)
-    tail, lookback = checkpoint.stream(Use.TAIL), checkpoint.stream(Use.LOOKBACK)
-    start_ms, filled = checkpoint.lookback_from_ms(turn.now_ms), _fill(checkpoint, turn)
-    reconciliation = _reconciliation(checkpoint, turn)
-    if tail is None and not (turn.live_in_row >= LIVE_IN_ROW and (filled or reconciliation)):
-        if lookback is None and not (turn.is_slow and checkpoint.backfills):
-            return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size))
-        return Plan(checkpoint, Query(Use.TAIL, turn.now_ms - TAIL_FROM_MS, None, turn.page_size))
-    lookback_is_due = turn.lookback_is_due and lookback is None
-    if not (lookback_is_due and turn.filled_last):
-        # It goes first, about once an hour: the search for an unservable page may take every second query for days.
-        if reconciliation:
-            return Plan(checkpoint, reconciliation)
-        if filled:
-            return filled
-    return Plan(checkpoint, Query(Use.LOOKBACK, start_ms, None, turn.page_size) if lookback_is_due else None)
+def plan(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window | None]:
+    """Return the checkpoint to continue with, and the window to open a query for (None: there is none now)."""
+    live = checkpoint.live
+    if live and all(reader.number in moment.failing for reader in live):
+        # Of the queries behind it that failed as well, nothing is left.
+        return checkpoint.without_readers(*live[1:]), _live(checkpoint, moment, moment.probe_ms)
+    if moment.in_doubt:
+        return checkpoint, None
+    room = (1 if moment.is_slow else WINDOW_READERS_AT_MOST) - len(checkpoint.window_readers)
+    if live and is_far_behind(checkpoint, live[-1]):
+        checkpoint = as_window(checkpoint, live[-1], keeps_reading=room > 0)
+        room -= 1
+    if not checkpoint.live:
+        return checkpoint, _live(checkpoint, moment)
+    is_windows_turn = moment.windows_in_row < WINDOWS_IN_ROW or not moment.live_is_due
+    if room > 0 and is_windows_turn and (found := _window(checkpoint, moment)):
+        return found
+    is_wanted = moment.live_is_due and checkpoint.live[-1].caught_up
+    return checkpoint, _live(checkpoint, moment) if is_wanted else None
 
 
-def _with_slow_lookback_as_backfill(checkpoint: Checkpoint, turn: Turn) -> Checkpoint:
-    """A lookback that is still being read when the next query may be opened, far from the live edge, is a backlog.
-
-    The watermark then advances to an overlap before its opening: what lies before that becomes a gap, which it reads.
-    """
-    lookback = checkpoint.stream(Use.LOOKBACK)
-    if lookback is None:
-        return checkpoint
-    edge_ms = lookback.opened_ms - turn.overlap_ms
-    has_more = lookback.read_to_ms < edge_ms or checkpoint.stream(Use.TAIL) is None
-    if edge_ms - lookback.start_ms < BACKLOG_MS or not has_more:
-        return checkpoint
-    room = (1 if turn.is_slow else BACKFILLS_AT_ONCE) - len(checkpoint.backfills)
-    if turn.is_slow and room <= 0:
-        return checkpoint
-    coverage = checkpoint.coverage.with_gap(Gap(lookback.start_ms, edge_ms)).advanced(edge_ms)
-    backfill = lookback.used_for(Use.BACKFILL, lookback.start_ms, edge_ms)
-    if room > 0:
-        return replace(checkpoint.without_stream(lookback), coverage=coverage).with_stream(backfill)
-    return closed(
-        replace(checkpoint, coverage=coverage).with_stream(backfill), backfill, turn.overlap_ms, is_proven=False
-    )
+def _live(checkpoint: Checkpoint, moment: Moment, probe_ms: int | None = None) -> Window:
+    """Return the live edge, from the watermark or from there on; in small pages where one of them may fail."""
+    start_ms = checkpoint.watermark_ms if probe_ms is None else probe_ms
+    is_near = start_ms >= moment.now_ms - 2 * OVERLAP_MS
+    is_wary = is_near and (moment.is_wary or probe_ms is not None)
+    return Window(start_ms, page_size=WARY_PAGE_SIZE if is_wary else PAGE_SIZE)
 
 
-def _fill(checkpoint: Checkpoint, turn: Turn) -> Plan | None:
-    """Open a gap that nothing reads, or cut the window that takes longest in two."""
-    others = len(checkpoint.backfills) + (checkpoint.stream(Use.LOOKBACK) is not None)
-    if len(checkpoint.backfills) >= BACKFILLS_AT_ONCE or (turn.is_slow and others):
+def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window] | None:
+    """Return a window that nobody reads, or the second half of the one that takes longest."""
+    read = {reader.window.start_ms for reader in checkpoint.window_readers}
+    unread = (each for each in checkpoint.windows[:-1] if each.start_ms not in read)
+    # A time further ahead than any retry comes from a clock that was wrong.
+    longest_ms = LONGEST_RETRY_MINUTES * MINUTE_MS
+    waiting = [each for each in unread if not 0 < each.retry_at_ms - moment.retry_ms <= longest_ms]
+    if waiting:
+        # What is unread comes first, and of that what has not failed; then what is to be confirmed, or read again.
+        keys = ("again", "to_confirm", "failures", "start_ms")
+        return checkpoint, min(waiting, key=lambda each: [getattr(each, key) for key in keys])
+    remaining = {_remaining_s(reader, moment): reader for reader in checkpoint.window_readers}
+    longest_s = max(remaining, default=0.0)
+    if longest_s < 2 * WORTH_SPLITTING_S:
         return None
-    for gap in checkpoint.unread_gaps():
-        if gap.retry_ms <= turn.now_ms and gap.end_ms <= turn.now_ms - turn.overlap_ms:
-            size = min(gap.page_size or turn.page_size, turn.page_size)
-            return Plan(checkpoint, Query(Use.BACKFILL, gap.start_ms, gap.end_ms, size))
-    longest = max(checkpoint.backfills, key=lambda stream: _saved_ms(stream, turn), default=None)
-    if longest is None or _saved_ms(longest, turn) < WORTH_CUTTING_MS:
-        return None
-    assert longest.end_ms is not None  # noqa: S101
-    middle_ms = (longest.read_to_ms + longest.end_ms) // 2
-    cut = replace(longest, end_ms=middle_ms)
-    second = Query(Use.BACKFILL, middle_ms, longest.end_ms, turn.page_size)
-    return Plan(checkpoint.with_stream(cut), second)
+    reader = remaining[longest_s]
+    split_ms = whole_second((reader.position_ms + (reader.window.end_ms or 0)) // 2)
+    before, after = replace(reader.window, end_ms=split_ms), replace(reader.window, start_ms=split_ms)
+    return checkpoint.with_windows(before, after).with_reader(replace(reader, window=before)), after
 
 
-def _saved_ms(stream: Stream, turn: Turn) -> int:
-    """How much sooner (ms) the rest of the window would be read if it were cut in two, judged by the last pages.
-
-    The first half is then read an overlap past its end. A window may begin with nothing, which tells no speed.
-    """
-    if stream.end_ms is None or stream.disorder_ms > turn.overlap_ms or is_past(stream, turn.overlap_ms):
-        return 0
-    if len(stream.trail) < 2:
-        return 0
-    fewer_ms, elapsed_ms = (stream.end_ms - stream.read_to_ms) // 2 - turn.overlap_ms, turn.now_ms - stream.opened_ms
-    span_ms = max(1, stream.trail[-1].date_ms - stream.trail[0].date_ms)
-    return max(0, fewer_ms) * (len(stream.trail) - 1) * elapsed_ms // (span_ms * max(1, stream.pages))
+def _remaining_s(reader: Reader, moment: Moment) -> float:
+    """Return how long the rest of a window takes at the speed so far; 0 if that is not known."""
+    window, read_ms = reader.window, reader.position_ms - reader.window.start_ms
+    is_known = read_ms > 0 and not reader.is_disordered and reader.number not in moment.failing
+    if not is_known or window.again or window.to_confirm or window.end_ms is None:
+        return 0.0
+    return (window.end_ms - reader.position_ms) / read_ms * max(0.0, (moment.now_ms - reader.opened_ms) / 1000)
 
 
-def _reconciliation(checkpoint: Checkpoint, turn: Turn) -> Query | None:
-    """Re-read as far back as the keys are remembered, for what arrived later than the overlap."""
-    window = reconciled_window(checkpoint, turn.now_ms, turn.overlap_ms)
-    reach_ms = turn.now_ms - window.start_ms
-    interval_ms = min(RECONCILIATION_INTERVAL_MS, max(RECONCILIATION_INTERVAL_LEAST_MS, reach_ms // 3))
-    if turn.is_slow:
-        interval_ms = RECONCILIATION_INTERVAL_MS
-    is_due = turn.now_ms - max(checkpoint.reconciled_ms, turn.started_ms) >= interval_ms
-    # What was never read comes first, but not what is searched for a page that cannot be served.
-    has_unread = any(not gap.failures for gap in checkpoint.coverage.gaps)
-    if not is_due or not turn.may_reconcile or has_unread or checkpoint.stream(Use.RECONCILIATION):
-        return None
-    if window.end_ms - window.start_ms < SLACK_MS:
-        return None
-    return Query(Use.RECONCILIATION, window.start_ms, window.end_ms, turn.page_size)
-
-
-def reconciled_window(checkpoint: Checkpoint, now_ms: int, overlap_ms: int) -> Interval:
-    """Return what a reconciliation can read without delivering anything twice, or a part of it.
-
-    A page that cannot be served would end it: the parts between such pages take turns, each for an hour.
-    """
-    remembered_ms = checkpoint.seen.complete_from_ms
-    if remembered_ms:
-        # Where the date filter goes by arrival, events dated up to an overlap earlier are shown too.
-        remembered_ms += overlap_ms + SLACK_MS
-    start_ms = max(checkpoint.coverage.origin_ms, remembered_ms, now_ms - RECONCILED_MS)
+def with_reread(checkpoint: Checkpoint, now_ms: int) -> Checkpoint:
+    """Return the checkpoint with the last 24 hours to be read again, as far as the keys go back."""
+    found = checkpoint.without_readers(*(reader for reader in checkpoint.window_readers if reader.window.again))
+    found = replace(found, windows=tuple(window for window in found.windows if not window.again))
+    start_ms = max(now_ms - REREAD_MS, whole_second(found.keys.complete_from_ms, up=True))
     parts = []
-    for gap in checkpoint.coverage.gaps:
-        if gap.failures and gap.end_ms > start_ms:
-            # A reconciliation reads an overlap past its window.
-            parts.append(Interval(start_ms, gap.start_ms - overlap_ms))
-            start_ms = gap.end_ms
-    parts.append(Interval(start_ms, checkpoint.coverage.watermark_ms))
-    worth = [part for part in parts if part.end_ms - part.start_ms >= SLACK_MS] or parts[-1:]
-    return worth[-1 - now_ms // RECONCILIATION_INTERVAL_MS % len(worth)]
+    for window in found.windows:
+        if window.start_ms > start_ms:
+            parts.append(Window(whole_second(start_ms), window.start_ms, again=True))
+        start_ms = max(start_ms, window.end_ms or window.start_ms)
+    return found.with_windows(*parts)

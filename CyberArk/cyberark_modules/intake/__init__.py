@@ -1,8 +1,6 @@
-"""Pushing events to the Sekoia intake: what it accepts, which events it refuses alone, and what waits."""
+"""Pushing events to the Sekoia intake, and the dead-letter file: the quarantine of what it rejects."""
 
-from .channel import Channel
-from .dead_letters import DeadLetter, DeadLetters
-from .outcome import Isolated, Outcome
-from .push import Intake
+from .intake import Intake, Report
+from .request import Outcome
 
-__all__ = ["Channel", "DeadLetter", "DeadLetters", "Intake", "Isolated", "Outcome"]
+__all__ = ["Intake", "Outcome", "Report"]

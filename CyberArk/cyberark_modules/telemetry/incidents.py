@@ -1,7 +1,6 @@
 """Logging each problem once when it starts and once when it ends, not at every attempt."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from sekoia_automation.module import LogLevelStr
 
@@ -10,37 +9,30 @@ Log = Callable[[str, LogLevelStr], None]
 ESCALATED_AFTER_S = 900.0
 
 
-@dataclass
-class _Incident:
-    since: float
-    logged: dict[str, LogLevelStr] = field(default_factory=dict)
-
-
 class Incidents:
-    """What fails at the moment, by name ("collection", "delivery", "state"). `monotonic` gives seconds."""
+    """What fails at the moment, by name ("collection", "delivery", "checkpoint"). `monotonic` gives seconds."""
 
     def __init__(self, log: Log, monotonic: Callable[[], float]) -> None:
-        self._log = log
-        self._monotonic = monotonic
-        self._current: dict[str, _Incident] = {}
+        self._log, self._monotonic = log, monotonic
+        self._since: dict[str, float] = {}
+        self._logged: dict[tuple[str, str], LogLevelStr] = {}
 
     def failed(self, name: str, text: str, level: LogLevelStr, kind: str = "", escalates: bool = False) -> None:
         """Note a failure, and log it if its kind is new. One that `escalates` is logged again if it lasts."""
-        incident = self._current.setdefault(name, _Incident(self._monotonic()))
-        if escalates and self._monotonic() - incident.since >= ESCALATED_AFTER_S:
+        since = self._since.setdefault(name, self._monotonic())
+        if escalates and self._monotonic() - since >= ESCALATED_AFTER_S:
             level = "critical"
-        if incident.logged.get(kind) != level:
-            incident.logged[kind] = level
+        if self._logged.get((name, kind)) != level:
+            self._logged[name, kind] = level
             self._log(text, level)
 
-    def recovered(self, name: str, text: str = "") -> bool:
-        """Note that it works, and log it, in those words if given; return whether it had failed."""
-        incident = self._current.pop(name, None)
-        if incident is None:
-            return False
-        lasted = duration(self._monotonic() - incident.since)
-        self._log(f"{text or f'{name.capitalize()} recovered'} after {lasted}", "info")
-        return True
+    def recovered(self, name: str) -> bool:
+        """Note that it works, and log it; return whether it had failed."""
+        since = self._since.pop(name, None)
+        if since is not None:
+            self._logged = {of: level for of, level in self._logged.items() if of[0] != name}
+            self._log(f"{name.capitalize()} recovered after {duration(self._monotonic() - since)}", "info")
+        return since is not None
 
 
 def duration(seconds: float) -> str:

@@ -1,61 +1,50 @@
-"""The log lines and gauges of what the collection does. It knows values, and changes nothing."""
+"""The log lines and gauges of what the collection does. It reads the checkpoint, and changes nothing."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from sekoia_automation.module import LogLevelStr
+
+from ..checkpoint.value import OVERLAP_MS, Checkpoint, Window
 from ..diagnosis import CLOCK_OFF_S, diagnose
 from ..errors import CyberArkError, Failure, FailureKind, Service
+from ..events import Event
 from . import metrics
 from .incidents import Incidents, Log, duration
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far collection has come. Times are the tenant's epoch milliseconds.
-
-    `fresh_ms` is the moment up to which the tail has read everything shown (0: no tail), `gaps` are the intervals that
-    are not delivered, `unservable` those of them that cannot be served.
-    """
-
-    watermark_ms: int
-    fresh_ms: int
-    gaps: tuple[tuple[int, int], ...] = ()
-    unservable: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass
-class _Poll:
-    """What was read since the last lookback ended."""
-
-    pages: int = 0
-    events: int = 0
-    new: int = 0
-    late: int = 0
-    latest_delay_ms: int = 0
+HOUR_S = 3600.0
+# The live edge is read to the end twice, by two queries, before anybody is told that everything is delivered.
+CONFIRMED_BY = 2
 
 
 class Reporter:
-    """What is logged and measured. `now_ms` is the tenant's time, `skew_s` how far this machine's clock is ahead."""
+    """What is logged and measured. `now_ms` is the service's time, `skew_s` how far this machine's clock is ahead."""
 
     def __init__(
-        self, log: Log, monotonic: Callable[[], float], now_ms: Callable[[], int], skew_s: Callable[[], float]
+        self,
+        log: Log,
+        monotonic: Callable[[], float],
+        now_ms: Callable[[], int],
+        skew_s: Callable[[], float],
+        intake_key: str = "",
+        allow_critical: Callable[[], None] = lambda: None,
     ) -> None:
-        self._log = log
-        self._now_ms = now_ms
-        self._skew_s = skew_s
+        self._allow_critical = allow_critical
+        self._collected = metrics.COLLECTED.labels(intake_key)
+        self._log, self._monotonic, self._now_ms, self._skew_s = log, monotonic, now_ms, skew_s
         self._incidents = Incidents(log, monotonic)
-        self._poll = _Poll()
-        self._unservable: set[tuple[int, int]] = set()
-        self._had_gaps = False
-        self._has_lost = False
-        self.standing = Standing(0, 0)
-        # Worked out at every scrape: they grow while the loop waits for an intake or an API that does not answer.
-        metrics.LAG.set_function(lambda: self.lag_s())
-        metrics.WATERMARK_LAG.set_function(lambda: self._age_s(self.standing.watermark_ms))
-        metrics.OLDEST_GAP.set_function(
-            lambda: self._age_s(min((start for start, _ in self.standing.gaps), default=0))
-        )
+        self._summarized_at = monotonic()
+        self._delivered = self._dropped = 0
+        self._checkpoint: Checkpoint | None = None
+        self._read_to_ms = 0
+        self._lost: tuple[int, int] | None = None
+        self._loss_due = monotonic()
+        self._unreadable: list[Window] = []
+        self._is_behind, self._has_lost, self._confirmations = True, False, 0
+        self._letters = self._letters_delivered = 0
+        # Computed at every scrape: they grow while the loop waits for an intake or an API that does not answer.
+        metrics.LAG.set_function(self.lag_s)
+        metrics.OLDEST_WINDOW.set_function(self._oldest_window_s)
 
     def info(self, text: str) -> None:
         """Log a line."""
@@ -69,123 +58,156 @@ class Reporter:
         """Log a line that asks for an action."""
         self._log(text, "error")
 
-    def failed(self, name: str, error: CyberArkError) -> None:
-        """Log what fails ("collection", "query", "rate", "delivery"), once, with what to do."""
-        metrics.RETRIES.labels(service="delivery" if name == "delivery" else "collection").inc()
+    def failed(self, what: str, error: Exception) -> None:
+        """Log what fails ("collection", "query", "delivery"), once, with what to do; again if it lasts."""
+        metrics.RETRIES.labels("delivery" if what == "delivery" else "collection").inc()
+        if not isinstance(error, CyberArkError):
+            kind = type(error).__name__
+            text = f"{what.capitalize()} failed: a page could not be read because of an unexpected {kind}"
+            self._incidents.failed(what, text, "error", kind)
+            return
         row = diagnose(error.failure)
+        text = "" if what == "throttling" else f"{what.capitalize()} failed. "
         # What the service is only slow or busy for is no error of the configuration, however long it lasts.
+        level: LogLevelStr = "critical" if row.resolved_by == "person" else "warning"
         self._incidents.failed(
-            name, row.text(error.failure), "critical" if row.needs_person else "warning", row.name, row.likely_person
+            what, text + row.text(error.failure), level, row.name, escalates=row.resolved_by == "person if it lasts"
         )
 
-    def state_failed(self, error: Exception, consequence: str) -> None:
-        """Log that the state cannot be read or written."""
-        metrics.RETRIES.labels(service="state").inc()
-        self._incidents.failed("state", f"{consequence} ({error})", "error")
+    def checkpoint_failed(self, error: Exception, consequence: str) -> None:
+        """Log, once, that the state cannot be read or saved."""
+        metrics.RETRIES.labels("checkpoint").inc()
+        self._incidents.failed("checkpoint", f"{consequence} ({error})", "error")
 
-    def dead_letters_failed(self) -> None:
-        """Log, once, that an event that the intake refuses cannot be set aside."""
-        self._incidents.failed(
-            "dead letters",
-            "The dead-letter file dead_letters.jsonl is full or cannot be written. The refused events stay held, and "
-            "the connector retries them; see the runbook CyberArkDeadLetter.",
-            "error",
-        )
-
-    def recovered(self, name: str) -> bool:
+    def recovered(self, what: str) -> bool:
         """Note that it works; return whether it had failed."""
-        return self._incidents.recovered(name)
+        has_failed = self._incidents.recovered(what)
+        if has_failed:
+            self._allow_critical()
+        return has_failed
 
     def clocks(self) -> None:
-        """Log, once, that this machine's clock and the tenant's differ, or agree again."""
+        """Log, once, that this machine's clock and the service's differ, or agree again."""
         failure = Failure(Service.AUDIT, FailureKind.CLOCK, clock_skew=self._skew_s())
         if abs(failure.clock_skew) >= CLOCK_OFF_S:
             self._incidents.failed("clock", diagnose(failure).text(failure), "warning")
         else:
             self._incidents.recovered("clock")
 
-    def page(self, events: int, new: int, malformed: int, delays_ms: Iterable[int], beyond: int) -> None:
-        """Count a page: its events, the new ones, and how late those were that came late (`beyond`: the overlap)."""
-        delays_ms = list(delays_ms)
-        metrics.EVENTS.labels(outcome="collected").inc(new)
-        metrics.EVENTS.labels(outcome="already_delivered").inc(events - new)
-        metrics.EVENTS.labels(outcome="malformed").inc(malformed)
-        metrics.EVENTS.labels(outcome="late").inc(len(delays_ms))
-        metrics.EVENTS.labels(outcome="late_beyond_overlap").inc(beyond)
-        for delay_ms in delays_ms:
-            metrics.EVENT_DELAY.observe(delay_ms / 1000)
-        self._poll.pages += 1
-        self._poll.events += events
-        self._poll.new += new
-        self._poll.late += len(delays_ms)
-        self._poll.latest_delay_ms = max(self._poll.latest_delay_ms, *delays_ms, 0)
+    def page(self, returned: int, new: Sequence[Event], is_live: bool) -> None:
+        """Count a page: the events that it returned, and those of them that were not delivered before."""
+        metrics.EVENTS.labels("already_delivered").inc(returned - len(new))
+        self._collected.inc(len(new))
+        self._delivered += len(new)
+        self._dropped += returned - len(new)
+        now_ms = self._now_ms()
+        for event in new if is_live else ():
+            if event.time_ms is not None and now_ms - event.time_ms > OVERLAP_MS // 5:
+                metrics.EVENT_DELAY.observe((now_ms - event.time_ms) / 1000)
 
-    def lookback_read(self, start_ms: int) -> None:
-        """Log the summary line of a lookback, and of what the other streams brought since the one before."""
-        poll, self._poll = self._poll, _Poll()
-        late = f", {poll.late} late by up to {duration(poll.latest_delay_ms / 1000)}" if poll.late else ""
-        backlog_s = sum(end - start for start, end in self.standing.gaps) / 1000
-        backlog = f"; backlog {duration(backlog_s)} of events in {len(self.standing.gaps)} gaps" if backlog_s else ""
-        self.info(
-            f"Lookback since {moment(start_ms)} done: {poll.events} events read in {poll.pages} pages, {poll.new} new"
-            f"{late}; lag {duration(self.lag_s())}{backlog}"
-        )
+    def pushed(self, forwarded: int, too_large: Sequence[Event], dead_letters: int) -> None:
+        """Count what became of pushed events."""
+        metrics.EVENTS.labels("forwarded").inc(forwarded)
+        metrics.EVENTS.labels("dead_letter").inc(dead_letters)
+        metrics.EVENTS.labels("too_large").inc(len(too_large))
+        for event in too_large:
+            self.error(
+                f"Event {event.uuid or 'without uuid'} ({len(event.text)} characters) is larger than the intake "
+                "accepts (250000 characters). The connector does not send it."
+            )
+
+    def dead_letters(self, held: int, delivered: int) -> None:
+        """Show how many events the dead-letter file holds, and how many of it the intake has taken."""
+        self._letters = held
+        metrics.DEAD_LETTERS.set(held)
+        metrics.DEAD_LETTERS_DELIVERED.inc(delivered - self._letters_delivered)
+        self._letters_delivered = delivered
+
+    def live_read_to(self, asked_ms: int, caught_up: bool) -> None:
+        """Note that what was returned at that moment was read; `caught_up`: by a query for the first time."""
+        self._read_to_ms = max(self._read_to_ms, asked_ms)
+        self._confirmations += caught_up
 
     def lost(self, start_ms: int, end_ms: int) -> None:
-        """Log event time that was not delivered, and that the API does not show any more."""
+        """Note event time that was not delivered, and that the API does not return any more; `update` logs it."""
         self._has_lost = True
-        self._unservable = {gap for gap in self._unservable if gap[0] >= end_ms}
+        self._unreadable = [window for window in self._unreadable if window.start_ms >= end_ms]
         metrics.LOST.inc((end_ms - start_ms) / 1000)
-        self.error(
-            f"Lost: the events from {moment(start_ms)} to {moment(end_ms)} were not delivered, and the Audit API "
-            "shows only the last 7 days. See the runbook CyberArkEventTimeLost."
-        )
+        self._lost = (min(start_ms, self._lost[0]), end_ms) if self._lost else (start_ms, end_ms)
 
-    def set_standing(self, standing: Standing) -> None:
-        """Set the gauges, and log a gap that cannot be served, once, and the end of a backlog."""
-        self.standing = standing
-        metrics.BACKLOG.set(sum(end - start for start, end in standing.gaps) / 1000)
-        metrics.GAPS.set(len(standing.gaps))
-        metrics.FAILING_GAPS.set(len(standing.unservable))
-        unservable = set(standing.unservable)
-        new = {gap for gap in unservable if not any(start <= gap[0] < end for start, end in self._unservable)}
-        for start, end in sorted(new):
+    def update(self, checkpoint: Checkpoint, interval_s: float) -> None:
+        """Set the gauges, and log what has changed: unreadable ranges, the end of a backlog, the hour's summary."""
+        metrics.THROTTLED_INTERVAL.set(interval_s)
+        if self._lost and self._monotonic() >= self._loss_due:  # it grows while nothing is read
+            self._loss_due = self._monotonic() + HOUR_S
+            start, end = map(moment, self._lost)
+            self._lost = None
             self.error(
-                f"The Audit API cannot serve the events from {moment(start)} to {moment(end)}. The connector retries "
-                "them at growing intervals, up to 30 min apart, until they are 7 days old; all other events are "
-                "collected."
+                f"Data loss: events from {start} to {end} were not delivered and can no longer be fetched (CyberArk "
+                "keeps 7 days)"
             )
-        for start, end in sorted(self._unservable - unservable):
-            if not _is_in((start, end), standing.gaps):
-                self.info(
-                    f"The events from {moment(start)} to {moment(end)}, which the Audit API could not serve, are "
-                    "delivered"
-                )
-        # A gap that is searched is known until all of it is delivered, whatever its parts are at this moment.
-        known = {gap for gap in self._unservable if _is_in(gap, standing.gaps)}
-        grown = {gap for gap in known if any(start <= gap[0] and gap[1] <= end for start, end in new)}
-        self._unservable = known - grown | new
-        if standing.gaps:
-            self._had_gaps = True
-        elif self._had_gaps:
-            self._had_gaps = False
-            nothing = "" if self._has_lost else "; nothing was lost"
-            self.info(f"Caught up: everything up to {moment(standing.watermark_ms)} is delivered{nothing}")
-            self._has_lost = False
+        if checkpoint is not self._checkpoint:
+            metrics.show(checkpoint, self._checkpoint, self._now_ms())
+            self._checkpoint = checkpoint
+            self._report_unreadable(checkpoint.unread)
+            self._report_end_of_backlog(checkpoint)
+        if self._monotonic() - self._summarized_at >= HOUR_S:
+            unread = checkpoint.unread
+            backlog = (
+                f"; backlog {duration(metrics.seconds_in(unread))} of events in {len(unread)} windows"
+                if unread
+                else ""
+            )
+            self.info(
+                f"Collected {self._delivered} events in the last hour ({self._dropped} duplicates dropped); live edge "
+                f"read to {moment(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog}"
+            )
+            self._summarized_at = self._monotonic()
+            self._delivered = self._dropped = 0
 
     def lag_s(self) -> float:
-        """Return the freshness: the age (s) of the moment up to which everything shown was read."""
-        return self._age_s(self.standing.fresh_ms or self.standing.watermark_ms)
+        """Return the age (s) of the moment up to which the live edge was read."""
+        since_ms = self._read_to_ms or (self._checkpoint.watermark_ms if self._checkpoint else 0)
+        return max(0.0, (self._now_ms() - since_ms) / 1000) if since_ms else 0.0
 
-    def _age_s(self, epoch_ms: int) -> float:
-        return max(0.0, (self._now_ms() - epoch_ms) / 1000) if epoch_ms else 0.0
+    def _oldest_window_s(self) -> float:
+        unread = self._checkpoint.unread if self._checkpoint else ()
+        return max([0.0, *((self._now_ms() - window.start_ms) / 1000 for window in unread)])
 
+    def _report_unreadable(self, unread: Sequence[Window]) -> None:
+        failing = [window for window in unread if window.failures and window.page_size == 1]
+        metrics.UNREADABLE.set(len(failing))
+        for window in failing:
+            if not any(_overlap(window, known) for known in self._unreadable):
+                self._unreadable.append(window)
+                self.error(
+                    f"Unreadable range: the Audit API fails for events from {_bounds(window)}. They are fetched again "
+                    "at growing intervals, up to 30 min apart, until they are 7 days old; all other events are "
+                    "collected."
+                )
+        for known in [*self._unreadable]:
+            if not any(_overlap(known, window) for window in unread):
+                self._unreadable.remove(known)
+                self.info(f"Unreadable range: the events from {_bounds(known)} were delivered")
 
-def _is_in(interval: tuple[int, int], gaps: Iterable[tuple[int, int]]) -> bool:
-    """Whether a part of that interval is in one of those."""
-    return any(start < interval[1] and interval[0] < end for start, end in gaps)
+    def _report_end_of_backlog(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.unread or not any(reader.caught_up for reader in checkpoint.live):
+            self._is_behind, self._confirmations = True, 0
+        elif self._is_behind and self._confirmations >= CONFIRMED_BY:
+            nothing = "" if self._has_lost else "; nothing was lost"
+            letters = " or in the dead-letter file" if self._letters else ""
+            self.info(f"Caught up: every event up to {moment(checkpoint.watermark_ms)} is delivered{letters}{nothing}")
+            self._is_behind = self._has_lost = False
 
 
 def moment(epoch_ms: int) -> str:
     """Return that time as people read it."""
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _bounds(window: Window) -> str:
+    return f"{moment(window.start_ms)} to {moment(window.end_ms or 0)}"
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    return one.start_ms < (other.end_ms or 0) and other.start_ms < (one.end_ms or 0)

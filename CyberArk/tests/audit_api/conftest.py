@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from cyberark_modules.audit_api.client import AuditApi
-from cyberark_modules.audit_api.token import TokenSource
-from cyberark_modules.audit_api.transport import Transport
-from cyberark_modules.clock import Clock, TenantClock
+from cyberark_modules.audit_api import AuditApi, TokenSource, build_audit_api
+from cyberark_modules.clock import Clock, ServiceClock
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.http import Http
 from fakes.http_server import FakeTenant
 
 PASSWORD = "s3cret-pässword: 5€"
@@ -34,21 +33,28 @@ class MovableClock(Clock):
 class Client:
     def __init__(self, tenant: FakeTenant, **changed: str) -> None:
         self.clock = MovableClock()
-        self.tenant_clock = TenantClock(self.clock)
         self.observed: list[tuple[str, str]] = []
-        self.transport = Transport(
-            self.tenant_clock, "1.2.3", lambda endpoint, outcome, _: self.observed.append((endpoint, outcome))
+        self.http = Http(
+            "1.2.3",
+            lambda endpoint, outcome, _: self.observed.append((endpoint, outcome)),
+            ServiceClock(self.clock),
         )
-        self.tokens = TokenSource(
-            self.transport,
-            changed.get("auth_base_url", tenant.url),
-            changed.get("application_id", "R&D 50%"),
-            changed.get("login_name", "siem-svc@cyberark.cloud.1"),
-            SecretStr(changed.get("password", PASSWORD)),
-            self.clock.monotonic,
+        account = {
+            "auth_base_url": tenant.url,
+            "application_id": "R&D 50%",
+            "login_name": "siem-svc@cyberark.cloud.1",
+            "password": PASSWORD,
+        }
+        self.api: AuditApi = build_audit_api(
+            CyberArkModuleConfiguration.model_validate({**account, **changed}),
+            CyberArkAuditLogsConfiguration(api_base_url=tenant.url, api_key=API_KEY, intake_key="key"),
+            self.http,
+            self.clock,
         )
-        base_url = changed.get("api_base_url", tenant.url)
-        self.api = AuditApi(self.transport, self.tokens, base_url, SecretStr(API_KEY))
+
+    @property
+    def tokens(self) -> TokenSource:
+        return self.api._tokens
 
     def open(self) -> str:
         return self.api.open_query(1_000, None, 500, {})

@@ -1,116 +1,80 @@
 """Which clock is believed, and how long a failed call waits."""
 
-import time
-from contextlib import suppress
-
 import pytest
 
-from cyberark_modules.audit_api.backoff import Backoff
-from cyberark_modules.audit_api.token import read_claims
-from cyberark_modules.audit_api.transport import retry_after
-from cyberark_modules.clock import TenantClock, http_date
-from cyberark_modules.errors import ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError
-from fakes.http_server import Answer, FakeTenant
+from cyberark_modules.clock import ServiceClock, http_date
+from cyberark_modules.errors import Backoff, ConfigurationError, Failure, FailureKind, Service, TransientError
 
-from .conftest import Client, MovableClock
+from .conftest import MovableClock
 
 DATE, EPOCH_S = "Sun, 06 Nov 1994 08:49:37 GMT", 784111777
 LATER = TransientError(Failure(Service.AUDIT, FailureKind.STATUS))
 SLOW = ConfigurationError(Failure(Service.IDENTITY, FailureKind.STATUS))
 
 
+class FixedClock(MovableClock):
+    """A machine whose wall clock is right by the dates of these tests."""
+
+    def wall(self) -> float:
+        return EPOCH_S + self.ahead + self.wall_ahead
+
+    def monotonic(self) -> float:
+        return 1000 + self.ahead
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def service_clock(clock: FixedClock) -> ServiceClock:
+    return ServiceClock(clock)
+
+
 @pytest.mark.usefixtures("far_east")
 @pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000", ""])
 def test_a_date_without_a_zone_is_utc(zone: str) -> None:
-    text = DATE.replace("GMT", zone).strip()
-    assert http_date(text) == EPOCH_S
-    assert retry_after(text.replace("08:49:37", "08:50:00"), DATE) == 23
-    tenant_clock = TenantClock(MovableClock())
-    tenant_clock.observe(text)
-    assert abs(tenant_clock.now_ms() / 1000 - EPOCH_S) < 2
+    assert http_date(DATE.replace("GMT", zone).strip()) == EPOCH_S
 
 
-@pytest.mark.parametrize("status", [401, 404, 429, 500, 503, 302, 204])
-@pytest.mark.parametrize("endpoint", ["token", "query", "results"])
-def test_the_date_of_an_error_is_not_believed(tenant: FakeTenant, client: Client, endpoint: str, status: int) -> None:
-    tenant.script[endpoint] = [Answer(status, headers={"Date": DATE})]
-    with suppress(CyberArkError):
-        client.call(endpoint)
-    assert abs(client.tenant_clock.now_ms() / 1000 - time.time()) < 5
-
-
-def test_the_date_of_identity_is_believed_until_the_audit_api_has_answered(tenant: FakeTenant, client: Client) -> None:
-    def wrong_token(_: object) -> Answer:
-        answer = tenant.token_answer(30)
-        return Answer(body=answer.body, headers={"Date": DATE})
-
-    tenant.script["token"] = wrong_token
-    client.api.authenticate()
-    assert abs(client.tenant_clock.now_ms() / 1000 - EPOCH_S) < 5
-    client.open()
-    client.clock.ahead = 60
-    client.api.authenticate()
-    assert len(tenant.tokens) == 2
-    assert abs(client.tenant_clock.now_ms() / 1000 - time.time() - 60) < 5
-
-
-def test_the_tenants_time_is_read_off_its_answers_and_carried_on() -> None:
-    clock = MovableClock()
-    tenant_clock = TenantClock(clock)
-    assert abs(tenant_clock.now_ms() / 1000 - clock.wall()) < 1
-    assert tenant_clock.skew() == 0
-    tenant_clock.observe("not a date")
-    assert abs(tenant_clock.now_ms() / 1000 - clock.wall()) < 1
-    tenant_clock.observe(DATE)
-    clock.ahead = 100
-    assert abs(tenant_clock.now_ms() / 1000 - (EPOCH_S + 100)) < 2
-    assert tenant_clock.skew() > 900_000_000
-    tenant_clock.observe(DATE)
-    assert abs(tenant_clock.now_ms() / 1000 - EPOCH_S) < 2
-
-
-@pytest.mark.parametrize(
-    ("wall_ahead", "behind_tenant_s"),
-    [(0, 0), (-200, 200), (200, 0), (-890, 890), (-910, 0), (910, 0), (-(10**7), 0)],
-    ids=[
-        "equal",
-        "tenant 200 s ahead",
-        "machine ahead",
-        "just comparable",
-        "machine far behind",
-        "far ahead",
-        "unset",
-    ],
-)
-def test_a_query_was_opened_at_the_earlier_of_two_clocks_that_nearly_agree(
-    wall_ahead: float, behind_tenant_s: float
+@pytest.mark.parametrize("header", [None, "", "soon", "Sun, 99 Nov 1994 08:49:37 GMT"])
+def test_without_a_date_the_services_time_is_this_machines(
+    clock: FixedClock, service_clock: ServiceClock, header: str | None
 ) -> None:
-    clock = MovableClock()
-    tenant_clock = TenantClock(clock)
-    tenant_clock.observe(time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
+    service_clock.observe(header)
+    clock.wall_ahead = 3600
+    assert service_clock.now_ms() == service_clock.earlier_ms() == (EPOCH_S + 3600) * 1000
+    assert service_clock.skew() == 0
+
+
+@pytest.mark.parametrize(("wall_ahead", "earlier", "later"), [(0, 0, 0), (7200, 0, 7200), (-7200, -7200, 0)])
+def test_of_two_clocks_the_earlier_and_the_later_are_given(
+    clock: FixedClock, service_clock: ServiceClock, wall_ahead: int, earlier: int, later: int
+) -> None:
+    service_clock.observe(DATE)
     clock.wall_ahead = wall_ahead
-    opened_s = tenant_clock.opened_ms() / 1000
-    assert abs(tenant_clock.now_ms() / 1000 - behind_tenant_s - opened_s) < 2
+    assert service_clock.now_ms() == EPOCH_S * 1000
+    assert service_clock.earlier_ms() == (EPOCH_S + earlier) * 1000
+    assert service_clock.later_ms() == (EPOCH_S + later) * 1000
+    assert service_clock.skew() == wall_ahead
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("12", 12),
-        (" 12 ", 12),
-        ("1.5", None),
-        ("soon", None),
-        ("-3", None),
-        ("Sun, 06 Nov 1994 08:50:00 GMT", 23),
-        ("Sun, 06 Nov 1994 08:49:00 GMT", 0),
-    ],
-)
-def test_retry_after_is_read_as_seconds_or_as_a_date_by_the_services_clock(
-    value: str | None, seconds: float | None
-) -> None:
-    assert retry_after(value, DATE) == seconds
+def test_the_time_is_carried_on_and_corrected(clock: FixedClock, service_clock: ServiceClock) -> None:
+    service_clock.observe(DATE)
+    clock.ahead = 100
+    assert service_clock.now_ms() == (EPOCH_S + 100) * 1000
+    service_clock.observe(DATE)
+    assert service_clock.now_ms() == EPOCH_S * 1000
+
+
+def test_identitys_date_counts_until_the_audit_api_has_given_its_own(service_clock: ServiceClock) -> None:
+    later = DATE.replace("08:49", "09:49")
+    service_clock.observe(later, is_audit=False)
+    assert service_clock.now_ms() == (EPOCH_S + 3600) * 1000
+    for is_audit in (True, False):
+        service_clock.observe(DATE if is_audit else later, is_audit)
+        assert service_clock.now_ms() == EPOCH_S * 1000
 
 
 def test_pauses_grow_and_stay_bounded() -> None:
@@ -133,8 +97,3 @@ def test_a_wrong_credential_is_tried_fewer_than_fifteen_times_an_hour() -> None:
 def test_what_the_service_asks_for_is_honoured_within_reason(asked: float, least: float, most: float) -> None:
     error = TransientError(Failure(Service.AUDIT, FailureKind.STATUS), asked)
     assert least <= Backoff().pause(error, 1) <= most
-
-
-@pytest.mark.parametrize("token", ["", "opaque", "a.b", "a.b.c", "a.bnVsbA.c", "a.é.c"])
-def test_what_is_no_jwt_has_no_claims(token: str) -> None:
-    assert read_claims(token) is None

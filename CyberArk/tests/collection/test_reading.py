@@ -1,275 +1,178 @@
-"""What a page makes of its stream: where it goes on, and whether it has ended."""
+"""What a page makes of its reader; no end is believed before a second query confirms it."""
 
-import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from collection.values import HOUR_MS, MINUTE_MS, NOW, OVERLAP_MS, event, page, read_to, stream
-from cyberark_modules.audit_api.events import Event, Page
-from cyberark_modules.checkpoint.stream import DATES_KEPT, Position, Stream, Use
-from cyberark_modules.collection.reading import (
-    AHEAD_TOLERANCE_MS,
-    EMPTY_PAGES_NEW_CURSOR,
-    EMPTY_PAGES_NEW_CURSOR_SELDOM,
-    ORDER_KNOWN_EVENTS,
-    SURELY_SHORT,
-    TRAIL_KEPT,
-    End,
-    Known,
-    Read,
-    after_page,
-    is_past,
-    rewound,
-    tail_of,
-    until_tail,
-)
+from checkpoint.values import at, checkpoint, event, reader, window
+from cyberark_modules.checkpoint.value import DAY_MS, OVERLAP_MS, Checkpoint, Reader, Window
+from cyberark_modules.collection.reading import after_page, ended, is_end, is_far_behind
+from cyberark_modules.events import Page
 
-LOOKBACK = stream(Use.LOOKBACK, NOW - HOUR_MS, NOW)
-BACKFILL = stream(Use.BACKFILL, NOW - 10 * HOUR_MS, NOW - 9 * HOUR_MS)
-EMPTY = page()
+NOW_S = 10_000
+OVERLAP_S = OVERLAP_MS // 1000
+IN_ORDER = tuple(range(100, 116))
 
 
-def after(
-    reading: Stream, shown: Page, previous: Page | None = None, brought_new: bool = True, holes: int = 0
-) -> Read:
-    texts = {hash(each.text) for each in previous.events} if previous else set()
-    return after_page(reading, shown, texts, brought_new, Known(NOW, OVERLAP_MS, holes))
+def page(*times_s: float | None, cursor: str | None = "next") -> Page:
+    return Page(tuple(event(seconds, number) for number, seconds in enumerate(times_s)), cursor)
 
 
-def following(reading: Stream, *pages: Page, brought_new: bool = True) -> Read:
-    """The stream after several pages."""
-    previous, read = None, Read(reading, End.NOT_YET)
-    for each in pages:
-        read = after(read.stream, each, previous, brought_new)
-        previous = each if each.events else previous
-    return read
-
-
-def test_a_stream_goes_on_at_the_cursor_of_its_page() -> None:
-    read = after(LOOKBACK, page(NOW - HOUR_MS, cursor="second"))
-    assert (read.stream.cursor, read.end) == ("second", End.NOT_YET)
-    assert read.stream.longest_page == 1
-    assert after(LOOKBACK, page(NOW - HOUR_MS, cursor=None)).stream.cursor == "first"
-
-
-def test_a_few_events_dated_too_late_do_not_tell_how_far_it_has_read() -> None:
-    times = [NOW - 50 * MINUTE_MS + number for number in range(20)] + [NOW - 1] * (DATES_KEPT - 1)
-    assert after(LOOKBACK, page(*times)).stream.read_to_ms < NOW - 49 * MINUTE_MS
-    assert after(LOOKBACK, page(*times, NOW)).stream.read_to_ms == NOW - 1
-
-
-def test_events_dated_ahead_do_not_tell_how_far_it_has_read() -> None:
-    ahead = [NOW + AHEAD_TOLERANCE_MS + 1] * 20
-    assert after(LOOKBACK, page(*ahead)).stream.read_to_ms == LOOKBACK.start_ms
-    assert after(LOOKBACK, page(*ahead)).stream.latest_ms == 0
-    assert after(LOOKBACK, page(*ahead)).stream.trail == ()
-    assert after(LOOKBACK, page(*[NOW + AHEAD_TOLERANCE_MS] * 20)).stream.latest_ms == NOW + AHEAD_TOLERANCE_MS
-
-
-def test_events_without_a_timestamp_tell_nothing() -> None:
-    read = after(LOOKBACK, Page((event(None, 1), event(None, 2)), "second"))
-    assert (read.stream.dates, read.stream.latest_ms, read.end) == ((), 0, End.NOT_YET)
+def test_a_page_moves_its_reader() -> None:
+    before = reader(1, 0, 500, times_s=IN_ORDER[:15], events=20, new=4, idle_pages=2, short_pages=1)
+    after = after_page(before, page(120, None, 118.5), new=2)
+    times = (*before.times[1:], at(120), at(118.5))
+    counted: dict[str, Any] = {"span_ms": 1500, "events": 22, "new": 6, "idle_pages": 0, "short_pages": 2}
+    assert after == replace(before, cursor="next", times=times, newest_ms=at(120), **counted)
+    empty = after_page(after, page(cursor=None), new=0)
+    assert empty == replace(after, idle_pages=1, short_pages=0)
+    assert after_page(empty, page(*range(121, 171)), new=50).short_pages == 0
+    assert after_page(empty, page(*range(121, 170)), new=49).short_pages == 1
 
 
 @pytest.mark.parametrize(
-    ("reading", "enough"),
+    ("known_s", "times_s", "is_disordered"),
     [
-        (LOOKBACK, EMPTY_PAGES_NEW_CURSOR),
-        (BACKFILL, EMPTY_PAGES_NEW_CURSOR_SELDOM),
-        (stream(Use.RECONCILIATION, NOW - HOUR_MS, NOW), EMPTY_PAGES_NEW_CURSOR_SELDOM),
+        (range(1000, 1016), [1000 - OVERLAP_S], False),
+        (range(1000, 1016), [1000 - OVERLAP_S - 1], True),
+        ([9000, *range(1000, 1015)], [1000 - OVERLAP_S], False),  # one with a wrong clock
+        ((), [*range(1000, 1016), 1000 - OVERLAP_S - 1], True),
     ],
 )
-def test_the_cursor_of_an_empty_page_is_followed_for_a_while(reading: Stream, enough: int) -> None:
-    for number in range(enough - 1):
-        read = after(reading, page(cursor=f"empty {number}"))
-        assert read.end is End.NOT_YET
-        reading = read.stream
-        assert reading.cursor == f"empty {number}"
-    assert after(reading, page(cursor="last")).end is End.PROVEN
+def test_an_event_from_before_the_overlap_shows_that_there_is_no_order(
+    known_s: Any, times_s: list[int], is_disordered: bool
+) -> None:
+    before = reader(1, 0, times_s=known_s, marks=(("c", ()),))
+    after = after_page(before, page(*times_s), 1)
+    assert after.is_disordered is is_disordered
+    assert after_page(replace(after, is_disordered=True), page(9999), 1).is_disordered
 
 
-def test_where_events_have_followed_many_empty_pages_more_are_followed() -> None:
-    reading = replace(LOOKBACK, empty_pages=6)
-    assert after(reading, page(cursor="new"), holes=3).end is End.NOT_YET
-    assert after(replace(reading, empty_pages=7), page(cursor="new"), holes=3).end is End.PROVEN
+FULL, CONFIRM = tuple(range(200, 700)), window(0, 800, to_confirm=True)
+ENDS: dict[str, tuple[dict[str, Any], Page, int, bool]] = {
+    # What the reader is, the page, how many of its events are new, and whether it is the last one.
+    "a full page": ({"end_s": 800}, page(*FULL), 500, False),
+    "a page without a cursor": ({"end_s": 800}, page(200, cursor=None), 1, True),
+    "an empty page with the same cursor": ({"end_s": 800}, page(cursor="c"), 0, True),
+    "the first empty page with a new cursor": ({"end_s": 800}, page(), 0, False),
+    "the second empty page": ({"end_s": 800, "idle_pages": 1}, page(), 0, True),
+    "the 19th empty page where an end is confirmed": ({"window": CONFIRM, "idle_pages": 18}, page(), 0, False),
+    "the 20th empty page there": ({"window": CONFIRM, "idle_pages": 19}, page(), 0, True),
+    "the same page and cursor again": ({"end_s": 800, "times_s": [200]}, page(200, cursor="c"), 0, True),
+    "the same cursor with new events": ({"end_s": 800}, page(200, cursor="c"), 1, False),
+    "an older event after idle pages": ({"end_s": 800, "times_s": IN_ORDER, "idle_pages": 19}, page(100.5), 0, False),
+    "known events behind a new cursor": ({"end_s": 800, "times_s": [200]}, page(200), 0, False),
+    "the 20th page that brings nothing": ({"end_s": 800, "times_s": [200], "idle_pages": 19}, page(200), 0, True),
+    "a full page past the window": ({"end_s": 680}, page(*FULL), 500, True),
+    "a full page not quite that far": ({"end_s": 685}, page(*FULL), 500, False),
+    "past the window after few events": ({"end_s": 210}, page(*range(200, 263)), 63, False),
+    "past the window after enough": ({"end_s": 210}, page(*range(200, 264)), 64, True),
+    "past the window without order": ({"end_s": 210, "is_disordered": True}, page(*range(200, 264)), 64, False),
+    "a short live page": ({}, page(200), 1, False),
+    "the second short live page": ({"short_pages": 1}, page(200), 1, True),
+    "the second short page of a window": ({"end_s": 800, "short_pages": 1}, page(200), 1, False),
+    "a short live page near the present": ({}, page(NOW_S - 3), 1, True),
+    "a short live page not quite so near": ({}, page(NOW_S - 3.001), 1, False),
+    "a full live page near the present": ({}, page(*range(NOW_S - 499, NOW_S + 1)), 500, False),
+    "a small full live page near the present": ({"size": 2}, page(NOW_S - 1, NOW_S), 2, False),
+    "a short page of a window near the present": ({"end_s": 20_000}, page(NOW_S), 1, False),
+}
 
 
-@pytest.mark.parametrize("cursor", ["first", None])
-@pytest.mark.parametrize("reading", [LOOKBACK, BACKFILL])
-def test_two_empty_pages_that_lead_nowhere_are_an_end(cursor: str | None, reading: Stream) -> None:
-    assert following(reading, page(cursor=cursor)).end is End.NOT_YET
-    assert following(reading, page(cursor=cursor), page(cursor=cursor)).end is End.PROVEN
-
-
-def test_events_after_an_empty_page_start_the_count_again() -> None:
-    read = following(LOOKBACK, EMPTY, page(NOW - HOUR_MS), EMPTY)
-    assert (read.stream.empty_pages, read.end) == (1, End.NOT_YET)
-
-
-def test_a_short_page_shown_again_and_again_is_the_end() -> None:
-    full, last = page(NOW - 30, NOW - 20, NOW - 10), page(NOW - 5, NOW - 4)
-    assert following(LOOKBACK, full, last, last).end is End.NOT_YET
-    assert following(LOOKBACK, full, last, last, last).end is End.PROVEN
-
-
-def test_other_events_under_the_uuids_of_those_before_are_no_page_that_comes_again() -> None:
-    first = page(NOW - 5, NOW - 4)
-    others = replace(
-        first, events=tuple(Event(f"other {each.text}", each.key, each.time_ms, None) for each in first.events)
-    )
-    read = following(LOOKBACK, page(NOW - 30, NOW - 20, NOW - 10), first, others, first, others)
-    assert (read.stream.repeated_pages, read.end) == (0, End.NOT_YET)
-
-
-def test_a_full_page_shown_again_and_again_proves_nothing() -> None:
-    """The cursor may have been lost on the way: what follows was not read."""
-    full = page(*[NOW - 100 + number for number in range(SURELY_SHORT)])
-    assert following(LOOKBACK, full, full, full).end is End.DOUBTFUL
-
-
-def test_the_events_of_the_last_second_in_rotation_are_the_end() -> None:
-    full, last = page(NOW - 30, NOW - 20, NOW - 10), page(NOW - 5, NOW - 4)
-    rotated = Page(last.events[::-1], "rotated")
-    assert following(LOOKBACK, full, last, rotated, last).end is End.PROVEN
-
-
-def test_a_page_with_something_new_is_no_repetition() -> None:
-    first, second = page(NOW - 30, NOW - 20), page(NOW - 20, NOW - 10)
-    assert following(LOOKBACK, first, second, first, second).end is End.NOT_YET
-
-
-def test_a_lookback_ends_when_it_has_read_up_to_its_opening() -> None:
-    assert is_past(read_to(LOOKBACK, NOW), OVERLAP_MS)
-    assert not is_past(read_to(LOOKBACK, NOW - 1), OVERLAP_MS)
-    assert after(LOOKBACK, page(*[NOW + number for number in range(ORDER_KNOWN_EVENTS)])).end is End.PROVEN
+@pytest.mark.parametrize(("fields", "one", "new", "expected"), ENDS.values(), ids=ENDS)
+def test_the_last_page_for_now(fields: dict[str, Any], one: Page, new: int, expected: bool) -> None:
+    before = reader(1, 0, marks=(("c", ()),), **fields)
+    assert is_end(before, after_page(before, one, new), one, at(NOW_S)) is expected
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "read_on_s", "goes_on"),
-    [(9, 0, False), (11, 0, True), (300, 0, True), (40, 60, False), (20, 60, True)],
+    ("fields", "of_window", "left"),
+    [
+        ({"times_s": IN_ORDER, "new": 9}, {}, [window(100, 300, to_confirm=True)]),
+        ({"times_s": IN_ORDER[1:]}, {}, [window(0, 300, to_confirm=True)]),
+        ({"times_s": range(400, 416)}, {}, [window(299, 300, to_confirm=True)]),
+        ({"times_s": range(400, 416), "events": 64}, {}, []),
+        ({"times_s": IN_ORDER, "new": 1}, {"to_confirm": True}, [window(100, 300, to_confirm=True)]),
+        ({"times_s": IN_ORDER, "new": 0}, {"to_confirm": True}, []),
+        ({"times_s": IN_ORDER, "new": 1}, {"again": True}, []),
+    ],
 )
-def test_a_long_lookback_reads_on_until_it_meets_the_tail_unless_it_gains_too_little(
-    ahead_s: int, read_on_s: int, goes_on: bool
+def test_a_window_is_complete_when_a_second_query_from_its_end_brings_nothing_new(
+    fields: dict[str, Any], of_window: dict[str, bool], left: list[Window]
 ) -> None:
-    end_ms = NOW + read_on_s * 1000
-    lookback = stream(Use.LOOKBACK, NOW - HOUR_MS, end_ms, events=500, dates=(end_ms,) * DATES_KEPT, latest_ms=end_ms)
-    tail = stream(Use.TAIL, NOW - HOUR_MS, None, latest_ms=end_ms + ahead_s * 1000)
-    read = until_tail(Read(lookback, End.PROVEN), tail, OVERLAP_MS)
-    assert (read.end is End.NOT_YET) is goes_on
-    assert read.stream.end_ms == (tail.latest_ms if goes_on else end_ms)
-    assert until_tail(Read(lookback, End.PROVEN), None, OVERLAP_MS).end is End.PROVEN
+    one = window(0, 300, **of_window)
+    some = reader(1, window=one, **fields)
+    found = ended(checkpoint(one, live_s=500, readers=(some, reader(2))), some)
+    assert found == checkpoint(*left, live_s=500, readers=(reader(2),))
 
 
-def test_a_backfill_reads_an_overlap_past_its_window() -> None:
-    """Where pages come by arrival, a late event of the window follows it."""
-    assert BACKFILL.end_ms
-    assert is_past(read_to(BACKFILL, BACKFILL.end_ms + OVERLAP_MS), OVERLAP_MS)
-    assert not is_past(read_to(BACKFILL, BACKFILL.end_ms + OVERLAP_MS - 1), OVERLAP_MS)
+def caught_up(*former: Reader, **fields: Any) -> Checkpoint:
+    """The live edge from second 0 on, once a query that was opened at second 3600 has read all that there is."""
+    fields = {"times_s": range(3000, 3016), "new": 1, "idle_pages": 1, "short_pages": 1, **fields}
+    some = reader(7, fields.pop("start_s", 0), marks=(("back", (at(2990),)), ("far", ())), **fields)
+    return ended(checkpoint(live_s=0, readers=(*former, some)), some)
 
 
-def test_a_stream_without_order_is_never_past_its_window() -> None:
-    unordered = replace(read_to(BACKFILL, NOW), disorder_ms=OVERLAP_MS + 1)
-    assert not is_past(unordered, OVERLAP_MS)
-    assert is_past(replace(unordered, disorder_ms=OVERLAP_MS), OVERLAP_MS)
-    assert not is_past(read_to(stream(Use.TAIL, NOW - HOUR_MS), NOW), OVERLAP_MS)
+def test_a_live_reader_that_has_read_everything_replaces_the_older_ones_and_goes_on_from_a_few_seconds_back() -> None:
+    assert [one.number for one in caught_up(reader(3), reader(4, 0, 10), reader(9)).readers] == [4, 7, 9]
+    assert [one.number for one in caught_up(reader(3), start_s=1).live] == [3, 7]
+    followed = caught_up().live[0]
+    assert (followed.cursor, followed.times, followed.newest_ms) == ("back", (at(2990),), at(2990))
+    assert (followed.caught_up, followed.idle_pages, followed.short_pages) == (True, 0, 0)
+    assert not followed.window.to_confirm
+    assert followed.marks == (("back", (at(2990),)), ("far", ()))
 
 
-def test_disorder_is_how_far_an_event_is_dated_before_what_was_shown_earlier() -> None:
-    in_order = [NOW - HOUR_MS + number * 1000 for number in range(40)]
-    assert after(LOOKBACK, page(*in_order)).stream.disorder_ms == 0
-    read = after(read_to(LOOKBACK, NOW - MINUTE_MS), page(NOW - 10 * MINUTE_MS))
-    assert read.stream.disorder_ms == 9 * MINUTE_MS
-    # Within a page too, once enough was read before it.
-    times = [NOW - MINUTE_MS] * DATES_KEPT + [NOW - 30 * MINUTE_MS]
-    assert after(LOOKBACK, page(*times)).stream.disorder_ms == 29 * MINUTE_MS
-
-
-def test_few_events_tell_that_a_stream_has_no_order() -> None:
-    """Else it is taken for one that has read past its window, and what it has not shown yet is lost."""
-    for _ in range(200):
-        seed = random.SystemRandom().getrandbits(32)
-        draw = random.Random(seed)
-        times = [draw.randrange(NOW - 4 * HOUR_MS, NOW) for _ in range(ORDER_KNOWN_EVENTS)]
-        small_pages = [page(*times[start : start + 7]) for start in range(0, len(times), 7)]
-        assert following(LOOKBACK, *small_pages).stream.disorder_ms > OVERLAP_MS, f"seed {seed}"
-
-
-def test_a_few_events_dated_too_late_are_no_disorder() -> None:
-    times = [NOW - HOUR_MS + number for number in range(DATES_KEPT // 2)] + [NOW] * (DATES_KEPT // 2)
-    read = following(LOOKBACK, page(*times), page(NOW - HOUR_MS + 20))
-    assert read.stream.disorder_ms == 0
-
-
-def test_the_trail_holds_the_positions_of_later_dates_only() -> None:
-    reading = LOOKBACK
-    for number in range(TRAIL_KEPT + 5):
-        reading = after(reading, page(NOW - HOUR_MS + number * 1000, cursor=f"c{number}")).stream
-    assert len(reading.trail) == TRAIL_KEPT
-    assert reading.trail[-1] == Position(f"c{TRAIL_KEPT + 4}", NOW - HOUR_MS + (TRAIL_KEPT + 4) * 1000)
-    again = after(reading, page(NOW - HOUR_MS, cursor="again")).stream
-    assert again.trail[-1] == Position("again", reading.latest_ms)
-    assert len(again.trail) == TRAIL_KEPT
-
-
-TAIL = stream(
-    Use.TAIL,
-    NOW - HOUR_MS,
-    cursor="old",
-    frontier="front",
-    latest_ms=NOW - 10_000,
-    longest_page=3,
-    trail=(Position("old", NOW - 15_000), Position("front", NOW - 10_000)),
+@pytest.mark.parametrize(
+    ("former", "fields", "watermark_s"),
+    [
+        ((), {}, 3015 - OVERLAP_S),
+        ((), {"times_s": range(9000, 9016)}, 3600 - OVERLAP_S),  # of events ahead of the opening
+        ((), {"times_s": [10]}, 0),
+        ((), {"caught_up": True}, 0),  # only the query of the minute moves it, not a look at its end
+        ((), {"start_s": 1}, 0),  # a query from behind the watermark
+        ((), {"new": 0, "times_s": [], "opened_ms": at(DAY_MS // 1000 + 60)}, 0),
+        ((reader(3, caught_up=True),), {"new": 1, "times_s": [10], "opened_ms": at(DAY_MS // 1000 + 60)}, 0),
+        ((), {"new": 1, "times_s": []}, 0),
+        ((reader(3),), {"new": 1, "times_s": []}, 3600 - OVERLAP_S),  # a tenant without timestamps
+        ((reader(3, caught_up=True),), {"new": 0, "times_s": [], "opened_ms": at(DAY_MS // 1000 + 60)}, 60),
+        ((reader(3, caught_up=True),), {"new": 0, "opened_ms": at(DAY_MS // 1000 + 60)}, 3015 - OVERLAP_S),
+    ],
 )
+def test_the_watermark_follows_the_events_and_on_a_quiet_tenant_the_day(
+    former: tuple[Reader, ...], fields: dict[str, Any], watermark_s: int
+) -> None:
+    assert caught_up(*former, **fields).watermark_ms == at(watermark_s)
 
 
-def test_a_tail_reads_full_pages_on_and_pauses_at_the_first_that_is_not() -> None:
-    full = page(NOW - 9000, NOW - 8000, NOW - 7000, cursor="second")
-    read = after(TAIL, full)
-    assert (read.stream.cursor, read.end) == ("second", End.NOT_YET)
-    read = after(read.stream, page(NOW - 2000, cursor="third"))
-    assert read.end is End.PROVEN
+@pytest.mark.parametrize(
+    ("fields", "watermark_s", "expected"),
+    [
+        ({"times_s": range(3299, 3315)}, 0, True),
+        ({"times_s": range(3300, 3316)}, 0, False),
+        ({"times_s": IN_ORDER, "caught_up": True}, 0, False),
+        ({"times_s": IN_ORDER, "start_s": 60}, 59, False),
+        ({"times_s": IN_ORDER}, 3300, False),
+    ],
+)
+def test_a_live_reader_is_far_behind_more_than_an_overlap_before_its_opening(
+    fields: dict[str, Any], watermark_s: int, expected: bool
+) -> None:
+    assert is_far_behind(checkpoint(live_s=watermark_s), reader(**fields)) is expected
 
 
-def test_the_next_reading_of_a_tail_begins_some_seconds_before_what_it_has_read() -> None:
-    read = after(TAIL, page(NOW - 8000, cursor="second"))
-    assert (read.stream.cursor, read.end) == ("old", End.PROVEN)
-    read = after(TAIL, page(NOW - 6000, cursor="second"))
-    assert (read.stream.cursor, read.stream.frontier) == ("front", "second")
-    assert read.stream.trail[0] == Position("front", NOW - 10_000)
-
-
-def test_a_tail_that_finds_nothing_new_looks_at_its_frontier() -> None:
-    read = after(TAIL, page(NOW - 12_000, cursor="x"), brought_new=False)
-    assert (read.stream.cursor, read.end) == ("front", End.NOT_YET)
-    read = after(replace(read.stream, cursor="front"), page(cursor="further"), brought_new=False)
-    assert read.end is End.PROVEN
-    assert read.stream.frontier == "further"
-
-
-def test_a_tail_follows_empty_pages_where_events_have_followed_them() -> None:
-    at_frontier = replace(TAIL, cursor="front", latest_ms=NOW - 10_001)
-    read = after(at_frontier, page(cursor="further"), brought_new=False, holes=2)
-    assert (read.stream.cursor, read.end) == ("further", End.NOT_YET)
-    read = after(replace(read.stream, empty_pages=2), page(cursor="furthest"), brought_new=False, holes=2)
-    assert read.end is End.PROVEN
-
-
-def test_where_a_tail_has_shown_what_is_recent_empty_pages_hide_nothing() -> None:
-    at_frontier = replace(TAIL, cursor="front", latest_ms=NOW - 10_000)
-    assert after(at_frontier, page(cursor="further"), brought_new=False, holes=2).end is End.PROVEN
-
-
-def test_a_tail_that_has_read_nothing_begins_where_it_is() -> None:
-    fresh = stream(Use.TAIL, NOW)
-    assert rewound(fresh) == fresh
-    near = replace(fresh, trail=(Position("a", NOW - 1000), Position("b", NOW)), latest_ms=NOW)
-    assert rewound(near).cursor == "a"
-
-
-def test_the_tail_follows_the_query_that_was_read_to_its_end() -> None:
-    trail = (Position("a", NOW - 60_000), Position("b", NOW - 5000), Position("c", NOW))
-    done = replace(LOOKBACK, cursor="end", trail=trail, latest_ms=NOW, empty_pages=2, repeated_pages=2)
-    tail = tail_of(done)
-    assert (tail.use, tail.end_ms, tail.cursor, tail.frontier) == (Use.TAIL, None, "b", "end")
-    assert (tail.empty_pages, tail.repeated_pages, tail.number) == (0, 0, LOOKBACK.number)
+@given(st.lists(st.lists(st.integers(0, 40), max_size=20), min_size=1, max_size=30))
+def test_the_live_edge_can_be_read_again_from_ten_seconds_back(steps: list[list[int]]) -> None:
+    one, now, known = reader(1, marks=(("c", ()),)), 0, {"c": 0}
+    for number, further in enumerate(steps):
+        times = sorted(now + step for step in further)
+        now = max([now, *times])
+        one = after_page(one, page(*times, cursor=str(number)), 1)
+        known[str(number)] = one.position_ms
+        assert 0 < len(one.marks) <= 32
+        first, *others = [known[cursor] for cursor, _ in one.marks]
+        assert first <= one.position_ms - 10_000 or first == 0 or len(one.marks) == 32 or not one.times
+        assert all(place > one.position_ms - 10_000 for place in others[1:])

@@ -7,8 +7,9 @@ import ssl
 import struct
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +21,15 @@ from fakes.loopback import LoopbackServer
 
 CLAIMS = {"scope": "isp.audit.events:read", "aud": "cyberark.isp.audit", "tenant_id": "t-1"}
 _ENDPOINTS = {"/api/audits/stream/createQuery": "query", "/api/audits/stream/results": "results"}
+# How long an answer that trickles waits before each byte.
+TRICKLE_S = 0.02
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, or how a connection ends instead: `reset`, `cut` in the middle of the body, or `hang`."""
+    """An answer, or what becomes of it: `reset`, `cut` in the middle of the body, `hang`, `trickle` (its body) or
+    `trickle-headers`.
+    """
 
     status: int = 200
     body: bytes | dict[str, Any] = b""
@@ -38,9 +43,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Received:
+    """A request; `port` is the client's, the same for requests of one connection."""
+
     path: str
     headers: Mapping[str, str]
     body: bytes
+    port: int
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -56,7 +64,7 @@ class FakeTenant(LoopbackServer):
     a function from the request, or a list of answers, of which the last one is given again and again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, not_after: datetime | None = None) -> None:
         self.received: dict[str, list[Received]] = defaultdict(list)
         self.script: dict[str, list[Answer] | Callable[[Received], Answer]] = {
             "token": lambda _: self.token_answer(),
@@ -68,7 +76,7 @@ class FakeTenant(LoopbackServer):
         authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ca_file = folder / "ca.pem"
         authority.cert_pem.write_to_path(str(self.ca_file))
-        authority.issue_cert("localhost").configure_cert(context)
+        authority.issue_cert("localhost", not_after=not_after).configure_cert(context)
         self._stopping = threading.Event()
         super().__init__(self._handler(), context, "localhost")
 
@@ -101,7 +109,7 @@ class FakeTenant(LoopbackServer):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = tenant.answer(Received(self.path, headers, body))
+                answer = tenant.answer(Received(self.path, headers, body, self.client_address[1]))
                 if answer.ending == "hang":
                     tenant._stopping.wait(30)
                 if answer.ending in ("hang", "reset"):
@@ -110,14 +118,24 @@ class FakeTenant(LoopbackServer):
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                     self.close_connection = True
                     return
+                if answer.ending == "trickle-headers":
+                    self._trickle(iter(lambda: b"x", None))
                 self.send_response_only(answer.status)
                 for name, value in {"Date": self.date_time_string(), **answer.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.content) + (answer.ending == "cut")))
                 self.end_headers()
-                if answer.status != 204:
+                if answer.ending == "trickle":
+                    self._trickle(bytes([byte]) for byte in answer.content)
+                elif answer.status != 204:
                     self.wfile.write(answer.content)
                 self.close_connection = self.close_connection or answer.ending == "cut"
+
+            def _trickle(self, parts: Iterable[bytes]) -> None:
+                for part in parts:
+                    self.wfile.write(part)
+                    if tenant._stopping.wait(TRICKLE_S):
+                        break
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -1,7 +1,6 @@
-"""S3 on loopback: moto's server, or a socket that accepts connections and never answers."""
+"""S3 on loopback: moto's server."""
 
 import logging
-import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +22,6 @@ def s3_server() -> Iterator[str]:
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
     server.stop()
-
-
-@contextmanager
-def silent_server() -> Iterator[str]:
-    """The address of a server that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @cache

@@ -1,204 +1,126 @@
-"""A CyberArk tenant on loopback: Identity and the Audit API, in the readings that a test asks for.
-
-Its time is the test's clock. A cursor tells the query and the place, and shows what has arrived by now after that
-place; a second query within a minute is refused.
-"""
+"""A CyberArk tenant and a Sekoia intake behind `Http.exchange`, and the connector that reads the one for the other."""
 
 import base64
 import json
-import math
-import threading
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import datetime
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler
-from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from fakes.loopback import LoopbackServer
+from cyberark_modules import CyberArkModule
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
+from cyberark_modules.http import Http
+from fakes.virtual_time import START_S, InlineExecutor, VirtualThreads, VirtualTime
 
-TENANT_ID = "tenant-1"
-RETENTION_S = 7 * 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An event as the tenant has it: dated `time_ms`, shown by the API from `shown_ms` on."""
-
-    time_ms: int
-    shown_ms: int
-    text: str
+Reply = tuple[int, Mapping[str, str], bytes]
+ENDPOINTS = {"createQuery": "query", "results": "results", "batch": "intake"}
+SECONDS = {"token": 0.1, "query": 0.2, "results": 0.3, "intake": 0.1}
 
 
-@dataclass(frozen=True)
-class Query:
-    """A query that was accepted: what was asked for, and when (s)."""
-
-    from_ms: int
-    to_ms: int | None
-    page_size: int
-    filters: Mapping[str, Any]
-    at: float
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Given in place of the tenant's own answer. A `status` of 200 carries `body` as it is."""
-
-    status: int
-    body: bytes = b"{}"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class TenantServer(LoopbackServer):
-    """Listens while its context lasts. `now` gives its time (epoch s).
-
-    `respond(path, document)` may return another answer, None for the usual one. `order` is by "time" of the event, by
-    "arrival" or "none"; `date_skew` is how wrong (s) its `Date` header is. `calls` lists what was asked for, as (path,
-    cursor or date, when), `queries` the queries that were accepted.
+class Tenant:
+    """Times are in seconds from the start; an event is returned a second after it happened. `script[endpoint]` has the
+    next answers: a status, an exception, or a function that is called first (None: as usual).
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.now = now
-        self.order = "time"
-        self.date_skew = 0.0
-        self.tenant_id = TENANT_ID
-        self.events: list[Shown] = []
-        self.calls: list[tuple[str, str, float]] = []
-        self.queries: list[Query] = []
-        self.respond: Callable[[str, dict[str, Any]], Refusal | None] = lambda _path, _document: None
-        self._counted_at = -math.inf
-        self._ranked: tuple[str, list[tuple[list[int], Shown]]] = (self.order, [])
-        self._lock = threading.RLock()
-        super().__init__(self._handler())
+    def __init__(self) -> None:
+        self.time = VirtualTime()
+        self.happened: dict[str, float] = {}
+        self.accepted: Counter[str] = Counter()
+        self.accepted_at: dict[str, float] = {}
+        self.queried_at: list[float] = []
+        self.script: dict[str, list[Any]] = defaultdict(list)
+        self.lines: list[tuple[str, str]] = []
 
-    def add(self, time_ms: int, shown_ms: int | None = None, number: int | None = None, **fields: Any) -> str:
-        """Have an event, shown when it happens unless told otherwise; return its text."""
-        number = len(self.events) if number is None else number
-        head = {"uuid": f"{number:08x}-0000-4000-8000-000000000000", "timestamp": time_ms}
-        text = json.dumps(head | fields)
-        with self._lock:
-            self.events.append(Shown(time_ms, time_ms if shown_ms is None else shown_ms, text))
-        return text
+    def happen(self, first_s: int, last_s: int, every_s: int) -> None:
+        for time_s in range(first_s, last_s, every_s):
+            uuid = f"00000000-0000-4000-8000-{len(self.happened):012d}"
+            self.happened[json.dumps({"uuid": uuid, "timestamp": round((START_S + time_s) * 1000)})] = time_s
 
-    @property
-    def cursors(self) -> list[str]:
-        """The cursors of the pages that were asked for."""
-        return [asked for path, asked, _ in self.calls if path == "results"]
+    def missing(self) -> list[str]:
+        return [text for text in self.happened if text not in self.accepted]
 
-    @property
-    def query_calls(self) -> list[float]:
-        """When queries were asked for (epoch s), accepted or not."""
-        return [at for path, _, at in self.calls if path == "createQuery"]
+    def duplicates(self) -> int:
+        return sum(times - 1 for times in self.accepted.values())
 
-    def answer(self, path: str, body: bytes) -> tuple[int, bytes, Mapping[str, str]]:
-        """Return the status, the body and the headers for a request."""
-        if "/oauth2/token/" in path:
-            given = self.respond("token", {})
-            return (given.status, given.body, given.headers) if given else (200, self._token(), {})
-        document = json.loads(body)
-        name = path.rpartition("/")[2]
-        with self._lock:
-            asked = document.get("cursorRef") or document["query"]["filterModel"]["date"]["dateFrom"]
-            self.calls.append((name, asked, self.now()))
-        if (given := self.respond(name, document)) is not None:
-            return given.status, given.body, given.headers
-        with self._lock:
-            if name == "results":
-                return 200, self._page(document["cursorRef"]), {}
-            if self.now() - self._counted_at < 60:
-                return 429, b"{}", {}
-            if (_ms(asked) or 0) / 1000 <= self.now() - RETENTION_S:
-                return 400, b"{}", {}
-            return 200, self._opened(document["query"]), {}
+    def said(self, level: str) -> list[str]:
+        return [text for one, text in self.lines if one == level]
 
-    def count_query(self) -> None:
-        """Count a query now, whatever becomes of its answer."""
-        self._counted_at = self.now()
+    def exchange(self, url: str, headers: Mapping[str, str], body: bytes, deadline_s: float) -> Reply:
+        endpoint = ENDPOINTS.get(url.rsplit("/", 1)[-1], "token")
+        self.time.pass_s(SECONDS[endpoint])
+        answer = self.script[endpoint].pop(0) if self.script[endpoint] else None
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, BaseException):
+            raise answer
+        status, found = (answer, b"") if answer else getattr(self, f"_{endpoint}")(body)
+        return status, {"Date": formatdate(START_S + self.time.monotonic(), usegmt=True)}, found
 
-    def _token(self) -> bytes:
-        claims = {"scope": "isp.audit.events:read", "aud": "cyberark.isp.audit", "tenant_id": self.tenant_id}
-        payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-        return json.dumps({"access_token": f"e30.{payload}.e30", "expires_in": 18000}).encode()
+    def _token(self, _body: bytes) -> tuple[int, bytes]:
+        claims = {"scope": "isp.audit.events:read", "aud": "cyberark.isp.audit", "tenant_id": "t-1"}
+        middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        return 200, json.dumps({"access_token": f"h.{middle}.s", "token_type": "Bearer", "expires_in": 18000}).encode()
 
-    def _opened(self, asked: dict[str, Any]) -> bytes:
-        self.count_query()
-        filters = dict(asked["filterModel"])
-        date = filters.pop("date")
-        query = Query(_ms(date["dateFrom"]) or 0, _ms(date.get("dateTo")), asked["pageSize"], filters, self.now())
-        self.queries.append(query)
-        return json.dumps({"cursorRef": _cursor(query.from_ms, query.to_ms, query.page_size, filters, [])}).encode()
+    def _query(self, body: bytes) -> tuple[int, bytes]:
+        now, query = self.time.monotonic(), json.loads(body)["query"]
+        if self.queried_at and now - self.queried_at[-1] < 60:
+            return 429, b""
+        self.queried_at.append(now)
+        since, until = (_seconds(query["filterModel"]["date"].get(name)) for name in ("dateFrom", "dateTo"))
+        return 200, json.dumps({"cursorRef": json.dumps([since, until, query["pageSize"], 0])}).encode()
 
-    def _page(self, reference: str) -> bytes:
-        texts, following = self.page_at(reference)
-        data = ",".join(texts)
-        return f'{{"data":[{data}],"paging":{{"cursor":{{"cursorRef":"{following}"}}}}}}'.encode()
+    def _results(self, body: bytes) -> tuple[int, bytes]:
+        since, until, size, first = json.loads(json.loads(body)["cursorRef"])
+        returned = min(until + 1, self.time.monotonic() - 1)
+        places = [place for place, time_s in enumerate(self.happened.values()) if since <= time_s < returned]
+        places = [place for place in places if place >= first][:size]
+        texts, after = list(self.happened), places[-1] + 1 if places else first
+        paging = {"cursor": {"cursorRef": json.dumps([since, until, size, after])}}
+        data = ",".join(texts[place] for place in places)
+        return 200, f'{{"data":[{data}],"paging":{json.dumps(paging)}}}'.encode()
 
-    def page_at(self, reference: str) -> tuple[list[str], str]:
-        """Return what a cursor shows now, and the cursor of what follows."""
-        from_ms, to_ms, size, filters, place = json.loads(base64.b64decode(reference))
-        now_ms = self.now() * 1000
-        ranked = self._in_order()
-        later = islice(ranked, bisect_right(ranked, place, key=lambda each: each[0]), None)
-        shown = (
-            (rank, event.text)
-            for rank, event in later
-            if event.shown_ms <= now_ms and from_ms <= event.time_ms and (to_ms is None or event.time_ms < to_ms)
+    def _intake(self, body: bytes) -> tuple[int, bytes]:
+        texts = json.loads(body)["jsons"]
+        self.accepted.update(texts)
+        for text in texts:
+            self.accepted_at.setdefault(text, self.time.monotonic())
+        return 200, json.dumps({"event_ids": texts}).encode()
+
+
+def _seconds(date: str | None) -> float:
+    return datetime.fromisoformat(date).timestamp() - START_S if date else 1e9
+
+
+class VirtualConnector(CyberArkAuditLogsConnector):
+    """The connector in virtual time."""
+
+    def __init__(self, tenant: Tenant, folder: Path, **form: Any) -> None:
+        self.clock = tenant.time
+        module = CyberArkModule()
+        module.configuration = CyberArkModuleConfiguration(
+            auth_base_url="https://identity.test", login_name="a@b.c", password="s3cret", application_id="App"
         )
-        page = list(islice(shown, size))
-        following = _cursor(from_ms, to_ms, size, filters, page[-1][0] if page else place)
-        return [text for _, text in page], following
+        super().__init__(module, folder)
+        self.threads = VirtualThreads(tenant.time, self._stop_event)  # type: ignore[assignment]
+        self._executor = InlineExecutor()  # type: ignore[assignment]
+        self.configuration = CyberArkAuditLogsConfiguration(
+            **{"api_base_url": "https://audit.test", **form},
+            api_key="key", intake_key="intake-key", intake_server="https://intake.test",
+        )  # fmt: skip
+        self._tenant = tenant
 
-    def _in_order(self) -> list[tuple[list[int], Shown]]:
-        """The events after their places, sorted again only where there are others, or in another order."""
-        with self._lock:
-            order, ranked = self._ranked
-            if order != self.order or len(ranked) != len(self.events):
-                order = self.order
-                ranked = sorted(
-                    ([self._rank(event, number), number], event) for number, event in enumerate(self.events)
-                )
-                self._ranked = order, ranked
-            return ranked
+    def make_http(self) -> Http:
+        http = super().make_http()
+        vars(http).update(exchange=self._tenant.exchange, within=lambda _seconds, call: call())
+        return http
 
-    def _rank(self, event: Shown, number: int) -> int:
-        if self.order == "none":
-            return number * 7919 % 1009
-        return event.shown_ms if self.order == "arrival" else event.time_ms
+    def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
+        self._tenant.lines.append((str(level), message))
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        tenant = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
-
-            def do_POST(self) -> None:
-                status, content, headers = tenant.answer(
-                    self.path, self.rfile.read(int(self.headers["Content-Length"]))
-                )
-                self.send_response_only(status)
-                self.send_header("Date", formatdate(tenant.now() + tenant.date_skew, usegmt=True))
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
-
-
-def _cursor(*fields: Any) -> str:
-    return base64.b64encode(json.dumps(fields).encode()).decode()
-
-
-def _ms(date: str | None) -> int | None:
-    if date is None:
-        return None
-    return int(datetime.strptime(date, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp() * 1000)
+    def run_until(self, moment: float) -> None:
+        """Run until it is asked to stop at that time, or ends before."""
+        self._tenant.time.at(moment, self.stop)
+        self.run()

@@ -1,67 +1,68 @@
-"""An intake with several faults at once: whatever they are, every event is in one place, and accepted once."""
+"""An intake that does whatever Hypothesis wants, and kills between any two steps: nothing is lost or left behind."""
 
 import random
-from collections import Counter
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
 
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from cyberark_modules.audit_api.events import Event
-from fakes.connector import Time, events
-from fakes.intake_server import Answer, IntakeServer
-from intake.conftest import Caller
+from cyberark_modules.files import DiskFile
+from intake.world import BLOCK_PAGE, RESET, SILENCE, Caller, Killed, events
 
-STATUSES = [0, 400, 403, 413, 429, 500, 503]
-
-
-class Adversary:
-    """Refuses some events, large requests, requests at random, and everything for a while."""
-
-    def __init__(self, rng: random.Random, pushed: list[Event]) -> None:
-        self._rng = rng
-        self.poison = {event.text for event in rng.sample(pushed, rng.choice([0, 1, 3, 20]))}
-        self._limit = rng.choice([10**9, 10**9, 60_000, 200_000])
-        self._flaky = rng.choice([0.0, 0.0, 0.2])
-        self._answers = {cause: Answer(rng.choice(STATUSES)) for cause in ("poison", "limit", "flaky", "outage")}
-        self.is_down = False
-
-    def __call__(self, texts: list[str], size: int) -> Answer | None:
-        causes = [
-            ("outage", self.is_down),
-            ("poison", not self.poison.isdisjoint(texts)),
-            ("limit", size > self._limit),
-            ("flaky", self._rng.random() < self._flaky),
-        ]
-        return next((self._answers[cause] for cause, holds in causes if holds), None)
+ANSWERS = st.sampled_from([400, 403, 413, 429, 500, 503, BLOCK_PAGE, SILENCE, RESET])
+# What the intake does for how long (s): to which part of the requests, or to those with one of every n events.
+PHASES = st.lists(
+    st.tuples(st.integers(5, 900), ANSWERS, st.sampled_from([0.0, 0.1, 0.6, 1.0]), st.sampled_from([0, 0, 7, 50])),
+    min_size=1,
+    max_size=4,
+)
 
 
-@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(5, 30))])
-def test_every_event_is_in_one_place(caller: Caller, server: IntakeServer, time: Time, seed: int) -> None:
-    rng = random.Random(seed)
-    pushed = events(1200, size=800)
-    adversary = server.respond = Adversary(rng, pushed)
-    held: list[Event] = []
-    for start in range(0, len(pushed), 200):
-        page = pushed[start : start + 200]
-        adversary.is_down = rng.random() < 0.2
-        remaining, attempts = tuple(page), 0
-        while remaining:
-            outcome = caller.intake.push(remaining)
-            isolated = [one.event for one in outcome.isolated]
-            places = Counter(event.key for event in (*outcome.accepted, *isolated, *outcome.remaining))
-            assert places == Counter(event.key for event in remaining)
-            held += isolated
-            remaining = outcome.remaining
-            attempts += 1
-            time.now += 0 if outcome.made_progress else 2 ** min(attempts, 6)
-            if attempts == 8:
-                adversary.is_down = False
-            assert attempts < 60, "it does not come to an end"
-    assert adversary.poison <= {event.text for event in held}
-    refused = {event.text for event in held}
-    assert set(server.accepted) == {event.text for event in pushed} - refused
-    for event in held:
-        if event.text not in adversary.poison:
-            while caller.intake.push_one(event.text):
-                pass
-    assert server.accepted == Counter(event.text for event in pushed if event.text not in adversary.poison)
-    assert len(held) < len(adversary.poison) + 60
+@settings(max_examples=25)
+@given(PHASES, st.integers(0, 2**32), st.sampled_from([0, 1, 20]), st.lists(st.integers(1, 150), max_size=4))
+def test_nothing_is_lost_and_nothing_innocent_is_left(
+    phases: list[tuple[int, int, float, int]], seed: int, rate: int, kills: list[int]
+) -> None:
+    dice, write = random.Random(seed), DiskFile.write
+    steps, kill_at = 0, set(kills)
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps in kill_at:
+            raise Killed
+
+    def killable(file: DiskFile, content: bytes) -> None:
+        step()
+        write(file, content)
+        step()
+
+    with tempfile.TemporaryDirectory() as folder, patch.object(DiskFile, "write", killable):
+        caller = Caller(Path(folder))
+        caller.http.step = step
+        caller.arrive(events(dice.randrange(1, 700)))
+        for seconds, answer, part, every in phases:
+            rejected = {event.text for event in events(700)[::every]} if every else set()
+            caller.http.rule = lambda sent, _now, answer=answer, part=part, rejected=rejected: (  # type: ignore[misc]
+                answer if dice.random() < part or rejected & set(sent) else 200
+            )
+            before = len(caller.http.requests)
+            caller.run(seconds, rate)
+            assert len(caller.http.requests) - before <= 11 * seconds
+        caller.http.rule = lambda *_: 200
+        caller.run(600, rate)
+        caller.run(10)
+        caller.http.step = lambda: None
+        caller.run(0 if len(caller.killed_at) < 1 else 120)
+        assert caller.in_file() == []
+        assert set(caller.http.accepted) == set(caller.arrived_at)
+        twice = {text for text, count in caller.http.accepted.items() if count > 1}
+        in_flight = {
+            text
+            for at, texts, _ in caller.http.requests
+            for text in texts
+            if any(at <= killed <= at + 130 for killed in caller.killed_at)
+        }
+        assert twice <= in_flight

@@ -1,97 +1,138 @@
-"""The dead-letter file: bounded, readable by a person, and nothing is in it that was not written for good."""
+"""The dead-letter file: bounded, and nothing is in it, or out of it, that was not written for good."""
 
 import json
-import os
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cyberark_modules.intake import DeadLetter, DeadLetters
-from cyberark_modules.intake.dead_letters import FILE_NAME
+from cyberark_modules.files import DiskFile
+from cyberark_modules.http import Http
+from cyberark_modules.intake import dead_letters
+from cyberark_modules.intake.dead_letters import FILE_NAME, DeadLetters
 from fakes import s3
-
-NOW_MS = 1_769_853_600_000
-
-
-def letter(number: int, text: str = "") -> DeadLetter:
-    return DeadLetter(text or json.dumps({"n": number, "user": "${jndi:x}"}), f"uuid-{number}", 403, NOW_MS)
+from intake.world import Caller, events
 
 
-def lines(folder: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (folder / FILE_NAME).read_text().splitlines()]
+def letters_in(folder: Path) -> DeadLetters:
+    letters = DeadLetters(folder, lambda: Http("1"))
+    letters.load()
+    return letters
 
 
-def test_a_letter_holds_what_it_takes_to_resend_the_event(folder: Path) -> None:
-    letters = DeadLetters(folder)
-    assert letters.count() == 0
-    assert letters.append(letter(1))
-    assert letters.append(DeadLetter("text", None, None, NOW_MS))
-    assert letters.count() == 2
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / FILE_NAME).read_bytes().splitlines()]
+
+
+def test_a_line_has_the_fields_of_the_second_edition(folder: Path) -> None:
+    letters = letters_in(folder)
+    assert letters.add(['{"uuid": "u-1", "n": 1}'], 403) == ""
+    assert letters.add(["text"], None) == ""
     assert lines(folder) == [
-        {"uuid": "uuid-1", "status": 403, "refused_at": "2026-01-31T10:00:00+00:00", "text": letter(1).text},
-        {"uuid": None, "status": None, "refused_at": "2026-01-31T10:00:00+00:00", "text": "text"},
+        {
+            "uuid": "u-1",
+            "status": 403,
+            "text": '{"uuid": "u-1", "n": 1}',
+        },
+        {"uuid": None, "status": None, "text": "text"},
     ]
 
 
-def test_every_text_survives(folder: Path) -> None:
-    texts = ['{"cut": "\ud83d"}', '{"é": "\\ud83d\\n"}', '"} \u2028 "text": ']
-    for number, text in enumerate(texts):
-        assert DeadLetters(folder).append(letter(number, text))
-    assert [line["text"] for line in lines(folder)] == texts
+def test_every_text_survives_a_restart(folder: Path) -> None:
+    texts = ['{"cut": "\ud83d"}', '{"é": "\\ud83d\\n"}', '"} \u2028 "text": ', "[" * 2000]
+    assert letters_in(folder).add(texts, 500) == ""
+    letters = letters_in(folder)
+    assert list(letters.lines) == texts
+    letters.remove({texts[0], texts[3]})
+    assert list(letters_in(folder).lines) == texts[1:3]
 
 
-def test_a_letter_that_is_there_already_is_not_added_again(folder: Path) -> None:
-    """After a kill between the letter and the next commit, the event is refused once more."""
-    assert DeadLetters(folder).append(letter(1))
-    assert DeadLetters(folder).append(letter(2))
-    assert DeadLetters(folder).append(letter(1))
-    assert DeadLetters(folder).count() == 2
+def test_it_is_by_text_so_that_nothing_is_in_it_twice(folder: Path) -> None:
+    letters = letters_in(folder)
+    assert letters.add(["a", "b"], 403) == ""
+    assert letters.add(["b", "c"], 403) == ""
+    assert [line["text"] for line in lines(folder)] == ["a", "b", "c"]
 
 
-def test_a_full_file_takes_no_letter_and_loses_none(folder: Path) -> None:
-    letters = DeadLetters(folder, letters_at_most=2)
-    assert letters.append(letter(1))
-    assert letters.append(letter(2))
-    assert not letters.append(letter(3))
-    assert len(lines(folder)) == 2
-    (folder / FILE_NAME).unlink()  # a person has resent them
-    assert letters.append(letter(3))
-
-
-def test_the_file_is_bounded_in_bytes(folder: Path) -> None:
-    letters = DeadLetters(folder, bytes_at_most=1000)
-    assert letters.append(letter(1, "x" * 800))
-    assert not letters.append(letter(2, "y" * 800))
-    assert letters.append(letter(3, "z"))
-
-
-def test_a_line_that_was_cut_spoils_no_other(folder: Path) -> None:
-    assert DeadLetters(folder).append(letter(1))
+def test_a_line_that_a_person_has_broken_spoils_no_other(folder: Path) -> None:
+    letters_in(folder).add(["a", "b"], 403)
     content = (folder / FILE_NAME).read_bytes()
-    (folder / FILE_NAME).write_bytes(content + content[:40])
-    assert DeadLetters(folder).append(letter(2))
-    assert [json.loads(line)["uuid"] for line in (folder / FILE_NAME).read_text().splitlines()[::2]] == [
-        "uuid-1",
-        "uuid-2",
-    ]
+    (folder / FILE_NAME).write_bytes(content[:-20] + b'\n[]\n{"text": 3}\n' + content)
+    assert "a" in letters_in(folder).lines
+    assert "b" in letters_in(folder).lines
 
 
-def test_a_disk_that_is_full_takes_no_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
+def test_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "LETTERS_AT_MOST", 2)
+    letters = letters_in(tmp_path)
+    assert letters.add(["a", "b"], 403) == ""
+    assert letters.add(["c"], 403) == "is full (2 events)"
+    letters.remove({"a"})
+    assert letters.add(["c"], 403) == ""
+    monkeypatch.setattr(dead_letters, "BYTES_AT_MOST", 1000)
+    assert letters.add(["x" * 900], 403).startswith("is full")
+
+
+def test_a_storage_that_fails_holds_what_it_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    letters = letters_in(tmp_path)
+    assert letters.add(["a", "b"], 403) == ""
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
-        assert not DeadLetters(tmp_path).append(letter(1))
-    assert DeadLetters(tmp_path).append(letter(2))
+        patched.setattr(DiskFile, "write", full)
+        assert letters.add(["c"], 403) == "cannot be read or written"
+        letters.remove({"a"})
+        assert list(letters.lines) == ["b"]
+    assert [line["text"] for line in lines(tmp_path)] == ["a", "b"]
+    assert not letters.is_saved
+    letters.remove(())
+    assert [line["text"] for line in lines(tmp_path)] == ["b"]
 
 
-def test_a_file_that_cannot_be_read_takes_no_letter(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_not_written_over(tmp_path: Path, s3_address: str) -> None:
     (tmp_path / FILE_NAME).mkdir()
-    letters = DeadLetters(tmp_path)
-    assert not letters.append(letter(1))
-    assert letters.count() is None
+    assert letters_in(tmp_path).add(["a"], 403) == "cannot be read or written"
+    assert letters_in(s3.bucket(s3_address, create=False)).add(["a"], 403) == "cannot be read or written"
 
 
-def test_an_s3_that_is_not_there_takes_no_letter(s3_address: str) -> None:
-    assert not DeadLetters(s3.bucket(s3_address, create=False)).append(letter(1))
+def test_a_storage_that_hangs_is_given_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "STORED_WITHIN_S", 0.1)
+    released, write = threading.Event(), DiskFile.write
+
+    def hanging(file: DiskFile, content: bytes) -> None:
+        released.wait(10)
+        write(file, content)
+
+    letters = letters_in(tmp_path)
+    letters.add(["a"], 403)
+    monkeypatch.setattr(DiskFile, "write", hanging)
+    started = time.monotonic()
+    assert letters.add(["late"], 403) == "cannot be read or written"
+    assert letters.add(["later"], 403) == "cannot be read or written"
+    assert time.monotonic() - started < 1
+    released.set()
+    while letters.add(["b"], 403):
+        time.sleep(0.01)
+    assert [line["text"] for line in lines(tmp_path)] == ["a", "b"]
+
+
+def test_a_full_file_is_an_outage_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "LETTERS_AT_MOST", 3)
+    caller = Caller(tmp_path)
+    rejected = {event.text for event in events(6)}
+    caller.http.rule = lambda sent, _now: 403 if rejected & set(sent) else 200
+    caller.arrive(events(6))
+    caller.run(60)
+    caller.arrive(events(20, 100))
+    caller.run(300, 1)
+    faults = [text for text in caller.report.errors() if "dead-letter file is full" in text]
+    assert len(faults) == 1
+    assert len(caller.in_file()) <= 3
+    assert {event.text for event in events(20, 100)} <= set(caller.http.accepted)
+    caller.http.rule = lambda *_: 200
+    caller.run(600)
+    assert rejected <= set(caller.http.accepted)
+    assert set(caller.http.accepted.values()) == {1}

@@ -1,185 +1,220 @@
-"""What is logged and measured: nothing that was not read is claimed."""
+"""Each line is said once, nothing is said before it is certain, and the gauges show what the checkpoint holds."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
+from checkpoint.values import T0, at, checkpoint, event, reader, window
+from cyberark_modules.checkpoint.keys import Bucket, Keys
+from cyberark_modules.checkpoint.value import Checkpoint, Window
 from cyberark_modules.errors import ConfigurationError, Failure, FailureKind, Service, TransientError
 from cyberark_modules.telemetry import metrics
-from cyberark_modules.telemetry.reporter import Reporter, Standing, moment
-from fakes.connector import Time
+from cyberark_modules.telemetry.reporter import Reporter
+from fakes.virtual_time import VirtualTime
 
-NOW = 1_800_000_000_000
-Lines = list[tuple[str, str]]
-Counted = Callable[[], float]
+CAUGHT_UP = checkpoint(live_s=-300, readers=(reader(1, -300, caught_up=True),))
+BACKLOG = checkpoint(window(-3600, -1800), live_s=-300, readers=(reader(1, -300, caught_up=True),))
+AGAIN = replace(CAUGHT_UP, windows=(window(-900, -600, again=True), window(-300)))
+
+
+class Reported(Reporter):
+    """A reporter in virtual time, and its lines."""
+
+    def __init__(self) -> None:
+        self.time, self.skew_s, self.lines = VirtualTime(), 0.0, list[tuple[str, str]]()
+        super().__init__(
+            self.note, self.time.monotonic, lambda: int(self.time.wall() * 1000), lambda: self.skew_s, "k"
+        )
+
+    def note(self, text: str, level: str) -> None:
+        self.lines.append((level, text))
+
+    def said(self, *windows: Window) -> list[str]:
+        """Return the lines since the last call, of a checkpoint with those windows if there are any."""
+        if windows:
+            self.update(checkpoint(*windows, live_s=900), 0.0)
+        found = [text for _, text in self.lines]
+        self.lines.clear()
+        return found
 
 
 @pytest.fixture
-def lines() -> Lines:
-    return []
+def reported() -> Reported:
+    return Reported()
 
 
-@pytest.fixture
-def time() -> Time:
-    return Time(NOW / 1000)
+def value(name: str, **labels: str) -> float:
+    found = REGISTRY.get_sample_value(f"{metrics.NAMESPACE}_{name}", labels)
+    assert found is not None, name
+    return found
 
 
-@pytest.fixture
-def reporter(lines: Lines, time: Time) -> Reporter:
-    return Reporter(lambda text, level: lines.append((level, text)), time, lambda: int(time() * 1000), lambda: 0.0)
-
-
-def gauge(name: str, **labels: Any) -> float:
-    return REGISTRY.get_sample_value(f"{metrics.NAMESPACE}_{name}", labels) or 0.0
-
-
-def test_the_lag_is_the_age_of_what_the_tail_has_read_and_grows_while_nothing_is(
-    reporter: Reporter, time: Time
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([True, CAUGHT_UP, False, replace(CAUGHT_UP)], False),
+        ([True, True, CAUGHT_UP, True, True, replace(CAUGHT_UP)], True),
+        ([True, True, BACKLOG, replace(CAUGHT_UP)], False),
+        ([True, True, replace(CAUGHT_UP, readers=())], False),
+        ([True, True, AGAIN], True),
+    ],
+)
+def test_caught_up_is_said_once_when_a_second_query_has_confirmed_it(
+    reported: Reported, steps: list[bool | Checkpoint], said: bool
 ) -> None:
-    reporter.set_standing(Standing(NOW - 300_000, NOW - 4000))
-    assert gauge("lag_seconds") == 4
-    assert gauge("watermark_lag_seconds") == 300
-    time.now += 600
-    assert gauge("lag_seconds") == 604
-    assert reporter.lag_s() == 604
+    for step in steps:
+        reported.live_read_to(at(-1), step) if isinstance(step, bool) else reported.update(step, 0.0)
+    line = "Caught up: every event up to 2027-01-15 07:55:00 UTC is delivered; nothing was lost"
+    assert reported.said() == [line] * said
 
 
-def test_without_a_tail_the_lag_is_the_age_of_the_watermark(reporter: Reporter) -> None:
-    reporter.set_standing(Standing(NOW - 300_000, 0))
-    assert gauge("lag_seconds") == 300
+def test_what_was_lost_is_said_and_then_not_that_nothing_was(reported: Reported) -> None:
+    def caught_up() -> str:
+        reported.update(BACKLOG, 0.0)
+        for _ in range(2):
+            reported.live_read_to(at(-1), True)
+        reported.update(replace(CAUGHT_UP), 0.0)
+        return " ".join(reported.said())
+
+    before = value("lost_seconds_total")
+    reported.lost(at(0), at(30))
+    reported.lost(at(30), at(90))
+    beginning = "Data loss: events from 2027-01-15 08:00:00 UTC to 2027-01-15 08:01:30 UTC were not delivered"
+    assert [line[: len(beginning)] for line in reported.said(window(200, 201))] == [beginning]
+    reported.lost(at(90), at(91))
+    assert reported.said(window(300, 301)) == []  # within the hour
+    assert value("lost_seconds_total") == before + 91
+    assert caught_up().endswith("is delivered")
+    assert caught_up().endswith("is delivered; nothing was lost")
+    reported.dead_letters(2, 0)
+    assert caught_up().endswith("is delivered or in the dead-letter file; nothing was lost")
 
 
-def test_before_anything_is_known_there_is_no_lag(reporter: Reporter) -> None:
-    assert (reporter.lag_s(), gauge("oldest_gap_age_seconds")) == (0, 0)
+def test_an_unreadable_range_is_said_once_with_its_bounds_and_its_end(reported: Reported) -> None:
+    def failing(start_s: float, end_s: float, **fields: Any) -> Window:
+        return window(start_s, end_s, **{"failures": 1, "page_size": 1, **fields})
+
+    fails = "Unreadable range: the Audit API fails for events from 2027-01-15 08:0"
+    assert reported.said(failing(0, 60, page_size=10), failing(100, 160, failures=0)) == []
+    assert reported.said(failing(0, 60))[0].startswith(f"{fails}0:00 UTC to 2027-01-15 08:01:00 UTC. They are fetched")
+    assert value("unreadable_ranges") == 1
+    assert reported.said(failing(0, 60, failures=2), window(60, 90)) == []
+    assert [line[:70] for line in reported.said(failing(30, 45), failing(100, 160))] == [f"{fails}1"]
+    assert reported.said(window(40, 45), failing(100, 160)) == []  # it is read at the moment
+    delivered = "Unreadable range: the events from 2027-01-15 08:00:00 UTC to 2027-01-15 08:01:00 UTC were delivered"
+    assert reported.said(failing(100, 160)) == [delivered]
+    reported.lost(at(100), at(160))
+    assert [line[:9] for line in reported.said(window(200, 201))] == ["Data loss"]
 
 
-def test_gaps_are_measured_and_their_end_is_logged(reporter: Reporter, lines: Lines) -> None:
-    reporter.set_standing(Standing(NOW, NOW, ((NOW - 50_000, NOW - 40_000), (NOW - 20_000, NOW - 15_000))))
-    assert (gauge("gaps"), gauge("backlog_seconds"), gauge("oldest_gap_age_seconds")) == (2, 15, 50)
-    assert lines == []
-    reporter.set_standing(Standing(NOW, NOW))
-    reporter.set_standing(Standing(NOW, NOW))
-    assert (gauge("gaps"), gauge("backlog_seconds")) == (0, 0)
-    assert lines == [("info", f"Caught up: everything up to {moment(NOW)} is delivered; nothing was lost")]
+def test_lag_and_age_grow_while_the_loop_waits(reported: Reported) -> None:
+    reported.update(BACKLOG, 0.0)
+    reported.time.pass_s(10)
+    assert (value("lag_seconds"), value("oldest_window_age_seconds")) == (310, 3610)
+    reported.live_read_to(at(5), False)
+    reported.update(CAUGHT_UP, 0.0)
+    assert (value("lag_seconds"), value("oldest_window_age_seconds")) == (5, 0)
 
 
-def test_nothing_was_lost_is_never_said_after_a_loss(reporter: Reporter, lines: Lines) -> None:
-    before = gauge("lost_seconds_total")
-    reporter.set_standing(Standing(NOW, NOW, ((NOW - 50_000, NOW - 40_000),)))
-    reporter.lost(NOW - 50_000, NOW - 45_000)
-    reporter.set_standing(Standing(NOW, NOW))
-    assert lines[0][0] == "error"
-    assert f"from {moment(NOW - 50_000)} to {moment(NOW - 45_000)} were not delivered" in lines[0][1]
-    assert lines[1] == ("info", f"Caught up: everything up to {moment(NOW)} is delivered")
-    assert gauge("lost_seconds_total") - before == 5
-
-
-FAILING = ((NOW - 50_000, NOW - 40_000),)
-
-
-def test_a_gap_that_cannot_be_served_is_logged_once_with_its_bounds_and_when_it_is_delivered(
-    reporter: Reporter, lines: Lines
-) -> None:
-    for _ in range(3):
-        reporter.set_standing(Standing(NOW, NOW, FAILING, FAILING))
-    assert gauge("failing_gaps") == 1
-    narrowed = ((NOW - 45_000, NOW - 44_000),)
-    reporter.set_standing(Standing(NOW, NOW, narrowed, narrowed))  # a part of the same
-    reporter.set_standing(Standing(NOW, NOW, narrowed, ()))  # being retried
-    reporter.set_standing(Standing(NOW, NOW))
-    assert [level for level, _ in lines] == ["error", "info", "info"]
-    for _, line in lines[:2]:
-        assert f"from {moment(NOW - 50_000)} to {moment(NOW - 40_000)}" in line
-
-
-def test_a_gap_that_is_searched_in_parts_is_logged_once(reporter: Reporter, lines: Lines) -> None:
-    first, second = (NOW - 50_000, NOW - 45_000), (NOW - 45_000, NOW - 40_000)
-    reporter.set_standing(Standing(NOW, NOW, FAILING, FAILING))
-    for failing in ((), (first,), (), (second,), (first, second), ()):
-        reporter.set_standing(Standing(NOW, NOW, (first, second), failing))
-    reporter.set_standing(Standing(NOW, NOW, (second,)))
-    reporter.set_standing(Standing(NOW, NOW))
-    assert [level for level, _ in lines[:2]] == ["error", "info"]
-    assert [line for _, line in lines if "could not serve" in line] == [lines[1][1]]
-
-
-def test_a_gap_that_grows_backwards_is_logged_again_and_not_while_it_is_read(reporter: Reporter, lines: Lines) -> None:
-    reporter.set_standing(Standing(NOW, NOW, FAILING, FAILING))
-    for start_ms in range(NOW - 60_000, NOW - 40_000, 5000):  # another one before it waits with it; then it is read
-        grown = ((start_ms, NOW - 40_000),)
-        reporter.set_standing(Standing(NOW, NOW, grown, grown))
-    reporter.set_standing(Standing(NOW, NOW))
-    assert [level for level, _ in lines] == ["error", "error", "info", "info"]
-    for _, line in lines[1:3]:
-        assert f"from {moment(NOW - 60_000)} to {moment(NOW - 40_000)}" in line
-
-
-def test_what_failed_is_logged_when_it_is_delivered(reporter: Reporter, lines: Lines) -> None:
-    other = (NOW - 5000, NOW - 4000)
-    reporter.set_standing(Standing(NOW, NOW, (*FAILING, other), FAILING))
-    reporter.set_standing(Standing(NOW, NOW, (other,)))
-    level, line = lines[1]
-    assert level == "info"
-    assert line.startswith(f"The events from {moment(NOW - 50_000)} to {moment(NOW - 40_000)}, ")
-    assert line.endswith(", which the Audit API could not serve, are delivered")
-
-
-def test_pages_are_counted_by_outcome_and_summed_up_after_a_lookback(reporter: Reporter, lines: Lines) -> None:
-    names = ("collected", "already_delivered", "malformed", "late", "late_beyond_overlap")
-    before = {name: gauge("events_total", outcome=name) for name in names}
-    reporter.page(100, 30, 2, [150_000, 20_000], 1)
-    reporter.page(50, 0, 0, [], 0)
-    counts = {name: gauge("events_total", outcome=name) - before[name] for name in names}
-    assert counts == {
-        "collected": 30,
-        "already_delivered": 120,
-        "malformed": 2,
-        "late": 2,
-        "late_beyond_overlap": 1,
+def test_the_gauges_show_what_the_checkpoint_holds(reported: Reported) -> None:
+    minutes = dict.fromkeys([T0 // 60_000 - 2, T0 // 60_000 + 5], Bucket())
+    keys = Keys(minutes, {}, at(-7200), size=12, evicted=7)
+    readers = (reader(1, -300), reader(2, -3600, -1800, times_s=range(-3000, -2984)), reader(3, -9, -8))
+    evicted = value("deduplication_keys_evicted_total")
+    reported.update(replace(BACKLOG, keys=keys, readers=readers), 1.5)
+    reported.update(replace(BACKLOG, keys=replace(keys, evicted=9), readers=readers), 1.5)
+    shown = {
+        "watermark_timestamp_seconds": T0 / 1000 - 300,
+        "newest_event_timestamp_seconds": T0 / 1000 - 120,
+        "windows": 1,
+        "unread_seconds": 1200,
+        "deduplication_keys": 12,
+        "reread_reach_seconds": 7200,
+        "throttled_interval_seconds": 1.5,
     }
-    reporter.set_standing(Standing(NOW - 300_000, NOW - 3000, ((NOW - 700_000, NOW - 400_000),)))
-    reporter.lookback_read(NOW - 300_000)
-    reporter.lookback_read(NOW - 240_000)
-    assert lines[0][1] == (
-        f"Lookback since {moment(NOW - 300_000)} done: 150 events read in 2 pages, 30 new, 2 late by up to 2 min; "
-        "lag 3 s; backlog 5 min of events in 1 gaps"
-    )
-    assert "0 events read in 0 pages, 0 new; lag" in lines[1][1]
+    assert {name: value(name) for name in shown} == shown
+    assert (value("readers", kind="live"), value("readers", kind="window")) == (1, 2)
+    assert value("deduplication_keys_evicted_total") == evicted + 2  # the others by earlier processes
 
 
-def test_what_a_person_has_to_mend_is_critical_and_an_outage_is_a_warning(reporter: Reporter, lines: Lines) -> None:
-    denied = Failure(Service.IDENTITY, FailureKind.STATUS, status=401, error="access_denied")
-    down = Failure(Service.AUDIT, FailureKind.STATUS, status=503)
-    before = gauge("retries_total", service="collection")
-    for _ in range(2):
-        reporter.failed("collection", ConfigurationError(denied))
-        reporter.failed("query", TransientError(down))
-    assert [level for level, _ in lines] == ["critical", "warning"]
-    assert gauge("retries_total", service="collection") - before == 4
-    assert reporter.recovered("query")
-    assert not reporter.recovered("query")
+def test_events_are_counted_by_what_became_of_them_and_late_ones_by_how_late(reported: Reported) -> None:
+    def counted() -> list[float]:
+        totals = ("late_event_delay_seconds_count", "late_event_delay_seconds_sum", "dead_letters_delivered_total")
+        outcomes = [value("events_total", outcome=name) for name in ("forwarded", "already_delivered", "dead_letter")]
+        return [*outcomes, *map(value, totals), value("collected_messages_total", intake_key="k")]
+
+    before = counted()
+    reported.page(5, [event(-60), event(-61), event(None)], is_live=True)
+    reported.page(2, [event(-900), event(-1)], is_live=False)
+    reported.pushed(3, [], 1)
+    for held, delivered in ((3, 0), (1, 2), (0, 3)):
+        reported.dead_letters(held, delivered)
+    assert [after - each for after, each in zip(counted(), before, strict=True)] == [3, 2, 1, 1, 61, 3, 5]
+    assert value("dead_letters") == 0
+    reported.pushed(0, [event(0, uuid="u-1")], 0)
+    assert reported.said()[-1].startswith("Event u-1 (7 characters) is larger than the intake ")
 
 
-def test_a_failure_of_delivery_counts_as_one(reporter: Reporter) -> None:
-    before = gauge("retries_total", service="delivery")
-    reporter.failed("delivery", TransientError(Failure(Service.INTAKE, FailureKind.STATUS, status=503)))
-    assert gauge("retries_total", service="delivery") - before == 1
+def test_once_an_hour_a_line_says_what_was_collected(reported: Reported) -> None:
+    reported.page(5, [event(-1), event(-2)], is_live=True)
+    reported.time.pass_s(3599)
+    reported.live_read_to(at(3598), False)
+    reported.update(BACKLOG, 0.0)
+    assert reported.said() == []
+    reported.time.pass_s(1)
+    reported.update(BACKLOG, 0.0)
+    reported.update(BACKLOG, 0.0)
+    collected = "events in the last hour ({} duplicates dropped); live edge read to 2027-01-15 08:59:58 UTC, lag"
+    assert reported.said() == [f"Collected 2 {collected.format(3)} 2 s; backlog 30 min of events in 1 windows"]
+    reported.time.pass_s(3600)
+    reported.update(CAUGHT_UP, 0.0)
+    assert reported.said() == [f"Collected 0 {collected.format(0)} 60 min"]
 
 
-def test_a_state_that_cannot_be_written_is_logged_once_with_what_follows(reporter: Reporter, lines: Lines) -> None:
+def failure(status: int, kind: FailureKind = FailureKind.STATUS) -> Failure:
+    return Failure(Service.AUDIT, kind, "a.example", "/x", status)
+
+
+def test_a_failure_is_said_once_for_each_kind_and_when_it_ends(reported: Reported) -> None:
+    before = value("retries_total", operation="collection")
+    for error in (TransientError(failure(503)), ConfigurationError(failure(403)), ValueError()):
+        reported.failed("collection", error)
+        reported.failed("collection", error)
+    assert [level for level, _ in reported.lines] == ["warning", "critical", "error"]
+    assert all(line.startswith("Collection failed") for line in reported.said())
+    reported.time.pass_s(300)
+    assert reported.recovered("collection")
+    assert not reported.recovered("collection")
+    assert reported.said() == ["Collection recovered after 5 min"]
+    assert value("retries_total", operation="collection") == before + 6
+    reported.checkpoint_failed(OSError("full"), "It cannot be saved")
+    assert reported.lines == [("error", "It cannot be saved (full)")]
+
+
+def test_an_address_that_does_not_answer_for_a_quarter_of_an_hour_is_critical(reported: Reported) -> None:
     for _ in range(3):
-        reporter.state_failed(OSError("disk full"), "It is sent again")
-    assert lines == [("error", "It is sent again (disk full)")]
+        reported.failed("collection", TransientError(failure(0, FailureKind.NAME)))
+        reported.time.pass_s(450)
+    assert [level for level, _ in reported.lines] == ["warning", "critical"]
 
 
-def test_clocks_that_differ_are_logged_once(lines: Lines, time: Time) -> None:
-    skew = [30.0]
-    reporter = Reporter(lambda text, level: lines.append((level, text)), time, lambda: NOW, lambda: skew[0])
-    reporter.clocks()
-    assert lines == []
-    skew[0] = -3600.0
-    reporter.clocks()
-    reporter.clocks()
-    assert [level for level, _ in lines] == ["warning"]
+@pytest.mark.parametrize(
+    ("skews_s", "levels"),
+    [([119.0], []), ([120.0], ["warning"]), ([-7200.0, -7100.0], ["warning"]), ([-7200.0, 1.0], ["warning", "info"])],
+)
+def test_clocks_that_differ_are_said_once(reported: Reported, skews_s: list[float], levels: list[str]) -> None:
+    for reported.skew_s in skews_s:
+        reported.clocks()
+    assert [level for level, _ in reported.lines] == levels
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "call"),
+    [("/oauth2/token", "token"), ("/api/x/createQuery", "query"), ("/api/x/results", "results"), ("/batch", None)],
+)
+def test_requests_to_cyberark_are_measured_by_call(endpoint: str, call: str | None) -> None:
+    metrics.observe_request(endpoint, "418", 0.2)
+    name = f"{metrics.NAMESPACE}_api_request_duration_seconds_count"
+    assert REGISTRY.get_sample_value(name, {"call": call or "other", "status": "418"}) == (1 if call else None)

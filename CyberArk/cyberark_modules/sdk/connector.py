@@ -1,0 +1,155 @@
+"""The one class that inherits from the SDK's connector. Files and lines are those of the SDK 1.27.0."""
+
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+from sekoia_automation.connector import Connector
+from sekoia_automation.module import LogLevelStr
+from sekoia_automation.trigger import LivenessHandler, Trigger
+
+from ..clock import Clock
+from ..http import Http, in_daemon_thread
+from ..intake import Intake, Report
+from .forms import can_log, faults_of_forms
+from .secrets import install_filters, masked
+from .stop import LAST_LINE_WITHIN_S, StopRequest, Threads
+
+LOGS_KEPT = 1000
+# A call that sends log lines is left alone after this long (s): its own time-out is one between two reads.
+LOGS_GIVEN_UP_S = 60.0
+LOGS_FLUSHED_WITHIN_S = 0.5
+
+
+class SdkConnector(Connector):
+    """A connector whose logging never blocks it, that ends when asked to, and knows what the intake accepted."""
+
+    clock = Clock()
+    intake: Intake | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        install_filters()
+        # The SDK's event: it has no public name, and everything that waits has to wait on it.
+        self.stop_request = StopRequest(self._stop_event, self.clock.monotonic)
+        self.threads = Threads(self._stop_event, self.clock)
+        self._executor = self.threads  # type: ignore[assignment]
+        # Reentrant: the handler of a signal logs too, in the thread that it has interrupted.
+        self._log_lock = RLock()
+        self._sending: Future[None] | None = None
+        self._sending_since = 0.0
+
+    @cached_property
+    def http(self) -> Http:
+        """What carries the requests to CyberArk and to the intake."""
+        return self.make_http()
+
+    def make_http(self) -> Http:
+        """Return a new `Http`; a subclass has its calls measured."""
+        return Http(str(self.module.manifest.get("version", "")))
+
+    def make_intake(self, report: Report) -> Intake:
+        """Return a new intake; the SDK's requests are sent through it from now on."""
+        self.intake = Intake(
+            self.push_events_to_intakes, lambda: self.http, self._target, self.data_path, report, self.clock
+        )
+        return self.intake
+
+    def start_monitoring(self) -> None:
+        """Start as the SDK does (trigger.py:388), but say everything that is wrong first. Raises SystemExit."""
+        self.stop_request.exit_in_time()
+        LivenessHandler.log_message = lambda *_: None  # type: ignore[method-assign]  # a line for each probe
+        faults = faults_of_forms(self.module, type(self))
+        try:
+            if not faults:
+                super().start_monitoring()  # type: ignore[no-untyped-call]
+                return
+        except OSError as error:
+            faults = (
+                "The connector cannot start: the port for liveness (LIVENESS_PORT, by default 8000) or for metrics "
+                f"(METRICS_PORT, by default 8020) cannot be opened: {error.strerror}."
+            )
+        if not can_log(self.module):
+            raise SystemExit(faults)
+        self.log(faults, level="critical")
+        self._logs_timer.start()
+        self._stop_event.wait(self._STOP_EVENT_WAIT)  # for the platform, as trigger.py:232 does after a critical line
+        self.stop()
+        raise SystemExit(1)
+
+    def execute(self) -> None:
+        """Run as the SDK does, then give the last log lines a moment."""
+        super().execute()
+        end = time.monotonic() + min(LOGS_FLUSHED_WITHIN_S, self.stop_request.remaining_s(LAST_LINE_WITHIN_S))
+        while time.monotonic() < end and (self._logs or self._is_sending()):
+            self._send_logs_to_api()
+            time.sleep(0.01)
+
+    def stop(self, *args: Any, **kwargs: Any) -> None:
+        """Ask the connector to end, also as a signal handler.
+
+        The SDK's own waits here for its executor (connector/__init__.py:96), which a push holds. It is left out, and
+        what the SDK has before it runs in a thread: it takes locks that the interrupted thread may hold.
+        """
+        self.stop_request.begin()
+        with suppress(Exception):
+            in_daemon_thread(lambda: Trigger.stop(self)).result(0.2)
+
+    def wait(self, seconds: float) -> None:
+        """Wait that long, or until the connector is asked to stop, and show that it is alive."""
+        end = self.clock.monotonic() + seconds
+        while self.running and (remaining := end - self.clock.monotonic()) > 0:
+            self.clock.wait(self._stop_event, min(remaining, 30.0))
+            self.heartbeat()  # type: ignore[no-untyped-call]
+
+    def log(self, message: str, level: LogLevelStr = "info", *args: Any, **kwargs: Any) -> None:
+        """Log a message without the secrets that are known. Raises nothing, and waits for nothing (trigger.py:324)."""
+        with self._log_lock:
+            try:
+                super().log(masked(message), level, *args, **kwargs)
+            except Exception:  # nothing that reports may break delivery
+                self._logger.exception("A log line could not be handled")
+
+    def allow_critical_again(self) -> None:
+        """Let the next critical line be critical: what a person had to fix is fixed. The SDK sends one (:325)."""
+        self._critical_log_sent = False
+
+    def count_forwarded(self, intake_key: str, accepted: int, too_large: int, seconds: float) -> None:
+        """Count in the SDK's own metrics; `seconds` is how long it took."""
+        self.put_forwarded_events(intake_key, accepted)
+        self.put_discarded_events(intake_key, too_large)
+        self.put_forward_events_duration(intake_key, seconds)
+
+    def _target(self) -> tuple[str, str]:
+        # As connector/__init__.py:183 has it.
+        server = self.configuration.intake_server or self.intake_url
+        return f"{server.rstrip('/')}/batch", self.configuration.intake_key
+
+    def _send_chunk(self, _url: str, _index: int, chunk: list[Any], _ids: dict[int, list[str]]) -> None:
+        # connector/__init__.py:128 retries for an hour, then forgets the events; those of a 200 without JSON at once.
+        if self.intake is not None:
+            self.intake.send_chunk(chunk)
+
+    def _send_logs_to_api(self) -> None:  # type: ignore[override]
+        # trigger.py:352 sends in the thread that logs, and raises after ten attempts: the timer that calls this every
+        # five seconds dies of it (timer.py:16). Here one attempt is made in a thread, and the timer retries.
+        with self._log_lock:
+            if self._logs and not self._is_sending():
+                self._sending_since = time.monotonic()
+                self._sending = in_daemon_thread(self._send_logs)
+
+    def _is_sending(self) -> bool:
+        is_new = time.monotonic() - self._sending_since < LOGS_GIVEN_UP_S
+        return is_new and self._sending is not None and not self._sending.done()
+
+    def _send_logs(self) -> None:
+        try:
+            while self._logs:
+                Trigger._send_logs_to_api.__wrapped__(self)
+        finally:
+            with self._log_lock:
+                self._logs.sort(key=lambda line: str(line["date"]))
+                del self._logs[:-LOGS_KEPT]

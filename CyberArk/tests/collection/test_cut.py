@@ -1,0 +1,128 @@
+"""What a page that fails leaves: everything but what was read, and after a few queries only what fails waits."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkpoint.values import at, checkpoint, reader, seconds_in, window
+from cyberark_modules.checkpoint.value import Reader, Window
+from cyberark_modules.collection.cut import cut, probe_from_ms, retried_later
+
+IN_ORDER = tuple(range(100, 116))
+FAILED_S, NOW_S = 595, 600
+orders = st.lists(st.integers(0, 590), max_size=16).map(sorted)
+sizes = st.sampled_from([500, 50, 10, 1])
+
+
+@given(orders, sizes, st.booleans(), st.integers(0, 500), st.integers(1, 100), st.integers(0, 600_000))
+def test_a_cut_leaves_what_was_not_read_of_a_window(
+    times_s: list[int], size: int, is_disordered: bool, start: int, length: int, span_ms: int
+) -> None:
+    some = reader(1, start, start + length, times_s=times_s, size=size, is_disordered=is_disordered, span_ms=span_ms)
+    found = cut(checkpoint(some.window, live_s=650, readers=(some,)), some, at(FAILED_S), at(NOW_S), [])
+    last = start if is_disordered or not times_s else max(start, times_s[-1])
+    assert seconds_in(found.windows, 700) == set(range(last, start + length)) | set(range(650, 700))
+    assert not found.readers
+    waiting = [one for one in found.windows[:-1] if one.retry_at_ms]
+    assert len(waiting) <= (size < 500)
+
+
+@given(orders, sizes, st.integers(0, 500), st.integers(0, 500), st.lists(st.integers(0, 700), max_size=2))
+def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
+    times_s: list[int], size: int, start: int, watermark: int, others: list[int]
+) -> None:
+    some = reader(1, start, times_s=times_s, size=size)
+    served = [reader(number, begin) for number, begin in enumerate(others, 2)]
+    saved = checkpoint(live_s=watermark, readers=(some, *served, reader(9)))
+    found = cut(saved, some, at(FAILED_S), at(NOW_S), served)
+    assert seconds_in(found.windows, 2000) == set(range(watermark, 2000))
+    assert found.live == served
+    next_s = max(watermark, (some.resume_ms - at(0)) // 1000)
+    assert found.watermark_ms > at(next_s)
+    assert found.watermark_ms <= min([at(begin) for begin in others if begin > next_s], default=found.watermark_ms)
+
+
+@pytest.mark.parametrize(
+    ("some", "left"),
+    [
+        # A quarter more than the last page had, event by event; the rest comes first, in full pages.
+        (reader(1, 0, 500, times_s=IN_ORDER, span_ms=100_000), [window(115, 240, page_size=1), window(240, 500)]),
+        # Nothing shows where it is: half of it, which does not wait before it is as small as it can be.
+        (reader(1, 0, 500), [window(0, 250, page_size=10), window(250, 500)]),
+        (reader(1, 0, 500, size=10), [window(0, 250, page_size=1), window(250, 500, page_size=10)]),
+        (
+            reader(1, 0, 500, times_s=IN_ORDER, is_disordered=True, span_ms=9000),
+            [window(0, 250, page_size=1), window(250, 500)],
+        ),
+        (reader(1, 0, 1), [window(0, 1, page_size=10)]),
+        # What was cut out: half as much again as between two events waits, and what follows it is read in tens.
+        (
+            reader(1, 0, 500, times_s=[0, 20, 40], size=1),
+            [window(40, 70, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60)), window(70, 500, page_size=10)],
+        ),
+        (
+            reader(1, 0, 500, times_s=[0, 20, 40], size=10, span_ms=40_000),
+            [window(40, 90, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60)), window(90, 500, page_size=10)],
+        ),
+        # What follows what waits is not to wait.
+        (
+            reader(1, window=window(0, 60, page_size=1, failures=3, retry_at_ms=5, to_confirm=True), times_s=[0, 20]),
+            [
+                window(20, 50, page_size=1, failures=4, retry_at_ms=at(NOW_S + 8 * 60)),
+                window(50, 60, page_size=10, to_confirm=True),
+            ],
+        ),
+        # A window that is read again is given up.
+        (reader(1, window=window(0, 500, again=True), times_s=IN_ORDER), []),
+    ],
+)
+def test_the_part_in_which_a_page_fails(some: Reader, left: list[Window]) -> None:
+    saved = checkpoint(some.window, live_s=900, readers=(some,))
+    assert cut(saved, some, at(FAILED_S), at(NOW_S), []) == checkpoint(*left, live_s=900)
+
+
+@pytest.mark.parametrize(("failures", "minutes"), [(0, 1), (1, 2), (4, 16), (5, 30), (50, 30)])
+def test_what_fails_waits_for_a_minute_two_up_to_thirty(failures: int, minutes: int) -> None:
+    one = window(0, 60, failures=failures)
+    assert retried_later(one, at(9)) == replace(one, failures=failures + 1, retry_at_ms=at(9 + 60 * minutes))
+
+
+BEHIND = tuple(range(580, 596))
+
+
+@pytest.mark.parametrize(
+    ("some", "from_s"),
+    [
+        (reader(1, 0, times_s=BEHIND), 596),
+        (reader(1, 0, times_s=range(590, 606)), 596),
+        (reader(1, 0, times_s=range(600, 616)), 601),
+        (reader(1, 0), 596),
+        (reader(1, 0, times_s=range(200, 216), span_ms=16_000), 235),
+    ],
+)
+def test_the_probe_starts_where_the_page_failed_first_or_near_what_was_read(some: Reader, from_s: int) -> None:
+    assert probe_from_ms(some, at(594.5)) == at(from_s)
+
+
+READ, PART = window(500, 580, to_confirm=True), window(580, 596, page_size=1)
+WAITING, APART = window(450, 500, failures=1), window(450, 499)
+
+
+@pytest.mark.parametrize(
+    ("served", "before", "left"),
+    [
+        ([], [], [READ, PART, window(596)]),
+        # Behind a query that is served, nothing needs to be read again; the nearest one counts.
+        ([reader(2, 593), reader(3, 597), reader(4, 500)], [], [READ, window(580, 593, page_size=1), window(593)]),
+        # One such page after another: a single query for what lies between them, unless the one before waits.
+        ([], [window(450, 500)], [window(450, 596, page_size=10), window(596)]),
+        ([], [WAITING], [WAITING, READ, PART, window(596)]),
+        ([], [APART], [APART, READ, PART, window(596)]),
+    ],
+)
+def test_a_cut_at_the_live_edge(served: list[Reader], before: list[Window], left: list[Window]) -> None:
+    some = reader(1, 500, times_s=BEHIND, span_ms=8000)
+    saved = checkpoint(*before, live_s=500, readers=(some, *served))
+    assert list(cut(saved, some, at(594.5), at(NOW_S), served).windows) == left

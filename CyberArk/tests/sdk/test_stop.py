@@ -1,0 +1,164 @@
+"""A signal ends a real process within ten seconds, whatever hangs, and what is accepted meanwhile is known."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from cyberark_modules.sdk.stop import STOP_WITHIN_S, Stopping, StopRequest
+from sdk.scene import PlainConnector, Platform
+
+TESTS = Path(__file__).resolve().parents[1]
+PROCESS = textwrap.dedent("""
+    import ctypes, sys
+    from pathlib import Path
+    from cyberark_modules.events import Event
+    from cyberark_modules.sdk import stop
+    from cyberark_modules.sdk.stop import Stopping
+    from sdk.scene import PlainConnector, Silent
+    from sekoia_automation.module import Module
+
+    busy, stop_within, exit_within = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+    stop.STOP_WITHIN_S, stop.EXIT_WITHIN_S = stop_within, exit_within
+
+    class Connector(PlainConnector):
+        def run(self):
+            push = self.threads.submit(lambda: self.make_intake(Silent()).push([Event("text", b"k", None, None)]))
+            print("running", flush=True)
+            if busy == "C":  # no handler of a signal runs in a call like that, and nothing interrupts it
+                mutex = ctypes.create_string_buffer(64)
+                for _ in range(2):
+                    ctypes.CDLL(None).pthread_mutex_lock(mutex)
+            if busy == "lock":
+                with self._log_lock:
+                    self.threads.submit(input).result()
+            while self.running:
+                self.wait(60)
+            try:
+                print(f"accepted {self.stop_request.result(push).accepted}", flush=True)
+            except Stopping:
+                print("unknown", flush=True)
+            self.log("Stopped", level="error")
+
+    connector = Connector(Module(), Path())
+    try:
+        connector.start_monitoring()
+        connector.execute()
+    finally:
+        connector.stop_monitoring()
+    """)
+
+
+def ended(
+    platform: Platform, folder: Path, busy: str = "", number: int = signal.SIGTERM, within: float = 0.7
+) -> tuple[str, float]:
+    """Send a process this signal once it runs; return what it says until it has ended, and how long that takes."""
+    environment = {**os.environ, **platform.variables(), "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROCESS, busy, str(within - 0.4), str(within)],
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        if busy == "secrets":
+            while not platform.asked:
+                time.sleep(0.01)
+        else:
+            assert process.stdout.readline() == "running\n"
+            while "/batch" not in platform.asked:
+                time.sleep(0.01)
+        started = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        took = time.monotonic() - started
+        platform.release.set()
+        return process.stdout.read(), took
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_accepted_in_time_after_a_signal_is_known(platform: Platform, tmp_path: Path, number: int) -> None:
+    platform.hanging.add("/batch")
+    threading.Timer(2.0, platform.release.set).start()
+    said, took = ended(platform, tmp_path, number=number, within=9.5)
+    assert "accepted 1\n" in said
+    assert "exiting now" not in said
+    assert took < 5
+    assert [line["message"] for line in platform.lines] == ["Stopped"]
+
+
+def test_what_is_not_answered_in_time_is_unknown_and_holds_nothing(platform: Platform, tmp_path: Path) -> None:
+    platform.hanging.update(("/batch", "/logs"))
+    said, took = ended(platform, tmp_path, within=1.5)
+    assert "unknown\n" in said
+    assert took < 2.5
+
+
+@pytest.mark.parametrize("busy", ["C", "lock", "secrets"])
+def test_a_process_that_hangs_is_ended(platform: Platform, tmp_path: Path, busy: str) -> None:
+    if busy == "secrets":
+        platform.hanging.add("/secrets")
+    said, took = ended(platform, tmp_path, busy)
+    assert "Shutdown took longer than 0.7 s; exiting now." in said
+    assert took < 2
+
+
+class Time:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_time_that_remains_counts_from_the_stop() -> None:
+    event, clock = threading.Event(), Time()
+    request = StopRequest(event, clock)
+    assert math.isinf(request.remaining_s(STOP_WITHIN_S))
+    assert not request.is_asked
+    request.begin()
+    event.set()
+    clock.now += 3
+    request.begin()
+    assert request.remaining_s(STOP_WITHIN_S) == STOP_WITHIN_S - 3
+    clock.now += 60
+    assert request.remaining_s(STOP_WITHIN_S) == 0
+    unseen = StopRequest(event, clock)
+    assert unseen.remaining_s(STOP_WITHIN_S) == STOP_WITHIN_S
+
+
+def test_the_result_of_a_call_in_flight() -> None:
+    event, clock = threading.Event(), Time()
+    request = StopRequest(event, clock)
+    future: Future[int] = Future()
+    event.set()
+    request.begin()
+    clock.now += STOP_WITHIN_S
+    with pytest.raises(Stopping):
+        request.result(future)
+    future.set_result(3)
+    assert request.result(future) == 3
+    failed: Future[int] = Future()
+    failed.set_exception(TimeoutError("its own"))
+    with pytest.raises(TimeoutError, match="its own"):
+        request.result(failed)
+
+
+def test_a_stop_from_within_waits_for_nothing(connector: PlainConnector) -> None:
+    release = threading.Event()
+    connector._executor.submit(release.wait)
+    started = time.monotonic()
+    connector.stop()
+    assert time.monotonic() - started < 0.5
+    assert not connector.running
+    release.set()

@@ -1,1 +1,0 @@
-"""The events of the sandbox: how they are made, and in which orders they are kept."""

@@ -1,1 +1,0 @@
-"""The Sekoia platform and its intake."""

@@ -1,0 +1,1 @@
+"""What only real processes, sockets, TLS, files and signals show."""

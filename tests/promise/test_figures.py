@@ -1,0 +1,153 @@
+"""How fast, and how much at most: pages that fail, backlogs, late events, a steady tenant. Times are in seconds."""
+
+from typing import Any
+
+import pytest
+from judge import Judged
+
+from sandbox.simulation import START
+
+_HOUR, _DAY = 3600.0, 86_400.0
+
+
+def _missing_elsewhere(simulation: Judged, failing: list[int], around: float) -> list[int]:
+    """Return what has waited for over two minutes, and is not of the seconds around an event whose pages fail."""
+    times_ms = simulation.world.index.times_ms
+    near = [times_ms[number] for number in failing]
+    return [
+        number
+        for number in simulation.world.ledger.missing(120)
+        if all(abs(times_ms[number] - time_ms) > around * 1000 for time_ms in near)
+    ]
+
+
+def _check_healed(simulation: Judged) -> None:
+    """Have an hour pass, heal all pages, and another hour: what failed is delivered, once."""
+    simulation.run_for(_HOUR)
+    simulation.world.audit.failing.clear()
+    simulation.run_for(_HOUR)
+    assert simulation.broken(60) == []
+
+
+def test_a_page_that_fails_in_a_backlog_keeps_back_itself_alone_after_six_minutes() -> None:
+    with Judged(1, start_time=6) as simulation:
+        simulation.world.add_backlog(20_000, 5.6 * _HOUR)
+        simulation.world.produce(5)
+        simulation.world.fail_page_of(3000)
+        simulation.start()
+        simulation.run_for(365)
+        assert list(simulation.world.ledger.missing(60)) == [3000]
+        assert simulation.world.ledger.snapshot().lag["p95"] <= 75
+
+
+@pytest.mark.parametrize("heals", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_page_that_fails_at_the_live_edge_keeps_back_itself_alone(heals: bool) -> None:
+    with Judged(1) as simulation:
+        simulation.world.produce(5)
+        simulation.start()
+        simulation.run_for(300)
+        failing = len(simulation.world.index)
+        simulation.world.fail_page_of(failing)
+        simulation.world.ledger.measure_from_now()
+        simulation.run_for(600)
+        assert simulation.world.ledger.snapshot().lag["p95"] <= 75
+        assert _missing_elsewhere(simulation, [failing], around=3) == []
+        if heals:
+            _check_healed(simulation)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_where_a_page_fails_every_minute_live_events_never_stand_still() -> None:
+    with Judged(1) as simulation:
+        simulation.world.produce(5)
+        simulation.start()
+        simulation.run_for(300)
+        failing = []
+        for _ in range(19):
+            failing.append(len(simulation.world.index))
+            simulation.world.fail_page_of(failing[-1])
+            simulation.run_for(60)
+        assert simulation.longest_silence_s <= 75
+        simulation.run_for(_HOUR)
+        assert _missing_elsewhere(simulation, failing, around=3) == []
+        _check_healed(simulation)
+
+
+def _read_backlog(count: int, span: float, rate: float, hours: float = 6.0, **audit: Any) -> tuple[float, Judged]:
+    """Return how many times as fast as one cursor could a backlog was read, and the simulation after it."""
+    with Judged(1, start_time=min(168, int(span / _HOUR) + 1)) as simulation:
+        vars(simulation.world.settings.audit).update(audit)
+        ledger = simulation.world.ledger
+        simulation.world.add_backlog(count, span)
+        simulation.world.produce(rate)
+        simulation.start()
+        simulation.run_for(80)  # the events of the first minute
+        if not audit:
+            assert ledger.snapshot().lag["p95"] <= 75
+            ledger.measure_from_now()
+        # What leaves the API's retention meanwhile was the oldest second of a week.
+        assert simulation.run_until(lambda: not any(number < count for number in ledger.missing()), hours * _HOUR)
+        one_cursor = count / 500 * (simulation.world.settings.audit.page_latency_s + 0.04)
+        faster = one_cursor / (simulation.now - START)
+        simulation.run_for(300)
+        assert simulation.broken(240 if "call_spacing_s" in audit else 60) == []
+        return faster, simulation
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_live_events_do_not_wait_for_a_backlog_of_two_days() -> None:
+    _, simulation = _read_backlog(300_000, 2 * _DAY, 20)
+    assert simulation.world.ledger.snapshot().lag["p95"] <= 10
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_backlog_of_seven_days_is_read_faster_than_one_cursor_could() -> None:
+    faster, _ = _read_backlog(5_000_000, 7 * _DAY - 600, 1)
+    assert faster >= 2.5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_one_page_at_a_time_is_used_to_nineteen_twentieths() -> None:
+    faster, simulation = _read_backlog(1_000_000, 2 * _DAY, 1, pages_at_once=1)
+    assert faster >= 0.95
+    assert simulation.world.ledger.snapshot().lag["p95"] <= 75
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_one_call_a_minute_is_shared_between_live_events_and_a_backlog_of_a_day() -> None:
+    _, simulation = _read_backlog(20_000, _DAY, 0.2, call_spacing_s=60.0)
+    assert simulation.world.ledger.snapshot().lag["p95"] < 240
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_steady_tenant_is_followed_within_seconds_by_few_requests() -> None:
+    with Judged(1) as simulation:
+        simulation.world.produce(20)
+        simulation.start()
+        simulation.run_for(300)
+        simulation.world.ledger.measure_from_now()
+        simulation.run_for(_HOUR)
+        snapshot = simulation.world.ledger.snapshot()
+        assert snapshot.lag["p50"] <= 4
+        assert snapshot.lag["p95"] <= 7.5
+        assert simulation.world.ledger.results_a_minute(_HOUR) <= 40
+        assert simulation.broken(60) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("by", [390, 3000, 18_000])
+def test_what_arrives_late_is_delivered_within_the_hour_once(by: int) -> None:
+    with Judged(1) as simulation:
+        simulation.world.faults.add("late-all", by)
+        simulation.world.produce(1)
+        simulation.start()
+        for _ in range(15 + by // 600):
+            simulation.run_for(600)
+            assert simulation.broken(_HOUR) == []

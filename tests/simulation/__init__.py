@@ -1,1 +1,0 @@
-"""The whole connector over virtual time."""

@@ -1,0 +1,113 @@
+"""Write what is generated, the JSON of the forms and the tables of the pages: `.venv/bin/python tools/generate.py`.
+
+The forms come from the models in `configuration/`, the tables from the forms and from `diagnosis/table.toml`.
+"""
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+TOP = Path(__file__).resolve().parent.parent
+MODULE = TOP / "CyberArk"
+MANIFEST, CONNECTOR, TRIGGER = (
+    MODULE / f"{name}.json" for name in ("manifest", "connector_audit_logs", "trigger_audit_logs")
+)
+MANUAL = TOP / "docs" / "manual.md"
+PAGE = TOP / "docs" / "catalogue" / "cyberark_identity_audit_logs.md"
+Row = dict[str, Any]
+
+
+def forms() -> dict[Path, str]:
+    """Return the JSON files of the account, the connector and its twin for playbooks, as the models describe them."""
+    sys.path.append(str(MODULE))
+    from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+
+    manifest = json.loads(MANIFEST.read_text("utf-8"))
+    manifest["configuration"] = CyberArkModuleConfiguration.model_json_schema()
+    connector = json.loads(CONNECTOR.read_text("utf-8"))
+    connector["arguments"] = CyberArkAuditLogsConfiguration.model_json_schema()
+    found = {MANIFEST: manifest, CONNECTOR: connector, TRIGGER: connector | {"results": {}}}
+    return {path: json.dumps(content, indent=2) for path, content in found.items()}
+
+
+def diagnoses() -> list[tuple[str, list[Row]]]:
+    """Return the rows of the diagnosis table by their heading."""
+    table = tomllib.loads((MODULE / "cyberark_modules" / "diagnosis" / "table.toml").read_text("utf-8"))
+    return [(group["heading"], group["rows"]) for group in table["groups"]]
+
+
+def settings() -> str:
+    """Return the fields of both forms as a table, in the order in which Sekoia shows them."""
+    lines = ["| Field | Name | Default | Description |", "| --- | --- | --- | --- |"]
+    manifest, connector = (json.loads(path.read_text("utf-8")) for path in (MANIFEST, CONNECTOR))
+    for form in (manifest["configuration"], connector["arguments"]):
+        for name, field in sorted(form["properties"].items()):
+            default = "required" if name in form["required"] else field.get("default") or "–"
+            lines.append(f"| {field['title']} | `{name}` | {default} | {field['description']} |")
+    return "\n".join(lines)
+
+
+def reference() -> str:
+    """Return every diagnosis with an anchor of its own."""
+    lines = []
+    for heading, rows in diagnoses():
+        lines += [f"### {heading}", "", "| Code | Problem | Correct |", "| --- | --- | --- |"]
+        for row in rows:
+            problem = row["problem"].replace("{service}", "the service").replace("{status}", "5xx")
+            problem = problem[0].upper() + problem[1:]
+            lines.append(f'| <a id="{row["name"]}"></a>`{row["name"]}` | {problem} | {_place(row)} |')
+        lines.append("")
+    return "\n".join(lines).rstrip("\n")
+
+
+def _place(row: Row) -> str:
+    if row.get("resolved_by") == "time" and not row.get("fields"):
+        return "nothing"
+    if row.get("is_about_address"):
+        return "the address in the message"
+    steps = [str(step) for step in row.get("steps", ())]
+    listed = (
+        f"steps {steps[0]}–{steps[-1]}"
+        if len(steps) > 2
+        else f"step{'s' * (len(steps) > 1)} {' and '.join(steps)}" if steps else ""
+    )
+    return "; ".join([*row.get("fields", ()), *([listed] if listed else [])]) or "see the message"
+
+
+def other_codes(page: str) -> str:
+    """Return the codes that the table of the catalogue page does not explain, by who has to act."""
+    explained = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M))
+    found: dict[str, list[str]] = {"correct": [], "network": [], "nothing": []}
+    for heading, rows in diagnoses():
+        for row in rows:
+            key = "network" if "network" in heading else "correct"
+            key = "nothing" if row.get("resolved_by") == "time" else key
+            if row["name"] not in explained:
+                found[key].append(f"`{row['name']}`")
+    titles = {
+        "correct": "Correct the field or the step that the message names",
+        "network": "Check the network between the connector and the service that the message names",
+        "nothing": "Do nothing, the connector tries again",
+    }
+    return "\n".join(f"- {titles[key]}: {', '.join(codes)}." for key, codes in found.items())
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of the pages that hold generated parts, with these parts up to date."""
+    manual, page = MANUAL.read_text("utf-8"), PAGE.read_text("utf-8")
+    for name, content in (("settings", settings()), ("diagnoses", reference())):
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, rest = manual.split(begin)
+        manual = f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+    begin, end = "All other codes:\n\n", "\n\nAfter a correction,"
+    before, rest = page.split(begin)
+    return {MANUAL: manual, PAGE: f"{before}{begin}{other_codes(page)}{end}{rest.split(end)[1]}"}
+
+
+if __name__ == "__main__":
+    for write in (forms, pages):
+        for path, text in write().items():
+            path.write_text(text, "utf-8")
