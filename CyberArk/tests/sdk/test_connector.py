@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 from sekoia_automation.connector import Connector
 from sekoia_automation.module import ModuleItem
 from sekoia_automation.timer import RepeatedTimer
@@ -155,14 +156,12 @@ def test_a_wait_ends_with_the_connector(connector: PlainConnector) -> None:
 
 
 def test_what_is_forwarded_is_counted_by_the_sdk(connector: PlainConnector) -> None:
-    def counted(name: str) -> float:
-        from prometheus_client import REGISTRY
-
-        return REGISTRY.get_sample_value(f"symphony_module_common_{name}_total", {"intake_key": KEY}) or 0.0
-
+    registry = CollectorRegistry()  # in the process's own, another connector may have declared them
+    connector._forwarded_events = Counter("forwarded_events", "", ["intake_key"], registry=registry)
+    connector._discarded_events = Counter("discarded_events", "", ["intake_key"], registry=registry)
     connector.count_forwarded(KEY, 3, 1, 0.5)
-    assert counted("forwarded_events") == 3
-    assert counted("discarded_events") == 1
+    assert registry.get_sample_value("forwarded_events_total", {"intake_key": KEY}) == 3
+    assert registry.get_sample_value("discarded_events_total", {"intake_key": KEY}) == 1
 
 
 def test_a_port_in_use_is_said_to_the_platform(
