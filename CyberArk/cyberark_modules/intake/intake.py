@@ -83,7 +83,8 @@ class Intake:
         accepted, failed = self._accepted, self._failed = set[str](), list[tuple[list[str], CyberArkError]]()
         is_sent = bool(rest) and self._monotonic() >= self._pushes.next_at
         dead = self._push([event.text for event in rest]) if is_sent else []
-        remaining = {event.text: event for event in rest if event.text not in accepted.union(dead)}
+        settled = accepted.union(dead)
+        remaining = {event.text: event for event in rest if event.text not in settled}
         return Outcome(
             done=tuple(event for event in events if event.text not in remaining),
             remaining=tuple(remaining.values()),

@@ -101,7 +101,8 @@ class Reporter:
         self._delivered += len(new)
         self._dropped += returned - len(new)
         now_ms = self._now_ms()
-        for event in new if is_live else ():
+        # A page of nothing but new events is a backlog, which has not arrived late.
+        for event in new if is_live and len(new) < returned else ():
             if event.time_ms is not None and now_ms - event.time_ms > OVERLAP_MS // 5:
                 metrics.EVENT_DELAY.observe((now_ms - event.time_ms) / 1000)
 
