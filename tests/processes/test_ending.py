@@ -56,7 +56,7 @@ def test_a_stop_while_everything_hangs_ends_in_time_and_a_second_signal_changes_
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
 def test_kills_at_random_instants_lose_nothing_and_repeat_what_was_being_pushed(scene: Scene, kills: int) -> None:
-    at_work(scene, backlog=2000 * kills)
+    at_work(scene, backlog=5000 * kills)  # more than is read between two kills
     instants = random.Random(kills)
     for _ in range(kills):
         scene.wait(instants.uniform(0.0, 1.5))
