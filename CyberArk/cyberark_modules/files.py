@@ -1,14 +1,11 @@
-"""A file beside the state, on disk or in S3: written whole or not at all, and by its owner only.
+"""A file beside the state, on disk or in S3: written whole or not at all.
 
-The SDK's PersistentJSON truncates a file before it writes it, and its S3 client waits a minute for an answer.
+The SDK's PersistentJSON truncates a file before it writes it, and its S3 client waits a minute for an answer. What
+belongs to one process begins with its mark, and is not written once another process has put its own there.
 """
 
-import fcntl
 import os
-import secrets
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,6 @@ from botocore.exceptions import ClientError as S3Error
 from s3path import S3Path, configuration_map
 from sekoia_automation.constants import TLS_VOLUME_PATH
 
-LOCK_WITHIN_S = 2.0
 # A write that hangs costs the one, or, when the request was sent, both.
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 2.0, 2.0
 
@@ -29,76 +25,37 @@ class Conflict(Exception):
 
 
 class DiskFile:
-    """A local file."""
+    """A local file. Its methods raise OSError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock_path = path.with_name(f".{path.name}.lock")
-        self._last_read: bytes | None = None
 
     def read(self) -> bytes | None:
-        """Return its content, None when there is no file. Raises OSError."""
-        try:
-            with self._path.open("rb") as file:
-                self._last_read = file.read()
-        except FileNotFoundError:
-            self._last_read = None
-        return self._last_read
+        """Return its content, None when there is no file."""
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            return file.read()
+        return None
 
     def write(self, content: bytes) -> None:
-        """Write it whole, whatever is there. Raises OSError."""
+        """Write it, whatever is there."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
-        try:
-            with unfinished.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self._path)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
+        unfinished = self._path.with_name(f".{self._path.name}.tmp")
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._path)
 
     def write_owned(self, content: bytes, mark: bytes) -> None:
-        """Write it whole if it begins with that mark, or is gone. Raises Conflict, OSError, TimeoutError."""
-        with self._lock():
-            with suppress(FileNotFoundError), self._path.open("rb") as file:
-                if file.read(len(mark)) != mark:
-                    raise Conflict(self._path.name)
-            self.write(content)
-
-    def claim(self, content: bytes) -> bool:
-        """Write it whole, unless it has changed since it was read last. Raises OSError, TimeoutError."""
-        with self._lock():
-            for unfinished in self._path.parent.glob(f".{self._path.name}.*.tmp"):  # of a process that was killed
-                with suppress(OSError):
-                    unfinished.unlink()
-            before = self._last_read
-            if self.read() != before:
-                return False
-            self.write(content)
-        return True
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Hold the file's lock, which the system releases when a process ends."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        end = time.monotonic() + LOCK_WITHIN_S
-        with self._lock_path.open("ab") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > end:
-                        raise TimeoutError(f"{self._lock_path.name} is held by another process") from None
-                    time.sleep(0.02)
-            yield
+        """Write it if it begins with that mark, or is gone. Raises Conflict."""
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            if file.read(len(mark)) != mark:
+                raise Conflict(self._path.name)
+        self.write(content)
 
 
 class S3File:
-    """An object in S3, written by one conditional request that takes seconds at most."""
+    """An object in S3. Each of its requests takes seconds at most; its methods raise botocore's errors."""
 
     def __init__(self, path: S3Path) -> None:
         self._path = path
@@ -106,44 +63,36 @@ class S3File:
         self._tag: str | None = None
 
     def read(self) -> bytes | None:
-        """Return its content, None when there is no object. Raises botocore's errors."""
+        """Return its content, None when there is no object."""
         try:
             answer = self._client.get_object(**self._place)
-            self._tag = answer["ETag"]
-            return bytes(answer["Body"].read())
         except S3Error as error:
             if _code(error) not in ("NoSuchKey", "404"):
                 raise
             self._tag = None
             return None
+        self._tag = answer["ETag"]
+        return bytes(answer["Body"].read())
 
-    def write(self, content: bytes) -> None:
-        """Write it, whatever is there. Raises botocore's errors."""
-        self._tag = self._client.put_object(Body=content, **self._place)["ETag"]
+    def write(self, content: bytes, **condition: str) -> None:
+        """Write it, whatever is there."""
+        self._tag = self._client.put_object(Body=content, **self._place, **condition)["ETag"]
 
     def write_owned(self, content: bytes, mark: bytes) -> None:
-        """Write it if it begins with that mark, or is gone. Raises Conflict, botocore's errors."""
+        """Write it if nobody else has written it, or if it is gone. Raises Conflict."""
         for _ in range(3):
-            if self.claim(content):
-                return
+            try:
+                return self.write(content, **({"IfMatch": self._tag} if self._tag else {"IfNoneMatch": "*"}))
+            except S3Error as error:
+                if _code(error) in ("NotImplemented", "501"):  # a store without conditions
+                    return self.write(content)
+                if _code(error) not in ("PreconditionFailed", "412", "NoSuchKey", "404"):
+                    raise
             # A write without an answer may have been done all the same: the object is ours then.
             if not (self.read() or mark).startswith(mark):
                 break
+        self._tag = None  # that of another one: it must not let the next write through
         raise Conflict(self._path.name)
-
-    def claim(self, content: bytes) -> bool:
-        """Write it, unless it has changed since it was read or written last. Raises botocore's errors."""
-        condition = {"IfNoneMatch": "*"} if self._tag is None else {"IfMatch": self._tag}
-        try:
-            self._tag = self._client.put_object(Body=content, **self._place, **condition)["ETag"]
-        except S3Error as error:
-            if _code(error) in ("NotImplemented", "501"):  # a store without conditions
-                self.write(content)
-            elif _code(error) in ("PreconditionFailed", "412", "NoSuchKey", "404"):
-                return False
-            else:
-                raise
-        return True
 
     @cached_property
     def _client(self) -> Any:
@@ -164,9 +113,6 @@ def _code(error: S3Error) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-StoredFile = DiskFile | S3File
-
-
-def stored_file(path: Path) -> StoredFile:
-    """Return the file at a path of the SDK: a local one, or an S3Path. Its methods raise their library's errors."""
+def stored_file(path: Path) -> DiskFile | S3File:
+    """Return the file at a path of the SDK: a local one, or an S3Path."""
     return S3File(path) if isinstance(path, S3Path) else DiskFile(path)

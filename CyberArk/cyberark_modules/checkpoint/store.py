@@ -5,6 +5,7 @@ The instance that loaded it last owns it: the file begins with that instance's m
 
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StateTaken, StateUnreadable, StateUnwritable
@@ -26,21 +27,20 @@ class CheckpointStore:
         self._file = stored_file(folder / FILE_NAME)
         self._backup = stored_file(folder / BACKUP_NAME)
         self._mark = b'{"owner":"%s"' % secrets.token_hex(8).encode()
-        self._is_taken, self._is_claimed = False, True
+        self._is_claimed = False
 
     def load(self) -> tuple[bytes | None, bytes | None]:
         """Return the state and its backup as they were saved (None: there is none), and claim it.
 
-        A claim that cannot be written is not made: the first `save` shows it. Raises StateUnreadable when the storage
-        cannot be read now.
+        Raises StateUnreadable when the storage cannot be read now.
         """
         try:
             content, backup = self._file.read(), self._backup.read()
-            while not self._claim(content):
-                content = self._file.read()  # an older instance has written meanwhile
         except Exception as error:  # the storage libraries raise their own errors, not only OSError
             raise StateUnreadable(f"{type(error).__name__}: {error}") from None
-        self._is_taken = False
+        with suppress(Exception):  # it can be read, but not written: collection continues, and `save` claims it
+            self._file.write(self._owned(content or b"{}"))
+            self._is_claimed = True
         return None if _is_empty(content) else content, None if _is_empty(backup) else backup
 
     def save(self, content: bytes, backup: bool = False) -> None:
@@ -48,27 +48,18 @@ class CheckpointStore:
 
         Raises StateUnwritable, and StateTaken when another instance has loaded it since: send nothing more, and stop.
         """
-        if self._is_taken:
-            raise StateTaken(FILE_NAME)
         try:
-            if not self._is_claimed and not self._file.claim(self._owned(content)):
-                raise Conflict(FILE_NAME)
+            if self._is_claimed:
+                self._file.write_owned(self._owned(content), self._mark)
+            else:
+                self._file.write(self._owned(content))
             self._is_claimed = True
-            self._file.write_owned(self._owned(content), self._mark)
             if backup:
                 self._backup.write(content)
         except Conflict:
-            self._is_taken = True
             raise StateTaken(FILE_NAME) from None
         except Exception as error:
             raise StateUnwritable(f"{type(error).__name__}: {error}") from None
-
-    def _claim(self, content: bytes | None) -> bool:
-        try:
-            return self._file.claim(self._owned(content or b"{}"))
-        except Exception:  # it can be read, but not written: collection continues, and `save` claims it
-            self._is_claimed = False
-            return True
 
     def _owned(self, content: bytes) -> bytes:
         """Return that JSON object with the mark of this instance as its first entry; a damaged one stays damaged."""

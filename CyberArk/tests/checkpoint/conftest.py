@@ -7,5 +7,5 @@ from cyberark_modules import files
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("READ_TIMEOUT_S", "CONNECT_TIMEOUT_S", "LOCK_WITHIN_S"):
+    for limit in ("READ_TIMEOUT_S", "CONNECT_TIMEOUT_S"):
         monkeypatch.setattr(files, limit, 60.0)

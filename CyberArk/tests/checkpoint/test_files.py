@@ -1,6 +1,5 @@
 """A file is written whole or not at all, and by its owner only: on disk, and in S3."""
 
-import fcntl
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,29 +8,27 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cyberark_modules import files
 from cyberark_modules.files import Conflict, DiskFile, S3File, stored_file
 from fakes import s3
 
 
-def test_only_the_owner_writes_and_whoever_claimed_it_last_is_the_owner(folder: Path) -> None:
+def test_whoever_has_put_a_mark_last_is_the_owner_and_nobody_else_writes(folder: Path) -> None:
     older, newer = stored_file(folder / "a.json"), stored_file(folder / "a.json")
     assert older.read() is None
-    assert older.claim(b"older 1")
+    older.write(b"older 1")
     older.write_owned(b"older 2", b"older")
     older.write_owned(b"older 3", b"older")
     assert newer.read() == b"older 3"
-    assert newer.claim(b"newer 1")
+    newer.write(b"newer 1")
     with pytest.raises(Conflict):
         older.write_owned(b"older 4", b"older")
     newer.write_owned(b"newer 2", b"newer")
     assert older.read() == b"newer 2"
 
 
-def test_a_file_that_is_gone_is_written_by_whoever_has_claimed_it(folder: Path) -> None:
+def test_a_file_that_is_gone_is_written_by_its_owner(folder: Path) -> None:
     file = stored_file(folder / "a.json")
-    file.read()
-    file.claim(b"mine 1")
+    file.write(b"mine 1")
     (folder / "a.json").unlink()
     file.write_owned(b"mine 2", b"mine")
     assert file.read() == b"mine 2"
@@ -49,28 +46,13 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
     monkeypatch.setattr(os if step == "fsync" else Path, step, fail)
     with pytest.raises(OSError, match="no space"):
         file.write(b"after")
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+    assert file.read() == b"before"
 
 
-def test_what_a_killed_process_left_unfinished_goes_with_the_next_claim(tmp_path: Path) -> None:
-    (tmp_path / ".a.json.0123.tmp").write_bytes(b"half")
-    file = DiskFile(tmp_path / "a.json")
-    assert file.claim(b"whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.json.lock", "a.json"]
-
-
-def test_a_lock_that_another_process_holds_is_waited_for_in_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "LOCK_WITHIN_S", 0.05)
-    file = DiskFile(tmp_path / "a.json")
-    with (tmp_path / ".a.json.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(TimeoutError, match=r"\.a\.json\.lock is held"):
-            file.write_owned(b"x", b"x")
-        with pytest.raises(TimeoutError):
-            file.claim(b"x")
-    file.write_owned(b"x", b"x")
+def test_what_a_killed_process_left_unfinished_goes_with_the_next_write(tmp_path: Path) -> None:
+    (tmp_path / ".a.json.tmp").write_bytes(b"half")
+    DiskFile(tmp_path / "a.json").write(b"whole")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"]
 
 
 LOST = "the answer of a write that was done"

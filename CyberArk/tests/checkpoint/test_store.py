@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cyberark_modules.checkpoint.store import BACKUP_NAME, FILE_NAME, CheckpointStore
+from cyberark_modules.checkpoint.store import FILE_NAME, CheckpointStore
 from cyberark_modules.errors import StateTaken, StateUnreadable, StateUnwritable
-from cyberark_modules.files import DiskFile
 from fakes import s3
 
 
@@ -49,25 +48,17 @@ def test_a_claim_puts_the_mark_first_and_leaves_the_rest(tmp_path: Path, found: 
     store.save(b"{}")
 
 
-def test_a_claim_is_tried_again_while_an_older_instance_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    older, newer = CheckpointStore(tmp_path), CheckpointStore(tmp_path)
+def test_the_instance_that_loaded_last_is_the_owner_and_the_other_writes_nothing_more(folder: Path) -> None:
+    older, newer = CheckpointStore(folder), CheckpointStore(folder)
     older.load()
-    older.save(b'{"a":0}')
-    claim, writes = DiskFile.claim, iter(range(1, 20))
-
-    def write_and_claim(file: DiskFile, content: bytes) -> bool:
-        if (number := next(writes, None)) is not None:
-            older.save(b'{"a":%d}' % number)
-        return claim(file, content)
-
-    monkeypatch.setattr(DiskFile, "claim", write_and_claim)
-    assert without_mark(newer.load()[0]) == b'{"a":19}'
+    older.save(b'{"a":1}')
+    assert without_mark(newer.load()[0]) == b'{"a":1}'
     for _ in range(2):
         with pytest.raises(StateTaken):
-            older.save(b'{"a":99}', backup=True)
-    assert not (tmp_path / BACKUP_NAME).exists()
+            older.save(b'{"a":2}', backup=True)
+    newer.save(b'{"a":3}')
+    content, backup = CheckpointStore(folder).load()
+    assert (without_mark(content), backup) == (b'{"a":3}', None)
 
 
 def test_what_cannot_be_read_is_no_first_run(tmp_path: Path, s3_address: str) -> None:
@@ -77,16 +68,17 @@ def test_what_cannot_be_read_is_no_first_run(tmp_path: Path, s3_address: str) ->
             CheckpointStore(folder).load()
 
 
-def test_what_can_be_read_but_not_written_is_loaded_and_saving_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise PermissionError("read-only")
-
+def test_what_can_be_read_but_not_written_is_loaded_and_saving_says_so(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b'{"a":1}')
     store = CheckpointStore(tmp_path)
-    monkeypatch.setattr(DiskFile, "write", fail)
-    assert store.load()[0] == b'{"a":1}'
-    monkeypatch.setattr(DiskFile, "write_owned", fail)
-    with pytest.raises(StateUnwritable, match="PermissionError: read-only"):
-        store.save(b"{}")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("os.fsync", _read_only)
+        assert store.load()[0] == b'{"a":1}'
+        with pytest.raises(StateUnwritable, match="PermissionError: read-only"):
+            store.save(b"{}")
+    store.save(b'{"a":2}')
+    assert without_mark(CheckpointStore(tmp_path).load()[0]) == b'{"a":2}'
+
+
+def _read_only(*_: object) -> None:
+    raise PermissionError("read-only")
