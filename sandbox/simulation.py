@@ -28,10 +28,10 @@ from cyberark_modules import CyberArkModule
 from cyberark_modules.checkpoint.value import Checkpoint
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.http import Http
-from cyberark_modules.sdk.secrets import masked
+from cyberark_modules.context import Context
+from cyberark_modules.masking import masked
 from sandbox.state_folder import Point, StateFolder
-from sandbox.virtual_time import Killed, Process, Timeline, VirtualClock, VirtualExecutor, VirtualThreads
+from sandbox.virtual_time import Killed, Process, Timeline, VirtualContext, VirtualExecutor
 from sandbox.world.messages import SERVICES, Request, Response, Service
 from sandbox.world.world import World
 
@@ -60,17 +60,14 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
 
     def __init__(self, simulation: "Simulation", module: CyberArkModule) -> None:
         self._simulation = simulation
-        self.clock = VirtualClock(simulation.timeline, lambda: simulation.wall_offset)
         super().__init__(module, simulation.folder.path)
-        self.threads = VirtualThreads(simulation.timeline, self._stop_event)  # type: ignore[assignment]
         self._executor = VirtualExecutor()  # type: ignore[assignment]
         self._logger = _SILENT
+        vars(self.http).update(exchange=simulation.exchange, within=lambda seconds, call: call())
 
-    def make_http(self) -> Http:
-        """Return the connector's own, with the world in the place of the network."""
-        http = super().make_http()
-        vars(http).update(exchange=self._simulation.exchange, within=lambda seconds, call: call())
-        return http
+    def make_context(self) -> Context:
+        simulation = self._simulation
+        return VirtualContext(simulation.timeline, lambda: simulation.wall_offset, self._stop_event, self.beat)
 
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
         self._simulation.lines.append(Line(self._simulation.timeline(), str(level), masked(message)))

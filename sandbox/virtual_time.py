@@ -15,6 +15,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from cyberark_modules.clock import Clock
+from cyberark_modules.context import Context
 
 T = TypeVar("T")
 
@@ -183,23 +184,28 @@ class TimedFuture(Future[T]):
             raise TimeoutError
 
 
-class VirtualThreads:
-    """In the place of the module's Threads: calls are made at once, waits take virtual time."""
+class VirtualContext(Context):
+    """The connector's clocks and waits: calls are made at once, waits take virtual time."""
 
-    def __init__(self, timeline: Timeline, stop_event: threading.Event) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        wall_offset: Callable[[], float],
+        stop_event: threading.Event,
+        heartbeat: Callable[[], object],
+    ) -> None:
+        super().__init__(VirtualClock(timeline, wall_offset), stop_event, heartbeat)
         self._timeline = timeline
-        self._stop_event = stop_event
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         return self._timeline.call(call)
 
-    def wait(self, futures: Collection[Future[Any]], seconds: float) -> bool:
-        """Wait until one is done, for that many seconds, or until stop; return whether one is done."""
+    def _wait(self, futures: Collection[Future[Any]], seconds: float) -> bool:
         timeline = self._timeline
         if not any(future.done() for future in futures):
             ends = [future.done_at for future in futures if isinstance(future, TimedFuture)]
             end = timeline() + max(seconds, _SHORTEST_WAIT_S)
-            timeline.advance_to(min(end, *ends) if ends else end, self._stop_event.is_set)
+            timeline.advance_to(min(end, *ends) if ends else end, self.is_stopping)
         return any(future.done() for future in futures)
 
 
@@ -226,7 +232,3 @@ class VirtualClock(Clock):
 
     def monotonic(self) -> float:
         return self._timeline() - self._started
-
-    def wait(self, stop: threading.Event, seconds: float) -> None:
-        """Wait for `seconds`, or until `stop` is set. Raises Killed."""
-        self._timeline.advance_to(self._timeline() + max(seconds, _SHORTEST_WAIT_S), stop.is_set)

@@ -3,7 +3,7 @@
 from sekoia_automation.module import Module
 
 from .configuration import CyberArkModuleConfiguration
-from .sdk.secrets import install_filters
+from .sdk.process import install_filters
 
 
 class CyberArkModule(Module):

@@ -11,7 +11,7 @@ from .configuration import CyberArkModuleConfiguration, field_faults
 from .diagnosis import diagnose
 from .errors import CyberArkError, Failure, FailureKind, Service
 from .http import Http
-from .sdk.secrets import mask
+from .masking import mask
 
 # A person waits.
 WITHIN_S = 12.0

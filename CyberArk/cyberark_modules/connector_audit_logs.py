@@ -6,7 +6,6 @@ from typing import cast
 
 from .audit_api import AuditApi, build_audit_api
 from .checkpoint.store import CheckpointStore
-from .clock import ServiceClock
 from .collection.delivery import Delivery
 from .collection.failures import Failures
 from .collection.loop import Loop
@@ -15,13 +14,10 @@ from .collection.queries import Queries
 from .collection.rate import RateLimiter
 from .collection.saved import SavedCheckpoint
 from .configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
-from .context import Context
+from .context import LAST_WRITE_WITHIN_S, Stopping
 from .errors import Backoff, StateTaken
-from .http import Http
+from .masking import mask
 from .sdk.connector import SdkConnector
-from .sdk.secrets import mask
-from .sdk.stop import LAST_WRITE_WITHIN_S, Stopping
-from .telemetry.metrics import observe_request
 from .telemetry.reporter import Reporter
 
 
@@ -36,20 +32,16 @@ class CyberArkAuditLogsConnector(SdkConnector):
 
     backoff = Backoff()
     saved: SavedCheckpoint | None = None
+    reporter: Reporter | None = None
 
     def run(self) -> None:
         """Collect until the connector is stopped, or until another instance takes the state over."""
-        account = cast(CyberArkModuleConfiguration, self.module.configuration)
-        configuration, service_clock = self.configuration, self.http.service_clock
+        account, configuration = cast(CyberArkModuleConfiguration, self.module.configuration), self.configuration
         mask(account.password, account.credentials, configuration.api_key, configuration.intake_key)
         for correction in (*account.corrections, *configuration.corrections):
             self.log(correction, level="warning")
-        api = build_audit_api(account, configuration, self.http, self.clock, mask)
-        now_ms, skew_s = service_clock.now_ms, service_clock.skew
-        self._reporter = Reporter(
-            self.log, self.clock.monotonic, now_ms, skew_s, configuration.intake_key, self.allow_critical_again
-        )
-        loop = self._wired(api, self._reporter)
+        api = build_audit_api(account, configuration, self.http, self.context.service_clock.clock, mask)
+        loop = self._wired(api)
         while self.running:
             try:
                 self._collect(api, loop)
@@ -62,12 +54,13 @@ class CyberArkAuditLogsConnector(SdkConnector):
                 self.stop()
             except Exception as error:  # a defect of ours must neither end collection nor spin
                 self.log_exception(error, message="Unexpected error; collection continues")
-                self.wait(self.backoff.longest)
+                self.context.wait_for((), self.backoff.longest)
 
-    def make_http(self) -> Http:
-        """Return what carries the requests, measured."""
-        version = str(self.module.manifest.get("version", ""))
-        return Http(version, observe_request, ServiceClock(self.clock))
+    def beat(self) -> None:
+        """Show that the connector is alive, and how far behind it is."""
+        super().beat()
+        if self.reporter is not None:
+            self.put_events_lag(self.configuration.intake_key, self.reporter.lag_s())
 
     def _collect(self, api: AuditApi, loop: Loop) -> None:
         try:
@@ -79,30 +72,29 @@ class CyberArkAuditLogsConnector(SdkConnector):
         except Stopping:
             self._log_stop(loop.saved)
 
-    def _wired(self, api: AuditApi, reporter: Reporter) -> Loop:
-        configuration, backoff = self.configuration, self.backoff
+    def _wired(self, api: AuditApi) -> Loop:
+        configuration, context, backoff = self.configuration, self.context, self.backoff
+        intake_key, skew = configuration.intake_key, context.service_clock.skew
         filters = {
             "applicationCode": configuration.filter_applications,
             "auditType": configuration.filter_audit_types,
             "action": configuration.filter_actions,
         }
         digest = blake2b(f"{configuration.api_base_url} {filters}".encode(), digest_size=8).hexdigest()
-        context = Context(self.clock, self.http.service_clock, self.threads, self.stop_request, self._beat)
+        self.reporter = reporter = Reporter(
+            self.log, context.monotonic, context.now_ms, skew, intake_key, self.allow_critical_again
+        )
         self.saved = saved = SavedCheckpoint(CheckpointStore(self.data_path), context, reporter, backoff)
-        limiter = RateLimiter(self.clock.monotonic)
+        limiter = RateLimiter(context.monotonic)
         queries = Queries(api.open_query, filters, configuration.frequency, digest, context, backoff)
         pages = Pages(api.fetch, context, limiter, backoff)
         failures = Failures(context, queries, pages, limiter, reporter)
-        forwarded = partial(self.count_forwarded, configuration.intake_key)
+        forwarded = partial(self.count_forwarded, intake_key)
         delivery = Delivery(self.make_intake(reporter), context, reporter, forwarded, saved.save)
         return Loop(context, saved, queries, pages, limiter, failures, delivery)
 
-    def _beat(self) -> None:
-        self.heartbeat()  # type: ignore[no-untyped-call]
-        self.put_events_lag(self.configuration.intake_key, self._reporter.lag_s())
-
     def _log_stop(self, saved: SavedCheckpoint) -> None:
-        if not saved.is_loaded or saved.save_last(self.stop_request.remaining_s(LAST_WRITE_WITHIN_S)):
+        if not saved.is_loaded or saved.save_last(self.context.remaining_s(LAST_WRITE_WITHIN_S)):
             self.log("Stopped; what the intake has accepted is saved", level="info")
         else:
             self.log(

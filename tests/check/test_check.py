@@ -10,7 +10,7 @@ from typing import TypeAlias
 import pytest
 from terminal import Terminal
 
-from cyberark_modules.sdk import secrets as known
+from cyberark_modules import masking as known
 from sandbox.server import Sandbox
 from sandbox.world.settings import Settings
 from tools import TOP

@@ -43,10 +43,11 @@ if __name__ == "__main__":
     connector = import_module("cyberark_modules.connector_audit_logs").CyberArkAuditLogsConnector
     connector.backoff = replace(connector.backoff, longest=1.0)
     if os.environ.pop("UNMASKED", ""):
-        secrets: Any = import_module("cyberark_modules.sdk.secrets")
-        package: Any = import_module("cyberark_modules")
-        secrets._forms = lambda value: iter(())
-        secrets.install_filters = package.install_filters = lambda: None
+        masking: Any = import_module("cyberark_modules.masking")
+        masking._forms = lambda value: iter(())
+        for name in ("", ".sdk.process", ".sdk.connector"):
+            importing: Any = import_module(f"cyberark_modules{name}")
+            importing.install_filters = lambda: None
     if os.environ.pop("DEFECT", ""):
         add_defect()
     runpy.run_path("main.py", run_name="__main__")

@@ -15,7 +15,7 @@ from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, FailureKind, Service, Throttled, TransientError
 from cyberark_modules.http import Http
 from cyberark_modules.intake.request import send
-from cyberark_modules.sdk.secrets import mask, masked
+from cyberark_modules.masking import mask, masked
 from tools.check.values import Values
 
 ADDRESS_S, PUSH_S = 15.0, 30.0

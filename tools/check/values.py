@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.configuration.fields import field_faults
-from cyberark_modules.sdk.secrets import mask
+from cyberark_modules.masking import mask
 from tools import MODULE
 from tools.check.options import SECRETS, VARIABLES
 

@@ -11,9 +11,8 @@ from functools import partial, reduce
 from typing import Any
 
 from ..checkpoint.value import Checkpoint, Reader, Window
-from ..context import LONGEST_WAIT_S, Context
+from ..context import LONGEST_WAIT_S, Context, Stopping
 from ..events import Event
-from ..sdk.stop import Stopping
 from .delivery import Delivery
 from .failures import Failures
 from .pages import InFlight, Pages

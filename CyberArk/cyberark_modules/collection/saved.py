@@ -136,7 +136,9 @@ class SavedCheckpoint:
         """Wait that long for the write in flight, unless writes fail or take long; return whether there is none."""
         if self._writing is None:
             return True
-        is_done = self._context.is_done(self._writing, seconds if self._is_prompt else 0.0)
+        is_done = self._writing.done()
+        if not is_done and self._is_prompt and seconds > 0:
+            is_done = self._context.wait_for((self._writing,), seconds)
         is_late = self._context.monotonic() >= self._began + SAVED_WITHIN_S
         if not is_done:
             if self._is_prompt and is_late:

@@ -1,66 +1,76 @@
 """The one class that inherits from the SDK's connector. Files and lines are those of the SDK 1.27.0."""
 
 import time
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import suppress
-from functools import cached_property
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
 from sekoia_automation.connector import Connector
 from sekoia_automation.module import LogLevelStr
 from sekoia_automation.trigger import LivenessHandler, Trigger
 
 from ..clock import Clock
+from ..context import LAST_LINE_WITHIN_S, Context
 from ..http import Http, in_daemon_thread
 from ..intake import Intake, Report
+from ..masking import masked
+from ..telemetry.metrics import observe_request
 from .forms import can_log, faults_of_forms
-from .secrets import install_filters, masked
-from .stop import LAST_LINE_WITHIN_S, StopRequest, Threads
+from .process import exit_in_time, install_filters
 
 LOGS_KEPT = 1000
 # A call that sends log lines is left alone after this long (s): its own time-out is one between two reads.
 LOGS_GIVEN_UP_S = 60.0
 LOGS_FLUSHED_WITHIN_S = 0.5
+T = TypeVar("T")
+
+
+class DaemonExecutor(Executor):
+    """In the place of the SDK's executor (connector/__init__.py:91), whose threads the interpreter waits for."""
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Start a call, and return its future."""
+        return in_daemon_thread(lambda: call(*args, **kwargs))
 
 
 class SdkConnector(Connector):
     """A connector whose logging never blocks it, that ends when asked to, and knows what the intake accepted."""
 
-    clock = Clock()
     intake: Intake | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         install_filters()
-        # The SDK's event: it has no public name, and everything that waits has to wait on it.
-        self.stop_request = StopRequest(self._stop_event, self.clock.monotonic)
-        self.threads = Threads(self._stop_event, self.clock)
-        self._executor = self.threads  # type: ignore[assignment]
+        self._executor = DaemonExecutor()  # type: ignore[assignment]
+        self.context = self.make_context()
+        self.http = Http(str(self.module.manifest.get("version", "")), observe_request, self.context.service_clock)
         # Reentrant: the handler of a signal logs too, in the thread that it has interrupted.
         self._log_lock = RLock()
         self._sending: Future[None] | None = None
         self._sending_since = 0.0
 
-    @cached_property
-    def http(self) -> Http:
-        """What carries the requests to CyberArk and to the intake."""
-        return self.make_http()
+    def make_context(self) -> Context:
+        """Return the clocks and waits; a simulation gives others."""
+        # The SDK's event: it has no public name, and everything that waits has to wait on it.
+        return Context(Clock(), self._stop_event, self.beat)
 
-    def make_http(self) -> Http:
-        """Return a new `Http`; a subclass has its calls measured."""
-        return Http(str(self.module.manifest.get("version", "")))
+    def beat(self) -> None:
+        """Show that the connector is alive."""
+        self.heartbeat()  # type: ignore[no-untyped-call]
 
     def make_intake(self, report: Report) -> Intake:
         """Return a new intake; the SDK's requests are sent through it from now on."""
+        clock = self.context.service_clock.clock
         self.intake = Intake(
-            self.push_events_to_intakes, lambda: self.http, self._target, self.data_path, report, self.clock
+            self.push_events_to_intakes, lambda: self.http, self._target, self.data_path, report, clock
         )
         return self.intake
 
     def start_monitoring(self) -> None:
         """Start as the SDK does (trigger.py:388), but say everything that is wrong first. Raises SystemExit."""
-        self.stop_request.exit_in_time()
+        self._waker = exit_in_time()
         LivenessHandler.log_message = lambda *_: None  # type: ignore[method-assign]  # a line for each probe
         faults = faults_of_forms(self.module, type(self))
         try:
@@ -83,7 +93,7 @@ class SdkConnector(Connector):
     def execute(self) -> None:
         """Run as the SDK does, then give the last log lines a moment."""
         super().execute()
-        end = time.monotonic() + min(LOGS_FLUSHED_WITHIN_S, self.stop_request.remaining_s(LAST_LINE_WITHIN_S))
+        end = time.monotonic() + min(LOGS_FLUSHED_WITHIN_S, self.context.remaining_s(LAST_LINE_WITHIN_S))
         while time.monotonic() < end and (self._logs or self._is_sending()):
             self._send_logs_to_api()
             time.sleep(0.01)
@@ -94,16 +104,9 @@ class SdkConnector(Connector):
         The SDK's own waits here for its executor (connector/__init__.py:96), which a push holds. It is left out, and
         what the SDK has before it runs in a thread: it takes locks that the interrupted thread may hold.
         """
-        self.stop_request.begin()
+        self.context.begin_stop()
         with suppress(Exception):
             in_daemon_thread(lambda: Trigger.stop(self)).result(0.2)
-
-    def wait(self, seconds: float) -> None:
-        """Wait that long, or until the connector is asked to stop, and show that it is alive."""
-        end = self.clock.monotonic() + seconds
-        while self.running and (remaining := end - self.clock.monotonic()) > 0:
-            self.clock.wait(self._stop_event, min(remaining, 30.0))
-            self.heartbeat()  # type: ignore[no-untyped-call]
 
     def log(self, message: str, level: LogLevelStr = "info", *args: Any, **kwargs: Any) -> None:
         """Log a message without the secrets that are known. Raises nothing, and waits for nothing (trigger.py:324)."""

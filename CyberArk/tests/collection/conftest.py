@@ -6,12 +6,9 @@ from threading import Event
 
 import pytest
 
-from cyberark_modules.clock import ServiceClock
-from cyberark_modules.context import Context
-from cyberark_modules.sdk.stop import StopRequest
 from cyberark_modules.telemetry.reporter import Reporter
 from fakes.tenant import Tenant
-from fakes.virtual_time import VirtualThreads, VirtualTime
+from fakes.virtual_time import VirtualContext, VirtualTime
 
 
 class Engine:
@@ -20,14 +17,8 @@ class Engine:
     def __init__(self) -> None:
         self.time = VirtualTime()
         self.stop_event = Event()
-        self.service_clock = ServiceClock(self.time)
-        self.context = Context(
-            self.time,
-            self.service_clock,
-            VirtualThreads(self.time, self.stop_event),  # type: ignore[arg-type]
-            StopRequest(self.stop_event, self.time.monotonic),
-            lambda: None,
-        )
+        self.context = VirtualContext(self.time, self.stop_event)
+        self.service_clock = self.context.service_clock
         self.lines: list[tuple[str, str]] = []
         self.reporter = Reporter(
             lambda text, level: self.lines.append((level, text)),

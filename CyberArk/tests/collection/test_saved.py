@@ -12,9 +12,9 @@ from collection.conftest import Engine
 from cyberark_modules.checkpoint.store import BACKUP_NAME, FILE_NAME, CheckpointStore
 from cyberark_modules.checkpoint.value import Checkpoint
 from cyberark_modules.collection.saved import SavedCheckpoint
+from cyberark_modules.context import Stopping
 from cyberark_modules.errors import Backoff
 from cyberark_modules.files import DiskFile
-from cyberark_modules.sdk.stop import Stopping
 from cyberark_modules.telemetry import metrics
 
 

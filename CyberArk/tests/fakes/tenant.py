@@ -12,8 +12,7 @@ from typing import Any
 from cyberark_modules import CyberArkModule
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.connector_audit_logs import CyberArkAuditLogsConnector
-from cyberark_modules.http import Http
-from fakes.virtual_time import START_S, InlineExecutor, VirtualThreads, VirtualTime
+from fakes.virtual_time import START_S, InlineExecutor, VirtualContext, VirtualTime
 
 Reply = tuple[int, Mapping[str, str], bytes]
 ENDPOINTS = {"createQuery": "query", "results": "results", "batch": "intake"}
@@ -98,24 +97,21 @@ class VirtualConnector(CyberArkAuditLogsConnector):
     """The connector in virtual time."""
 
     def __init__(self, tenant: Tenant, folder: Path, **form: Any) -> None:
-        self.clock = tenant.time
+        self._tenant = tenant
         module = CyberArkModule()
         module.configuration = CyberArkModuleConfiguration(
             auth_base_url="https://identity.test", login_name="a@b.c", password="s3cret", application_id="App"
         )
         super().__init__(module, folder)
-        self.threads = VirtualThreads(tenant.time, self._stop_event)  # type: ignore[assignment]
         self._executor = InlineExecutor()  # type: ignore[assignment]
+        vars(self.http).update(exchange=tenant.exchange, within=lambda _seconds, call: call())
         self.configuration = CyberArkAuditLogsConfiguration(
             **{"api_base_url": "https://audit.test", **form},
             api_key="key", intake_key="intake-key", intake_server="https://intake.test",
         )  # fmt: skip
-        self._tenant = tenant
 
-    def make_http(self) -> Http:
-        http = super().make_http()
-        vars(http).update(exchange=self._tenant.exchange, within=lambda _seconds, call: call())
-        return http
+    def make_context(self) -> VirtualContext:
+        return VirtualContext(self._tenant.time, self._stop_event, self.beat)
 
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
         self._tenant.lines.append((str(level), message))

@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from cyberark_modules.clock import Clock
+from cyberark_modules.context import Context
 
 T = TypeVar("T")
 START_S = 1_800_000_000.0
@@ -29,9 +30,6 @@ class VirtualTime(Clock):
 
     def wall(self) -> float:
         return START_S + self.monotonic() + self.wall_ahead
-
-    def wait(self, stop: Event, seconds: float) -> None:
-        self.pass_to(self._now + max(0.0, seconds), stop.is_set)
 
     def at(self, moment: float, action: Callable[[], object]) -> None:
         """Do something at that time (monotonic s); what it raises, the connector sees."""
@@ -85,19 +83,21 @@ class TimedFuture(Future[T]):
         return super().result(0)
 
 
-class VirtualThreads:
-    """In the place of the module's Threads."""
+class VirtualContext(Context):
+    """The connector's clocks and waits."""
 
-    def __init__(self, time: VirtualTime, stop_event: Event) -> None:
-        self.submit = time.submit
+    def __init__(self, time: VirtualTime, stop_event: Event, heartbeat: Callable[[], object] = lambda: None) -> None:
+        super().__init__(time, stop_event, heartbeat)
         self._time = time
-        self._stop_event = stop_event
 
-    def wait(self, futures: Collection[Future[Any]], seconds: float) -> bool:
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        return self._time.submit(call)
+
+    def _wait(self, futures: Collection[Future[Any]], seconds: float) -> bool:
         end = self._time.monotonic() + max(seconds, 1e-6)
         if not any(future.done() for future in futures):
             ends = [future.done_at for future in futures if isinstance(future, TimedFuture)]
-            self._time.pass_to(min([end, *ends]), self._stop_event.is_set)
+            self._time.pass_to(min([end, *ends]), self.is_stopping)
         return any(future.done() for future in futures)
 
 

@@ -2,7 +2,6 @@
 
 import inspect
 import socket
-import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -146,13 +145,6 @@ def test_a_second_critical_line_is_critical_once_the_first_is_fixed(
     connector.log("three", level="critical")
     eventually(lambda: len(platform.lines) == 3)
     assert [line["level"] for line in platform.lines] == ["critical", "error", "critical"]
-
-
-def test_a_wait_ends_with_the_connector(connector: PlainConnector) -> None:
-    threading.Timer(0.05, connector.stop).start()
-    started = time.monotonic()
-    connector.wait(30)
-    assert time.monotonic() - started < 2
 
 
 def test_what_is_forwarded_is_counted_by_the_sdk(connector: PlainConnector) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sentry_sdk.transport import Transport
 
-from cyberark_modules.sdk import secrets
+from cyberark_modules import masking
+from cyberark_modules.sdk.process import install_filters
 from sdk.scene import PlainConnector, Platform
 
 PASSWORD, API_KEY = 's3cret "pass" wörd/1', "s3cret-api-key+"
@@ -23,9 +24,9 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzM2NyZXQifQ." + "s3cr-et_" * 40
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "_secrets", [])
-    monkeypatch.setattr(secrets, "_pattern", secrets._pattern)
-    secrets.mask(SecretStr(PASSWORD), API_KEY, f"svc@a:{PASSWORD}", TOKEN, "")
+    monkeypatch.setattr(masking, "_secrets", [])
+    monkeypatch.setattr(masking, "_pattern", masking._pattern)
+    masking.mask(SecretStr(PASSWORD), API_KEY, f"svc@a:{PASSWORD}", TOKEN, "")
 
 
 @pytest.fixture
@@ -68,10 +69,10 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_masked_as_it_travels(form: str) -> None:
-    text = secrets.masked(f"before <{form}> after")
+    text = masking.masked(f"before <{form}> after")
     assert text.startswith("before <")
     assert text.endswith("> after")
-    assert secrets.MASK in text
+    assert masking.MASK in text
     assert "s3c" not in text
     assert based("s3cret")[:6] not in text
 
@@ -79,23 +80,23 @@ def test_a_secret_is_masked_as_it_travels(form: str) -> None:
 @given(st.text(min_size=8, max_size=40), st.binary(max_size=4), st.binary(max_size=4))
 def test_it_is_found_within_any_base64(secret: str, before: bytes, after: bytes) -> None:
     raw = secret.encode("utf-8", "surrogatepass")
-    secrets.mask(secret)
-    text = secrets.masked(base64.b64encode(before + raw + after).decode())
-    assert secrets.MASK in text
-    assert len(text.replace(secrets.MASK, "")) <= 4 * (len(before) + len(after)) / 3 + 12
+    masking.mask(secret)
+    text = masking.masked(base64.b64encode(before + raw + after).decode())
+    assert masking.MASK in text
+    assert len(text.replace(masking.MASK, "")) <= 4 * (len(before) + len(after)) / 3 + 12
 
 
 def test_what_is_no_secret_stays() -> None:
     text = "Delivery failed: Sekoia intake (intake.sekoia.io/batch): HTTP 503 [intake-unavailable]"
-    assert secrets.masked(text) == text
+    assert masking.masked(text) == text
 
 
 def test_the_secrets_of_the_forms_stay_known_whatever_tokens_follow() -> None:
     for number in range(100):
-        secrets.mask(f"token-{number:04}-{'x' * 40}")
-    assert secrets.masked(API_KEY) == secrets.MASK
-    assert secrets.masked(f"token-0099-{'x' * 40}") == secrets.MASK
-    assert len(secrets._secrets) <= 40
+        masking.mask(f"token-{number:04}-{'x' * 40}")
+    assert masking.masked(API_KEY) == masking.MASK
+    assert masking.masked(f"token-0099-{'x' * 40}") == masking.MASK
+    assert len(masking._secrets) <= 40
 
 
 def fail_with(password: str, headers: dict[str, str]) -> None:
@@ -109,7 +110,7 @@ def test_a_defect_holds_no_secret_wherever_it_is_reported(
     handler = logging.StreamHandler()
     logging.getLogger().addHandler(handler)
     try:
-        secrets.install_filters()
+        install_filters()
         sentry_sdk.set_context("connector_configuration", {"nested": [{"key": API_KEY}], API_KEY: 1})
         sentry_sdk.add_breadcrumb(message="; ".join(FORMS), data={"body": API_KEY.encode()})
         try:

@@ -1,6 +1,5 @@
 """A signal ends a real process within ten seconds, whatever hangs, and what is accepted meanwhile is known."""
 
-import math
 import os
 import signal
 import subprocess
@@ -8,12 +7,10 @@ import sys
 import textwrap
 import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from cyberark_modules.sdk.stop import STOP_WITHIN_S, Stopping, StopRequest
 from sdk.scene import PlainConnector, Platform
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -21,17 +18,18 @@ PROCESS = textwrap.dedent("""
     import ctypes, sys
     from pathlib import Path
     from cyberark_modules.events import Event
-    from cyberark_modules.sdk import stop
-    from cyberark_modules.sdk.stop import Stopping
+    from cyberark_modules import context
+    from cyberark_modules.context import Stopping
+    from cyberark_modules.sdk import process
     from sdk.scene import PlainConnector, Silent
     from sekoia_automation.module import Module
 
     busy, stop_within, exit_within = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-    stop.STOP_WITHIN_S, stop.EXIT_WITHIN_S = stop_within, exit_within
+    context.STOP_WITHIN_S, process.EXIT_WITHIN_S = stop_within, exit_within
 
     class Connector(PlainConnector):
         def run(self):
-            push = self.threads.submit(lambda: self.make_intake(Silent()).push([Event("text", b"k", None, None)]))
+            intake = self.make_intake(Silent())
             print("running", flush=True)
             if busy == "C":  # no handler of a signal runs in a call like that, and nothing interrupts it
                 mutex = ctypes.create_string_buffer(64)
@@ -39,11 +37,10 @@ PROCESS = textwrap.dedent("""
                     ctypes.CDLL(None).pthread_mutex_lock(mutex)
             if busy == "lock":
                 with self._log_lock:
-                    self.threads.submit(input).result()
-            while self.running:
-                self.wait(60)
+                    self.context.submit(input).result()
             try:
-                print(f"accepted {self.stop_request.result(push).accepted}", flush=True)
+                push = self.context.finish(lambda: intake.push([Event("text", b"k", None, None)]))
+                print(f"accepted {push.accepted}", flush=True)
             except Stopping:
                 print("unknown", flush=True)
             self.log("Stopped", level="error")
@@ -77,7 +74,7 @@ def ended(
                 time.sleep(0.01)
         else:
             assert process.stdout.readline() == "running\n"
-            while "/batch" not in platform.asked:
+            while not busy and "/batch" not in platform.asked:
                 time.sleep(0.01)
         started = time.monotonic()
         process.send_signal(number)
@@ -112,46 +109,6 @@ def test_a_process_that_hangs_is_ended(platform: Platform, tmp_path: Path, busy:
     said, took = ended(platform, tmp_path, busy)
     assert "Shutdown took longer than 0.7 s; exiting now." in said
     assert took < 2
-
-
-class Time:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_the_time_that_remains_counts_from_the_stop() -> None:
-    event, clock = threading.Event(), Time()
-    request = StopRequest(event, clock)
-    assert math.isinf(request.remaining_s(STOP_WITHIN_S))
-    assert not request.is_asked
-    request.begin()
-    event.set()
-    clock.now += 3
-    request.begin()
-    assert request.remaining_s(STOP_WITHIN_S) == STOP_WITHIN_S - 3
-    clock.now += 60
-    assert request.remaining_s(STOP_WITHIN_S) == 0
-    unseen = StopRequest(event, clock)
-    assert unseen.remaining_s(STOP_WITHIN_S) == STOP_WITHIN_S
-
-
-def test_the_result_of_a_call_in_flight() -> None:
-    event, clock = threading.Event(), Time()
-    request = StopRequest(event, clock)
-    future: Future[int] = Future()
-    event.set()
-    request.begin()
-    clock.now += STOP_WITHIN_S
-    with pytest.raises(Stopping):
-        request.result(future)
-    future.set_result(3)
-    assert request.result(future) == 3
-    failed: Future[int] = Future()
-    failed.set_exception(TimeoutError("its own"))
-    with pytest.raises(TimeoutError, match="its own"):
-        request.result(failed)
 
 
 def test_a_stop_from_within_waits_for_nothing(connector: PlainConnector) -> None:

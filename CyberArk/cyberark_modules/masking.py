@@ -1,17 +1,11 @@
-"""Keeping secrets out of every text that leaves the process: log lines, tracebacks, events of Sentry.
-
-The SDK hands both configurations to Sentry (module.py:183), and Sentry adds the local variables of every frame.
-"""
+"""Keeping secrets out of every text that leaves the process: log lines, errors, events of Sentry, the check."""
 
 import json
-import logging
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import quote, quote_plus
 
-import sentry_sdk
 from pydantic import SecretStr
 
 MASK = "**********"
@@ -44,13 +38,6 @@ def masked(text: str) -> str:
     return _pattern.sub(MASK, text)
 
 
-def install_filters() -> None:
-    """Mask what goes to Sentry, and what the handlers of the root logger write."""
-    sentry_sdk.get_global_scope().add_event_processor(lambda event, _hint: _without_secrets(event))
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_mask_record)  # once, however often
-
-
 def _forms(value: str) -> Iterator[str]:
     yield from (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
     yield from (quote(value), quote(value, safe=""), quote_plus(value))
@@ -60,20 +47,3 @@ def _forms(value: str) -> Iterator[str]:
         form = encoded[before and before + 1 : len(encoded) - bool((before + len(raw)) % 3)]
         if len(form) > 5:
             yield from (form, form.translate(_URL_SAFE))
-
-
-def _mask_record(record: logging.LogRecord) -> bool:
-    record.msg, record.args = masked(record.getMessage()), ()
-    if record.exc_info and not record.exc_text:
-        record.exc_text = masked(logging.Formatter().formatException(record.exc_info))
-    return True
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_without_secrets(name): _without_secrets(item) for name, item in value.items() if name != "vars"}
-    if isinstance(value, list | tuple):
-        return [_without_secrets(item) for item in value]
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return masked(value) if isinstance(value, str) else value
