@@ -86,6 +86,8 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
         return None
     reader = remaining[longest_s]
     split_ms = whole_second((reader.position_ms + (reader.window.end_ms or 0)) // 2)
+    if split_ms <= reader.position_ms:  # many events within one second
+        return None
     before, after = replace(reader.window, end_ms=split_ms), replace(reader.window, start_ms=split_ms)
     return checkpoint.with_windows(before, after).with_reader(replace(reader, window=before)), after
 

@@ -105,6 +105,7 @@ def half_read(**fields: Any) -> Reader:
         (reader(6, 0, 1000), {}, False),
         (replace(half_read(), window=window(0, 1000, again=True)), {}, False),
         (half_read(), {"is_slow": True}, False),
+        (reader(6, 0, 1, times_s=[0.01] * 16), {}, False),  # within one second
     ],
 )
 def test_the_window_that_takes_longest_is_halved(some: Reader, fields: dict[str, Any], splits: bool) -> None:
