@@ -65,9 +65,9 @@ class Reader:
     query was opened, by the earlier of the two clocks; `query` identifies the form's settings that it was opened with.
     `cursor` is the page to fetch next, `times` are those of the last events, `newest_ms` the latest of all, `span_ms`
     the event time of the last page. `events` and `new` count the events with a time, and all that were not delivered
-    before, `idle_pages` the pages in a row that brought nothing, `short_pages` those with few events. `caught_up`: it
-    has read everything that the API returned once. `marks` are places a few seconds back, the oldest
-    first: the cursor that reads on from there, and the last event times before it.
+    before, `idle_pages` the pages in a row that brought nothing, `short_pages` those with few events since the last
+    one with more. `caught_up`: it has read everything that the API returned once. `marks` are places a few seconds
+    back, the oldest first: the cursor that reads on from there, and the last event times before it.
     """
 
     number: int

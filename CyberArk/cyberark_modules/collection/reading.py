@@ -41,7 +41,7 @@ def after_page(reader: Reader, page: Page, new: int) -> Reader:
     following = replace(
         following,
         idle_pages=reader.idle_pages + 1 if is_idle else 0,
-        short_pages=reader.short_pages + 1 if 0 < len(page.events) < SURELY_SHORT else 0,
+        short_pages=reader.short_pages + bool(page.events) if len(page.events) < SURELY_SHORT else 0,
     )
     return _marked(following, page) if reader.is_live else following
 
