@@ -5,8 +5,7 @@ import pytest
 from processes.scene import STOPS_WITHIN_S, Scene
 
 QUIET_AT_MOST_S = 75.0  # the longest that nothing may be delivered while some calls fail
-# Two minutes, which is the deadline of a page itself.
-SAID_WITHIN_S = 130.0
+SAID_WITHIN_S = 120.0
 
 
 @pytest.mark.parametrize("fault", ["results-trickle", "push-hang"])

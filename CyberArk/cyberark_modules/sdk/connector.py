@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from threading import RLock
+from threading import RLock, Semaphore
 from typing import Any, TypeVar
 
 from sekoia_automation.connector import Connector
@@ -24,15 +24,24 @@ LOGS_KEPT = 1000
 # A call that sends log lines is left alone after this long (s): its own time-out is one between two reads.
 LOGS_GIVEN_UP_S = 60.0
 LOGS_FLUSHED_WITHIN_S = 0.5
+SECRETS_WITHIN_S, SECRETS_AGAIN_AFTER_S = 30.0, 5.0
 T = TypeVar("T")
 
 
 class DaemonExecutor(Executor):
     """In the place of the SDK's executor (connector/__init__.py:91), whose threads the interpreter waits for."""
 
+    def __init__(self) -> None:
+        self._room = Semaphore(4)  # as the SDK's: each request holds a copy of its events
+
     def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Start a call, and return its future."""
-        return in_daemon_thread(lambda: call(*args, **kwargs))
+        """Start a call once there is room for it, and return its future."""
+
+        def alone() -> T:
+            with self._room:
+                return call(*args, **kwargs)
+
+        return in_daemon_thread(alone)
 
 
 class SdkConnector(Connector):
@@ -125,6 +134,18 @@ class SdkConnector(Connector):
         self.put_forwarded_events(intake_key, accepted)
         self.put_discarded_events(intake_key, too_large)
         self.put_forward_events_duration(intake_key, seconds)
+
+    def _get_secrets_from_server(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        # trigger.py:98 has no time-out for the whole answer, says nothing, and cannot be stopped.
+        while True:
+            future = in_daemon_thread(lambda: Trigger._get_secrets_from_server.__wrapped__(self))
+            with suppress(Exception):
+                if self.context.wait_for((future,), SECRETS_WITHIN_S):
+                    return future.result()
+            if self.context.is_stopping():
+                return {}, {}
+            self.log("The connector waits for the account's secrets, which the platform does not provide", level="error")
+            self.context.wait_for((), SECRETS_AGAIN_AFTER_S)
 
     def _target(self) -> tuple[str, str]:
         # As connector/__init__.py:183 has it.

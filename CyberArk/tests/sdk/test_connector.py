@@ -2,6 +2,7 @@
 
 import inspect
 import socket
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -42,6 +43,8 @@ def test_the_sdk_is_the_one_whose_private_names_are_used(connector: PlainConnect
         "collect_ids",
     ]
     assert callable(Trigger._send_logs_to_api.__wrapped__)
+    assert callable(Trigger._get_secrets_from_server.__wrapped__)
+    assert "self._get_secrets_from_server()" in inspect.getsource(Trigger.execute)
     assert "self._send_logs_to_api" in inspect.getsource(Trigger.__init__)
     assert "self._stop_event" in inspect.getsource(Trigger.stop)
     assert "self._send_chunk" in inspect.getsource(Connector.push_events_to_intakes)
@@ -145,6 +148,18 @@ def test_a_second_critical_line_is_critical_once_the_first_is_fixed(
     connector.log("three", level="critical")
     eventually(lambda: len(platform.lines) == 3)
     assert [line["level"] for line in platform.lines] == ["critical", "error", "critical"]
+
+
+def test_secrets_are_asked_for_until_they_come_and_that_is_said(
+    connector: PlainConnector, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk_connector, "SECRETS_WITHIN_S", 0.1)
+    monkeypatch.setattr(sdk_connector, "SECRETS_AGAIN_AFTER_S", 0.05)
+    platform.hanging.add("/secrets")
+    threading.Timer(0.3, platform.hanging.clear).start()
+    assert connector._get_secrets_from_server() == ({}, {})
+    assert platform.asked.count("/secrets") > 1
+    eventually(lambda: [line["level"] for line in platform.lines] == ["error"])
 
 
 def test_what_is_forwarded_is_counted_by_the_sdk(connector: PlainConnector) -> None:
