@@ -147,7 +147,7 @@ def _of_second_edition(saved: dict[str, Any], uuids: tuple[str, ...], now_ms: in
     watermark_ms = min(int(coverage["watermark_ms"]), now_ms)
     gaps = [(whole_second(gap["start_ms"]), whole_second(gap["end_ms"], up=True)) for gap in coverage["gaps"]]
     checkpoint = first_run(watermark_ms).with_windows(
-        *(Window(start, min(end, whole_second(watermark_ms)), to_confirm=True) for start, end in gaps)
+        *(Window(start, min(end, whole_second(watermark_ms)), to_confirm=1) for start, end in gaps)
     )
     for stream in saved["streams"]:
         if stream["use"] == "backfill" and stream["dates"] and stream["disorder_ms"] <= OVERLAP_MS:

@@ -34,14 +34,14 @@ class Window:
     """An interval [start_ms, end_ms) of event time to be read; without an end it is the live edge.
 
     Both bounds are whole seconds, as the API reads them. `again`: it is complete and read once more, for events that
-    arrived late. `to_confirm`: a query has ended here, and a second one has yet to bring nothing new. What a page that
+    arrived late. `to_confirm`: so many queries have ended here; another has yet to bring nothing new. What a page that
     fails has left is read in pages of `page_size`, and not before `retry_at_ms` after so many `failures`.
     """
 
     start_ms: int
     end_ms: int | None = None
     again: bool = False
-    to_confirm: bool = False
+    to_confirm: int = 0
     page_size: int = PAGE_SIZE
     retry_at_ms: int = 0
     failures: int = 0
@@ -216,5 +216,5 @@ def _bounded(windows: list[Window]) -> list[Window]:
         at = gaps.index(min(gaps))
         before, after = windows[at : at + 2]
         again = before.again and after.again
-        windows[at : at + 2] = [replace(after, start_ms=before.start_ms, again=again, to_confirm=False)]
+        windows[at : at + 2] = [replace(after, start_ms=before.start_ms, again=again, to_confirm=0)]
     return windows

@@ -29,7 +29,7 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
         return found.covered(window.start_ms, window.end_ms)  # it was delivered before
     start_ms = whole_second(_next_ms(reader))
     split_ms = _split_ms(reader, window.end_ms)
-    part = replace(window, start_ms=start_ms, end_ms=split_ms, to_confirm=False, page_size=_part_size(reader))
+    part = replace(window, start_ms=start_ms, end_ms=split_ms, to_confirm=0, page_size=_part_size(reader))
     is_narrow = len(reader.times) > 1 or split_ms - start_ms <= SECOND_MS
     if window.page_size < PAGE_SIZE and is_narrow:
         part = retried_later(part, now_ms)
@@ -67,7 +67,7 @@ def _cut_live(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, served:
         # One such page after another: a single query for all that lies between them.
         return found.with_windows(Window(before.start_ms, from_ms, page_size=SMALL_PAGE_SIZE))
     # What it has read may still get late events, which the next live query would have returned.
-    read = Window(checkpoint.watermark_ms, next_ms, to_confirm=True)
+    read = Window(checkpoint.watermark_ms, next_ms, to_confirm=1)
     part, rest = Window(next_ms, split_ms, page_size=_part_size(reader)), Window(split_ms, from_ms)
     return found.with_windows(read, part, rest)
 

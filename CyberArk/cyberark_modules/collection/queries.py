@@ -85,7 +85,7 @@ class Queries:
         self.windows_in_row += 1
         if window.end_ms is None:
             self.windows_in_row = 0
-            window = replace(window, to_confirm=self._live_queries % CONFIRMED_EVERY == 0)
+            window = replace(window, to_confirm=int(self._live_queries % CONFIRMED_EVERY == 0))
             self._live_queries += 1
         cursor = self._context.submit(
             lambda: self._open_query(window.start_ms, window.end_ms, window.page_size, self._filters)

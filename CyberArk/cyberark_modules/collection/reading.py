@@ -1,12 +1,12 @@
 """What a page makes of its reader, and what the end of a reader makes of the checkpoint. Pure.
 
 An end is never believed at once: the live edge is queried again every minute, and a closed window is complete when a
-second query from its last event brings nothing new.
+second query brings its last event again and nothing new; or a third, where not even that event comes.
 """
 
 from dataclasses import replace
 
-from ..checkpoint.value import DAY_MS, OVERLAP_MS, TIMES_KEPT, Checkpoint, Reader, Times, Window, whole_second
+from ..checkpoint.value import DAY_MS, OVERLAP_MS, SECOND_MS, TIMES_KEPT, Checkpoint, Reader, Times, Window, whole_second
 from ..events import Page
 
 # The API may return an event a moment after one that happened later: the live edge is read from so far back.
@@ -74,10 +74,11 @@ def ended(checkpoint: Checkpoint, reader: Reader) -> Checkpoint:
     window = reader.window
     if window.end_ms is None:
         return _caught_up(checkpoint, reader)
-    is_complete = window.again or is_past(reader) or (window.to_confirm and not reader.new)
-    if is_complete:
+    is_confirmed = not reader.new and window.to_confirm >= (1 if reader.events else 2)
+    if window.again or is_past(reader) or is_confirmed:
         return checkpoint.without_readers(reader).covered(window.start_ms, window.end_ms)
-    rest = replace(window, start_ms=max(window.start_ms, min(reader.resume_ms, window.end_ms - 1000)), to_confirm=True)
+    start_ms = max(window.start_ms, min(reader.resume_ms, window.end_ms - SECOND_MS))
+    rest = replace(window, start_ms=start_ms, to_confirm=1 if reader.new else window.to_confirm + 1)
     return checkpoint.without_readers(reader).with_windows(rest)
 
 
@@ -92,7 +93,7 @@ def _caught_up(checkpoint: Checkpoint, reader: Reader) -> Checkpoint:
         cursor=cursor,
         times=times,
         newest_ms=max(times, default=0),
-        window=replace(reader.window, to_confirm=False),
+        window=replace(reader.window, to_confirm=0),
         idle_pages=0,
         short_pages=0,
         caught_up=True,

@@ -94,7 +94,7 @@ def second_edition(**changes: Any) -> dict[str, Any]:
 
 def test_the_second_edition_is_continued_from_its_watermark_and_its_gaps() -> None:
     found = opened(second_edition(held=[{"text": "{}", "status": 400}])).checkpoint
-    assert found.windows == (window(10, 31, to_confirm=True), window(60))
+    assert found.windows == (window(10, 31, to_confirm=1), window(60))
     assert (found.queried_ms, found.tenant_id, found.uuids) == (at(99_000), "t-1", ("a",))
     assert found.keys.complete_from_ms == at(-60)
     page = [event(20, number, uuid=uuid) for number, uuid in enumerate("abc")]
@@ -121,7 +121,7 @@ def test_a_gap_is_read_from_where_the_second_edition_was(stream: dict[str, Any],
 def test_a_watermark_ahead_of_the_time_is_not_believed() -> None:
     coverage = {"watermark_ms": at(NOW_S + 500), "gaps": [{"start_ms": at(NOW_S - 10), "end_ms": at(NOW_S + 400)}]}
     assert opened(second_edition(coverage=coverage)).checkpoint.windows == (
-        window(NOW_S - 10, NOW_S, to_confirm=True),
+        window(NOW_S - 10, NOW_S, to_confirm=1),
         window(NOW_S),
     )
 

@@ -68,10 +68,10 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
         ),
         # What follows what waits is not to wait.
         (
-            reader(1, window=window(0, 60, page_size=1, failures=3, retry_at_ms=5, to_confirm=True), times_s=[0, 20]),
+            reader(1, window=window(0, 60, page_size=1, failures=3, retry_at_ms=5, to_confirm=1), times_s=[0, 20]),
             [
                 window(20, 50, page_size=1, failures=4, retry_at_ms=at(NOW_S + 8 * 60)),
-                window(50, 60, page_size=10, to_confirm=True),
+                window(50, 60, page_size=10, to_confirm=1),
             ],
         ),
         # A window that is read again is given up.
@@ -106,7 +106,7 @@ def test_the_probe_starts_where_the_page_failed_first_or_near_what_was_read(some
     assert probe_from_ms(some, at(594.5)) == at(from_s)
 
 
-READ, PART = window(500, 580, to_confirm=True), window(580, 596, page_size=1)
+READ, PART = window(500, 580, to_confirm=1), window(580, 596, page_size=1)
 WAITING, APART = window(450, 500, failures=1), window(450, 499)
 
 

@@ -51,7 +51,7 @@ def test_an_event_from_before_the_overlap_shows_that_there_is_no_order(
     assert after_page(replace(after, is_disordered=True), page(9999), 1).is_disordered
 
 
-FULL, CONFIRM = tuple(range(200, 700)), window(0, 800, to_confirm=True)
+FULL, CONFIRM = tuple(range(200, 700)), window(0, 800, to_confirm=1)
 ENDS: dict[str, tuple[dict[str, Any], Page, int, bool]] = {
     # What the reader is, the page, how many of its events are new, and whether it is the last one.
     "a full page": ({"end_s": 800}, page(*FULL), 500, False),
@@ -91,12 +91,14 @@ def test_the_last_page_for_now(fields: dict[str, Any], one: Page, new: int, expe
 @pytest.mark.parametrize(
     ("fields", "of_window", "left"),
     [
-        ({"times_s": IN_ORDER, "new": 9}, {}, [window(100, 300, to_confirm=True)]),
-        ({"times_s": IN_ORDER[1:]}, {}, [window(0, 300, to_confirm=True)]),
-        ({"times_s": range(400, 416)}, {}, [window(299, 300, to_confirm=True)]),
+        ({"times_s": IN_ORDER, "new": 9}, {}, [window(100, 300, to_confirm=1)]),
+        ({"times_s": IN_ORDER[1:]}, {}, [window(0, 300, to_confirm=1)]),
+        ({"times_s": range(400, 416)}, {}, [window(299, 300, to_confirm=1)]),
         ({"times_s": range(400, 416), "events": 64}, {}, []),
-        ({"times_s": IN_ORDER, "new": 1}, {"to_confirm": True}, [window(100, 300, to_confirm=True)]),
-        ({"times_s": IN_ORDER, "new": 0}, {"to_confirm": True}, []),
+        ({"times_s": IN_ORDER, "new": 1}, {"to_confirm": 1}, [window(100, 300, to_confirm=1)]),
+        ({"times_s": IN_ORDER, "new": 0}, {"to_confirm": 1}, []),
+        ({}, {"to_confirm": 1}, [window(0, 300, to_confirm=2)]),  # not even the event from which it was read
+        ({}, {"to_confirm": 2}, []),
         ({"times_s": IN_ORDER, "new": 1}, {"again": True}, []),
     ],
 )

@@ -32,7 +32,7 @@ def moment(**fields: Any) -> Moment:
     return Moment(**{"now_ms": at(3720), "retry_ms": at(3720), **fields})
 
 
-EDGE, SMALL_EDGE, CONFIRM_B = window(LIVE_S), window(LIVE_S, page_size=50), replace(B, to_confirm=True)
+EDGE, SMALL_EDGE, CONFIRM_B = window(LIVE_S), window(LIVE_S, page_size=50), replace(B, to_confirm=1)
 ROWS: dict[str, tuple[Checkpoint, dict[str, Any], Window | None]] = {
     "nobody follows the live edge": (saved(A), {}, EDGE),
     "nobody follows it, soon after a cut": (saved(A), {"is_wary": True, "now_ms": at(LIVE_S + 600)}, SMALL_EDGE),
@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[Checkpoint, dict[str, Any], Window | None]] = {
     "all fail, far behind": (saved(A, LIVE), {"failing": frozenset({1}), "probe_ms": at(9)}, window(9)),
     "one live page fails": (saved(LIVE, CATCHING_UP), {"failing": frozenset({1})}, None),
     "the page of a window fails": (saved(A, LIVE, OF_A), {"failing": frozenset({4})}, EDGE),
-    "unread before to be confirmed": (saved(replace(A, to_confirm=True), B, LIVE), {}, B),
+    "unread before to be confirmed": (saved(replace(A, to_confirm=1), B, LIVE), {}, B),
     "to be confirmed before again": (saved(replace(A, again=True), CONFIRM_B, LIVE), {}, CONFIRM_B),
     "what has not failed comes first": (saved(replace(A, failures=1), B, LIVE), {}, B),
     "a retry that is not due": (saved(replace(A, retry_at_ms=at(3721)), LIVE), {}, EDGE),
