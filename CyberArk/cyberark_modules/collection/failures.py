@@ -75,6 +75,12 @@ class Failures:
             is_wary=self._context.monotonic() < self._wary_until,
         )
 
+    def report(self, checkpoint: Checkpoint) -> None:
+        """Show the checkpoint, and say when no page is answered for long."""
+        self.reporter.update(checkpoint, self._limiter.interval_s)
+        if (silence := self._pages.silence()) is not None:
+            self.reporter.failed("collection", silence)
+
     def page_served(self) -> None:
         """Note a page that the API has served."""
         if not self._pages.failing:

@@ -57,7 +57,7 @@ class Loop:
             self._collect()
             self.delivery.resend()
             self.saved.save()
-            self.failures.reporter.update(self.saved.value, self.limiter.interval_s)
+            self.failures.report(self.saved.value)
         raise Stopping
 
     def _wait(self) -> None:
@@ -128,7 +128,7 @@ class Loop:
             self.pages.served(asked, page)
             self.failures.page_served()
             if not last:
-                self.pages.ask_for(following)
+                self.pages.ask_meanwhile(following)
             yield Arrival(asked, following, last, len(page.events), new)
 
     def _confirm(self, pushed: int, events: Sequence[Event]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..checkpoint.value import Checkpoint, Reader
 from ..context import Context
-from ..errors import Backoff, ConfigurationError, Throttled, TransientError
+from ..errors import Backoff, ConfigurationError, Failure, FailureKind, Service, Throttled, TransientError
 from ..events import Page
 from .rate import RateLimiter
 
@@ -18,6 +18,8 @@ GIVEN_UP_AFTER = 3
 GIVEN_UP_AFTER_S = 20.0
 # A page that is not answered for this long is no better than one that fails.
 HANGS_AFTER_S = 30.0
+# It is said after this long, although it may still be answered.
+SILENT_S = 60.0
 PAUSES_S = (1.0, 5.0, 14.0, 30.0)
 # The pages in flight hold no more than about so many characters, however large the events are.
 CHARACTERS_IN_FLIGHT = 8_000_000
@@ -92,8 +94,13 @@ class Pages:
         self._asked_since_query += 1
         turn.asked_at = now
         turn.began_at = now if turn.began_at is None else turn.began_at
-        page = self._context.submit(lambda: self._fetch(cursor))
+        page = self._context.submit(lambda: self._fetched(cursor))
         self.in_flight[reader.number] = InFlight(reader.number, page, now, self._context.earlier_ms())
+
+    def ask_meanwhile(self, reader: Reader) -> None:
+        """Ask for the page after one that is about to be pushed, unless two of that size are too much to hold."""
+        if 2 * self._characters <= CHARACTERS_IN_FLIGHT:
+            self.ask_for(reader)
 
     def wait_s(self, checkpoint: Checkpoint) -> float:
         """Return in how many seconds a page could be asked for next; infinity if none is to be."""
@@ -131,8 +138,6 @@ class Pages:
         pause_s = PAUSES_S[min(failing.failures, len(PAUSES_S)) - 1]
         if isinstance(error, ConfigurationError):
             pause_s = self._backoff.pause(error, failing.failures)
-        if isinstance(error, TransientError) and error.retry_after:
-            self._limiter.pause(error.retry_after)
         self._turns[asked.number].due_at = now + pause_s
         return failing
 
@@ -141,6 +146,13 @@ class Pages:
         late = self._context.monotonic() - HANGS_AFTER_S
         old = [each for each in self.in_flight.values() if each.asked_at < late]
         return {each.number: Failing(each.asked_at, each.asked_ms, GIVEN_UP_AFTER, math.inf) for each in old}
+
+    def silence(self) -> TransientError | None:
+        """Return what is to be said of a page that is not answered for long, while no other one is served."""
+        late = self._context.monotonic() - SILENT_S
+        if any(self._served_at < each.asked_at < late for each in self.in_flight.values()):
+            return TransientError(Failure(Service.AUDIT, FailureKind.TIMEOUT))
+        return None
 
     def is_alone(self, failing: Failing) -> bool:
         """Return whether others are served while a page fails."""
@@ -166,6 +178,14 @@ class Pages:
         if not self._limiter.interval_s or not checkpoint.readers:
             return True
         return self._asked_since_query >= (PAGES_BETWEEN_QUERIES if checkpoint.live else 1)
+
+    def _fetched(self, cursor: str) -> Page:
+        """Fetch a page, in the background; what the API asks to wait counts before the loop has seen it."""
+        try:
+            return self._fetch(cursor)
+        except TransientError as error:
+            self._limiter.pause(error.retry_after or 0.0)
+            raise
 
     def _has_room(self) -> bool:
         in_flight = len(self.in_flight) - len(self.hanging())

@@ -218,3 +218,35 @@ def test_a_query_is_a_call_too_and_shows_the_services_clock(engine: Engine) -> N
     engine.service_clock.observe("Fri, 15 Jan 2027 07:00:00 GMT")
     read.failures.query_opened()
     assert [level for level, _ in engine.lines] == ["warning"]
+
+
+def test_what_the_api_asks_to_wait_counts_before_its_answer_is_read(engine: Engine) -> None:
+    read = Read(engine, LIVE)
+    read.errors["live"] = Throttled(replace(FAILURE, status=429), retry_after=20.0)
+    read.pages.ask(read.value)
+    assert read.limiter.wait_s() == pytest.approx(20.2)
+
+
+@pytest.mark.parametrize(("seconds", "is_said"), [(55, False), (65, True)])
+def test_a_page_that_is_not_answered_for_a_minute_is_said(engine: Engine, seconds: float, is_said: bool) -> None:
+    read = Read(engine, LIVE)
+    read.seconds["live"] = inf
+    read.run(seconds)
+    read.failures.report(read.value)
+    assert any("does not answer completely in time" in text for _, text in engine.lines) is is_said
+
+
+@pytest.mark.parametrize(("characters", "is_asked"), [(1_000_000, True), (5_000_000, False)])
+def test_the_next_page_is_asked_for_before_one_is_pushed_unless_they_are_large(
+    engine: Engine, characters: int, is_asked: bool
+) -> None:
+    read = Read(engine, LIVE)
+    read.page = Page((event(0)._replace(text="x" * characters),), "next")
+    read.pages.ask(read.value)
+    engine.time.pass_s(1.0)
+    [(asked, _)] = read.pages.arrived(read.value)
+    read.pages.served(asked, asked.page.result(0))
+    read.pages.ask_meanwhile(LIVE)
+    assert bool(read.pages.in_flight) is is_asked
+    read.pages.ask(read.value)
+    assert read.pages.in_flight
