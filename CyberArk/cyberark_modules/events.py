@@ -6,6 +6,7 @@ bits, lone surrogates and unknown keys reach the intake unchanged. Only raw line
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -18,16 +19,15 @@ KEY_BYTES = 12
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # March 1973 and the year 9999: what is outside was not in milliseconds.
 _EARLIEST_MS, _LATEST_MS = 100_000_000_000, 253_402_300_800_000
-_DATA = re.compile(rb'"data"\s*:\s*\[\s*')
-_SEPARATOR = re.compile(rb"\s*([,\]])\s*")
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING_OR_BREAK = re.compile(rf"{_STRING}|[\r\n]", re.DOTALL)
-_STRING_OR_MARK = re.compile(rf'{_STRING}|["\[\]{{}},]', re.DOTALL)
-_DEPTH = {"{": 1, "[": 1, "}": -1, "]": -1}
-# A page of large events has tens of megabytes: this much of it at a time becomes a text (bytes).
-_PART = 1 << 20
+# The next bracket, and at the top of the list the next comma too, whatever a string holds.
+_NEXT_BRACKET = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING})*+([\[\]{{}}])'.encode(), re.DOTALL)
+_NEXT_MARK = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING})*+([\[\]{{}},])'.encode(), re.DOTALL)
+_DEPTH = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
+_DATA = re.compile(rb'"data"\s*:\s*\[\s*(\])?')
 # Numbers stay texts: an integer may have more digits than Python converts.
-_scan = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str).raw_decode
+_decode_leniently = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str).decode
 
 
 class Event(NamedTuple):
@@ -71,17 +71,21 @@ def read_page(body: bytes) -> Page:
     `data` may be null, and any level of `paging` null or absent. Raises ValueError when the body is not JSON or not of
     that shape. An event that is no valid JSON, or nested deeper than Python's parser goes, is cut out by its brackets.
     """
+    values: Sequence[msgspec.Raw | memoryview]
     body = body.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
     try:
-        whole = _decode_envelope(body)
-        heads = [(str(raw, "utf-8"), _decode_head(raw)) for raw in whole.data or ()]
-        read = tuple(_event(text, head.uuid, head.timestamp) for text, head in heads)
-        return Page(read, _next_cursor(whole.paging))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass  # a strict parser: one broken event is enough
-    events: list[Event] = []
-    if data := _DATA.search(body):
-        events, end = _read_events(body, data.end())
+        page = _decode_envelope(body)
+        values, paging = page.data or (), page.paging
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # a strict parser: one broken event is enough
+        values, paging = _cut_apart(body)
+    return Page(tuple(map(_event, values)), _next_cursor(paging))
+
+
+def _cut_apart(body: bytes) -> tuple[list[memoryview], Any]:
+    """Return the values of the list `data`, cut out by their brackets, and the value of `paging`."""
+    values: list[memoryview] = []
+    if (data := _DATA.search(body)) and not data[1]:
+        end = _cut_values(body, data.end(), values)
         body = b"%b]%b" % (body[: data.end()], body[end:])
     try:
         envelope = json.loads(body)
@@ -89,7 +93,22 @@ def read_page(body: bytes) -> Page:
         raise ValueError("an answer that is nested too deeply") from None
     if not isinstance(envelope, dict) or envelope.get("data", "") not in (None, []):
         raise ValueError("an answer without a list of events")
-    return Page(tuple(events), _next_cursor(envelope.get("paging")))
+    return values, envelope.get("paging")
+
+
+def _cut_values(body: bytes, start: int, values: list[memoryview]) -> int:
+    """Add the values of the list whose first one begins at `start`; return where the list ends."""
+    at, depth = start, 0
+    while found := (_NEXT_BRACKET if depth else _NEXT_MARK).match(body, at):
+        at, mark = found.end(), found[1]
+        if depth == 0 and mark in (b",", b"]"):
+            values.append(memoryview(body)[start : at - 1])
+            start = at
+            if mark == b"]":
+                return at
+        else:
+            depth += _DEPTH[mark]
+    raise ValueError("an answer that is not JSON, or that was cut")
 
 
 def _next_cursor(paging: Any) -> str | None:
@@ -116,58 +135,31 @@ def to_epoch_ms(timestamp: Any) -> int | None:
     return int(time_ms) if _EARLIEST_MS <= time_ms < _LATEST_MS else None
 
 
-def _read_events(body: bytes, start: int) -> tuple[list[Event], int]:
-    """Read the events of the list whose first value begins at `start`; return them and where the list ends."""
-    events: list[Event] = []
-    if body.startswith(b"]", start):
-        return events, start + 1
-    part, begin, size = "", start, _PART
-    while True:
-        try:
-            head, end = _scan(part, start - begin)
-        except (ValueError, RecursionError):
-            head, end = None, _end_of_broken(part, start - begin)
-        if end < len(part):
-            encoded = part[start - begin : end]
-            text = encoded if encoded.isascii() else encoded.encode("latin-1").decode("utf-8", "replace")
-            fields = head if isinstance(head, dict) else {}
-            events.append(_event(text, fields.get("uuid"), fields.get("timestamp")))
-            separator = _SEPARATOR.match(body, begin + end)
-            if separator is None:
-                raise ValueError("an answer that is not JSON, or that was cut")
-            start = separator.end()
-            if separator[1] == b"]":
-                return events, start
-        elif begin + len(part) < len(body):
-            begin, size = start, _PART if start > begin else 2 * size
-            # One byte a character: a single emoji would make a text four times as large.
-            part = body[begin : begin + size].decode("latin-1")
-        else:
-            raise ValueError("an answer that is not JSON, or that was cut")
-
-
-def _end_of_broken(text: str, start: int) -> int:
-    """Return where an object that cannot be parsed ends, by its brackets; the end of the text if not before."""
-    depth = 0
-    for found in _STRING_OR_MARK.finditer(text, start):
-        depth += _DEPTH.get(found[0], 0)
-        if depth == 0 and found[0] in _DEPTH:
-            return found.end()
-        if depth < 1 or found[0] == '"':  # no object, or a text without an end
-            break
-    return len(text)
-
-
-def _event(text: str, uuid: Any, timestamp: Any) -> Event:
-    """Return the event of that text, with the values of its two fields."""
+def _event(value: msgspec.Raw | memoryview) -> Event:
+    """Return the event of that JSON."""
+    text = str(value, "utf-8", "replace").strip()
+    try:
+        head = _decode_head(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        head = _lenient_head(text)
     if "\n" in text or "\r" in text:
         # The intake's parser reads an event as one line (`^\s*\{.*\}\s*$`).
         text = _STRING_OR_BREAK.sub(
             lambda found: found[0].replace("\n", "\\n").replace("\r", "\\r") if found[0][0] == '"' else "", text
         )
-    time_ms = to_epoch_ms(timestamp)
-    if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
-        uuid = None
+    time_ms = to_epoch_ms(head.timestamp)
+    uuid = head.uuid if isinstance(head.uuid, str) and _UUID.fullmatch(head.uuid) else None
     if uuid and time_ms is not None:
         return Event(text, uuid_key(f"{uuid} {time_ms}"), time_ms, uuid)
     return Event(text, blake2b(text.encode(), digest_size=KEY_BYTES, person=b"content").digest(), time_ms, uuid)
+
+
+def _lenient_head(text: str) -> _Head:
+    """Return the fields of an event that msgspec does not read; none where it is nested too deeply or broken."""
+    try:
+        fields = _decode_leniently(text)
+    except (ValueError, RecursionError):
+        if not text.endswith(("}", "]")):  # a value that brackets cannot cut out
+            raise ValueError("an answer that is not JSON") from None
+        return _Head()
+    return _Head(fields.get("uuid"), fields.get("timestamp")) if isinstance(fields, dict) else _Head()
