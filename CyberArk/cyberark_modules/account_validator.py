@@ -1,6 +1,5 @@
 """Checks an account when it is created: requests a token, reads it, and shows the person everything that is wrong."""
 
-import time
 from urllib.parse import urlsplit
 
 from sekoia_automation.account_validator import AccountValidator
@@ -52,7 +51,7 @@ class CyberArkAccountValidator(AccountValidator):
             return " ".join(account.corrections)
         http = Http(str(self.module.manifest.get("version", "")))
         try:
-            token = TokenSource(http, account, time.monotonic, WITHIN_S, mask).token()
+            token = TokenSource(http, account, mask, WITHIN_S).token()
         except CyberArkError as error:
             return diagnose(error.failure).text(error.failure)
         if token.claims is None:

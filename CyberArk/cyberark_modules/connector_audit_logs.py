@@ -4,7 +4,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import cast
 
-from .audit_api import AuditApi, build_audit_api
+from .audit_api import AuditApi
 from .checkpoint.store import CheckpointStore
 from .collection.delivery import Delivery
 from .collection.failures import Failures
@@ -40,7 +40,7 @@ class CyberArkAuditLogsConnector(SdkConnector):
         mask(account.password, account.credentials, configuration.api_key, configuration.intake_key)
         for correction in (*account.corrections, *configuration.corrections):
             self.log(correction, level="warning")
-        api = build_audit_api(account, configuration, self.http, self.context.service_clock.clock, mask)
+        api = AuditApi(self.http, account, configuration, mask)
         loop = self._wired(api)
         while self.running:
             try:

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.exceptions import ProxyError, SSLError
-from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 
 from .clock import Clock, ServiceClock, http_date
@@ -29,21 +28,17 @@ CONNECT_S = 10.0
 # Firewalls forget an idle connection without telling either side, some after 20 s.
 IDLE_S = 15.0
 # What an error of the library means, by its type and by words in it; the special ones first.
-_KINDS: tuple[tuple[type[Exception], str, FailureKind], ...] = (
+_KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, FailureKind], ...] = (
     (requests.ConnectionError, "Failed to resolve", FailureKind.NAME),
     (SSLError, "certificate is not valid for", FailureKind.CERTIFICATE_HOST),
-    (SSLError, "certificate has expired", FailureKind.CERTIFICATE_DATE),
-    (SSLError, "certificate is not yet valid", FailureKind.CERTIFICATE_DATE),
+    (SSLError, "certificate (has expired|is not yet valid)", FailureKind.CERTIFICATE_DATE),
     (SSLError, "CERTIFICATE_VERIFY_FAILED", FailureKind.CERTIFICATE_AUTHORITY),
     (SSLError, "NO_CERTIFICATE_OR_CRL_FOUND", FailureKind.TRUST_STORE),
     (SSLError, "", FailureKind.TLS),
     (ProxyError, "", FailureKind.PROXY),
-    (requests.Timeout, "", FailureKind.TIMEOUT),
-    (ReadTimeoutError, "", FailureKind.TIMEOUT),
-    (TimeoutError, "", FailureKind.TIMEOUT),
+    ((requests.Timeout, ReadTimeoutError, TimeoutError), "", FailureKind.TIMEOUT),
     (DecodeError, "", FailureKind.SHAPE),
-    (requests.RequestException, "", FailureKind.CONNECTION),
-    (HTTPError, "", FailureKind.CONNECTION),
+    ((requests.RequestException, HTTPError), "", FailureKind.CONNECTION),
     (OSError, "", FailureKind.TRUST_STORE),  # it does not exist: the one error that the library does not make its own
 )
 # A service may repeat a credential in its error: only these words of one are kept. RFC 6749, 4.1.2.1 and 5.2.
@@ -112,7 +107,7 @@ class Http:
             status, received, content = self.within(deadline_s, lambda: self.exchange(url, sent, body, deadline_s))
             outcome = str(status)
         except (OSError, HTTPError) as error:
-            kinds = (kind for of, words, kind in _KINDS if isinstance(error, of) and words in str(error))
+            kinds = (kind for of, words, kind in _KINDS if isinstance(error, of) and re.search(words, str(error)))
             failure = replace(failure, kind=next(kinds))
         finally:
             self._observe(endpoint, outcome, monotonic() - started)
@@ -121,7 +116,6 @@ class Http:
                 self._idle = []  # after a failure, no connection is trusted
             # Outside of the handler: the library's error holds the credentials, and `from None` would only hide it.
             raise TransientError(failure)
-        received = CaseInsensitiveDict(received)
         if status == 200 and service is not Service.INTAKE:
             # An error may come from a gateway with a clock of its own.
             self.service_clock.observe(received.get("Date"), service is Service.AUDIT)

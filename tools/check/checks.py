@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
-from cyberark_modules.audit_api import Token, build_audit_api
+from cyberark_modules.audit_api import AuditApi, Token
 from cyberark_modules.clock import Clock, ServiceClock
 from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, FailureKind, Service, Throttled, TransientError
@@ -77,11 +77,10 @@ class Checks:
     """Addresses, token, query, page, intake. `send` allows one test event to the intake."""
 
     def __init__(self, values: Values, screen: Screen, *, send: bool) -> None:
-        clock = Clock()
         self._values, self._screen, self._send = values, screen, send
-        self.service_clock = ServiceClock(clock)
+        self.service_clock = ServiceClock(Clock())
         self._http = Http(values.version, service_clock=self.service_clock)
-        self._api = build_audit_api(values.account, values.connector, self._http, clock)
+        self._api = AuditApi(self._http, values.account, values.connector)
         self._token: Token | None = None
         self._cursor = ""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import TypeVar
 
-from cyberark_modules.audit_api import build_audit_api
+from cyberark_modules.audit_api import AuditApi
 from cyberark_modules.clock import Clock, ServiceClock
 from cyberark_modules.errors import CursorExpired, CyberArkError, Throttled
 from cyberark_modules.events import Page
@@ -29,11 +29,10 @@ class Profile:
     """Observations of `seconds`. Everything that is kept is a number or a phrase of this program, or stays here."""
 
     def __init__(self, values: Values, screen: Screen, seconds: float) -> None:
-        clock = Clock()
         self._screen, self._version = screen, values.version
-        self._clock = ServiceClock(clock)
+        self._clock = ServiceClock(Clock())
         http = Http(values.version, self._observe, self._clock)
-        self._api = build_audit_api(values.account, values.connector, http, clock)
+        self._api = AuditApi(http, values.account, values.connector)
         self._ends = time.monotonic() + seconds
         self._keys: set[bytes] = set()  # of events that were returned
         self._newest_ms = 0  # of those that a query returned that was read to its end

@@ -8,14 +8,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ..clock import Clock
 from ..configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from ..errors import ClientError, CursorExpired, Service
 from ..events import Page, read_page
 from ..http import PAGE_S, QUERY_S, Answer, Http
 from .token import Token, TokenSource
 
-__all__ = ["AuditApi", "Token", "TokenSource", "build_audit_api"]
+__all__ = ["AuditApi", "Token"]
 
 CREATE_QUERY = "/api/audits/stream/createQuery"
 RESULTS = "/api/audits/stream/results"
@@ -25,10 +24,18 @@ class AuditApi:
     """The two calls below `{base_url}/api/audits/stream/`. Thread-safe: several pages may be fetched at once.
 
     Every method raises Throttled and TransientError, and ConfigurationError (a credential, a permission, an address).
+    `issued` gets each access token, to have it masked.
     """
 
-    def __init__(self, http: Http, tokens: TokenSource, base_url: str, api_key: SecretStr) -> None:
-        self._http, self._tokens, self._base_url, self._api_key = http, tokens, base_url, api_key
+    def __init__(
+        self,
+        http: Http,
+        account: CyberArkModuleConfiguration,
+        configuration: CyberArkAuditLogsConfiguration,
+        issued: Callable[[SecretStr], object] = lambda _: None,
+    ) -> None:
+        self._http, self._tokens = http, TokenSource(http, account, issued)
+        self._base_url, self._api_key = configuration.api_base_url, configuration.api_key
 
     def authenticate(self) -> Token:
         """Return the token in use, fetched if need be."""
@@ -94,18 +101,6 @@ class AuditApi:
             else:
                 self._tokens.accepted()
                 return answer
-
-
-def build_audit_api(
-    account: CyberArkModuleConfiguration,
-    configuration: CyberArkAuditLogsConfiguration,
-    http: Http,
-    clock: Clock,
-    issued: Callable[[SecretStr], object] = lambda _: None,
-) -> AuditApi:
-    """Return the Audit API of that tenant; `issued` gets each access token."""
-    source = TokenSource(http, account, clock.monotonic, issued=issued)
-    return AuditApi(http, source, configuration.api_base_url, configuration.api_key)
 
 
 def _date(epoch_s: int) -> str:

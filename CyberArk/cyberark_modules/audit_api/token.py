@@ -57,12 +57,11 @@ class TokenSource:
         self,
         http: Http,
         account: CyberArkModuleConfiguration,
-        clock: Callable[[], float],
+        issued: Callable[[SecretStr], object],
         deadline_s: float = TOKEN_S,
-        issued: Callable[[SecretStr], object] = lambda _: None,
     ) -> None:
-        self._issued = issued
-        self._http, self._account, self._monotonic, self._deadline_s = http, account, clock, deadline_s
+        self._http, self._account, self._issued, self._deadline_s = http, account, issued, deadline_s
+        self._monotonic = clock = http.service_clock.clock.monotonic
         self._lock = Lock()
         self._cache = TLRUCache[str, Token](1, lambda _, token, now: now + USED_PART * token.life_s, timer=clock)
         self._failed: tuple[float, CyberArkError] | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cyberark_modules.audit_api import AuditApi, TokenSource, build_audit_api
+from cyberark_modules.audit_api import AuditApi
 from cyberark_modules.clock import Clock, ServiceClock
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.http import Http
@@ -45,16 +45,11 @@ class Client:
             "login_name": "siem-svc@cyberark.cloud.1",
             "password": PASSWORD,
         }
-        self.api: AuditApi = build_audit_api(
+        self.api = AuditApi(
+            self.http,
             CyberArkModuleConfiguration.model_validate({**account, **changed}),
             CyberArkAuditLogsConfiguration(api_base_url=tenant.url, api_key=API_KEY, intake_key="key"),
-            self.http,
-            self.clock,
         )
-
-    @property
-    def tokens(self) -> TokenSource:
-        return self.api._tokens
 
     def open(self) -> str:
         return self.api.open_query(1_000, None, 500, {})

@@ -168,6 +168,6 @@ def test_what_is_no_jwt_has_no_claims(token: str) -> None:
 
 def test_nothing_that_is_shown_holds_a_secret(tenant: FakeTenant, client: Client) -> None:
     client.api.fetch(client.open())
-    shown = "".join(repr(vars(thing)) for thing in (client.api, client.tokens, client.api.authenticate()))
+    shown = "".join(repr(vars(thing)) for thing in (client.api, client.api._tokens, client.api.authenticate()))
     assert not any(secret in shown for secret in (PASSWORD, API_KEY, *tenant.tokens))
     assert CLAIMS["tenant_id"] not in repr(client.api.authenticate())
