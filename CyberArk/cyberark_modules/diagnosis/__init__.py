@@ -30,15 +30,10 @@ _PARTS: dict[str, Callable[[Any, Failure], bool]] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A row: what was `seen`, the `problem`, the `remedy`, in sentences for an administrator, and where it applies.
+    """A row of `table.toml`, which explains the fields. `service` is that of its group, None for any."""
 
-    `name` is a code that never changes. `fields` are titles of the forms' fields, `steps` those of the published page.
-    What `is_about_address` has its place in the address of whichever service was called. `resolved_by` is "person",
-    "time", or "person if it lasts": an outage ends by itself, and only its duration distinguishes it.
-    """
-
+    service: str | None
     name: str
-    seen: str
     problem: str
     remedy: str
     when: Sequence[Mapping[str, Any]]
@@ -68,7 +63,7 @@ class Diagnosis:
 
 def diagnose(failure: Failure) -> Diagnosis:
     """Return the diagnosis of a failure: the first row that holds. There always is one: the last row always holds."""
-    rows = (row for service, rows in _GROUPS if service in (None, failure.service) for row in rows)
+    rows = (row for row in ROWS if row.service in (None, failure.service))
     found = next(row for row in rows if any(_holds(condition, failure) for condition in row.when))
     # Not str.format: nothing but these two words is a placeholder.
     problem = found.problem.replace("{service}", failure.service).replace("{status}", str(failure.status or ""))
@@ -80,6 +75,5 @@ def _holds(condition: Mapping[str, Any], failure: Failure) -> bool:
 
 
 _TABLE = tomllib.loads(Path(__file__).with_name("table.toml").read_text("utf-8"))
-# By heading; {service} and {status} are still to be filled in.
-DIAGNOSES = {group["heading"]: [Diagnosis(**row) for row in group["rows"]] for group in _TABLE["groups"]}
-_GROUPS = [(group.get("service"), DIAGNOSES[group["heading"]]) for group in _TABLE["groups"]]
+# {service} and {status} are still to be filled in.
+ROWS = [Diagnosis(group.get("service"), **row) for group in _TABLE["groups"] for row in group["rows"]]
