@@ -41,9 +41,9 @@ class Failure:
     """What was seen of a failed call: the input of a diagnosis. Holds no secret and no body.
 
     `status` is the HTTP status. `error` comes from the OAuth2 fields of an error answer (RFC 6749, 5.2), as far as
-    `http.py` knows its words: a service may repeat a credential in them.
+    `http.py` knows its words: a service may repeat a credential in them. Of clocks that differ, it says by how much.
     `missing` names what a token should hold and does not (`jwt`, `scope`, `aud`, `tenant_id`), or the `suffix` that a
-    login name usually has. `clock_skew` is how many seconds this machine's clock is ahead of the service's.
+    login name usually has.
     """
 
     service: Service
@@ -53,18 +53,15 @@ class Failure:
     status: int | None = None
     error: str = ""
     missing: tuple[str, ...] = ()
-    clock_skew: float = 0.0
 
     def __str__(self) -> str:
         status = "" if self.status is None else f"HTTP {self.status}"
         kind = "" if status and self.kind is FailureKind.STATUS else self.kind
-        minutes = round(abs(self.clock_skew) / 60)
         parts = [
             f"{self.service} ({self.host}{self.endpoint})" if self.host else self.service,
             ", ".join(filter(None, [status, kind])),
             self.error,
             f"without {', '.join(self.missing)}" if self.missing else "",
-            f"clock {minutes} min {'ahead' if self.clock_skew > 0 else 'behind'}" if minutes else "",
         ]
         return ": ".join(filter(None, parts))
 

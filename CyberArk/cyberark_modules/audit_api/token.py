@@ -103,8 +103,7 @@ class TokenSource:
                 return
         if now - since < NEW_S:
             raise TransientError(replace(failure, kind=FailureKind.NEW_TOKEN))
-        skew = self._http.service_clock.skew()
-        raise ConfigurationError(replace(failure, missing=token.missing(), clock_skew=skew))
+        raise ConfigurationError(replace(failure, missing=token.missing()))
 
     def _request(self) -> Token:
         account = self._account

@@ -88,8 +88,10 @@ class Reporter:
 
     def clocks(self) -> None:
         """Log, once, that this machine's clock and the service's differ, or agree again."""
-        failure = Failure(Service.AUDIT, FailureKind.CLOCK, clock_skew=self._skew_s())
-        if abs(failure.clock_skew) >= CLOCK_OFF_S:
+        skew_s = self._skew_s()
+        if abs(skew_s) >= CLOCK_OFF_S:
+            seen = f"clock {abs(skew_s) / 60:.0f} min {'ahead' if skew_s > 0 else 'behind'}"
+            failure = Failure(Service.AUDIT, FailureKind.CLOCK, error=seen)
             self._incidents.failed("clock", diagnose(failure).text(failure), "warning")
         else:
             self._incidents.recovered("clock")

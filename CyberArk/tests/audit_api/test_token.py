@@ -133,10 +133,8 @@ def test_a_token_is_judged_by_the_api_and_a_rejection_tells_what_it_lacks(
     tenant.script["results"] = [PAGE, Answer(401)]
     assert client.api.fetch("c0").events
     rejection(client)
-    client.clock.ahead, client.clock.wall_ahead = 61, 600
-    failure = rejection(client).failure
-    assert set(failure.missing) == set(lacking)
-    assert 590 < failure.clock_skew < 610
+    client.clock.ahead = 61
+    assert set(rejection(client).failure.missing) == set(lacking)
 
 
 @pytest.mark.parametrize("scp", [{"scp": ["isp.audit.events:read"]}, {"scope": "a isp.audit.events:read"}])

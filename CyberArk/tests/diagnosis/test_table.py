@@ -24,7 +24,6 @@ failures = st.builds(
     status=st.none() | st.integers(100, 599),
     error=st.sampled_from(["", "invalid_request", "invalid_grant", "access_denied", "other_error"]),
     missing=st.lists(st.sampled_from(["jwt", "scope", "aud", "tenant_id", "suffix"])).map(tuple),
-    clock_skew=st.floats(-1e6, 1e6),
 )
 
 

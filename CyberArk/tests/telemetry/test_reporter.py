@@ -208,6 +208,7 @@ def test_clocks_that_differ_are_said_once(reported: Reported, skews_s: list[floa
     for reported.skew_s in skews_s:
         reported.clocks()
     assert [level for level, _ in reported.lines] == levels
+    assert all("clock 120 min behind. See" in line for _, line in reported.lines[:1] if skews_s[0] < 0)
 
 
 @pytest.mark.parametrize(
