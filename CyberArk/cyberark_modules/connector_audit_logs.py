@@ -74,16 +74,14 @@ class CyberArkAuditLogsConnector(SdkConnector):
 
     def _wired(self, api: AuditApi) -> Loop:
         configuration, context, backoff = self.configuration, self.context, self.backoff
-        intake_key, skew = configuration.intake_key, context.service_clock.skew
+        intake_key = configuration.intake_key
         filters = {
             "applicationCode": configuration.filter_applications,
             "auditType": configuration.filter_audit_types,
             "action": configuration.filter_actions,
         }
         digest = blake2b(f"{configuration.api_base_url} {filters}".encode(), digest_size=8).hexdigest()
-        self.reporter = reporter = Reporter(
-            self.log, context.monotonic, context.now_ms, skew, intake_key, self.allow_critical_again
-        )
+        self.reporter = reporter = Reporter(self.log, context.service_clock, intake_key, self.allow_critical_again)
         self.saved = saved = SavedCheckpoint(CheckpointStore(self.data_path), context, reporter, backoff)
         limiter = RateLimiter(context.monotonic)
         queries = Queries(api.open_query, filters, configuration.frequency, digest, context, backoff)

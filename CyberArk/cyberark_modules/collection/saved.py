@@ -13,8 +13,8 @@ from ..checkpoint.value import MINUTE_MS, RETENTION_MARGIN_MS, RETENTION_MS, Che
 from ..context import Context
 from ..errors import Backoff, CyberArkError, StateUnreadable, StateUnwritable
 from ..events import Event
-from ..telemetry import metrics
-from ..telemetry.reporter import Reporter, moment
+from ..telemetry import metrics, moment
+from ..telemetry.reporter import Reporter
 
 T = TypeVar("T")
 _UNSAVED = (

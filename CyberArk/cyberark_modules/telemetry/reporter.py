@@ -1,38 +1,40 @@
 """The log lines and gauges of what the collection does. It reads the checkpoint, and changes nothing."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from sekoia_automation.module import LogLevelStr
 
 from ..checkpoint.value import OVERLAP_MS, Checkpoint, Window
+from ..clock import ServiceClock
 from ..diagnosis import CLOCK_OFF_S, diagnose
 from ..errors import CyberArkError, Failure, FailureKind, Service
 from ..events import Event
-from . import metrics
-from .incidents import Incidents, Log, duration
+from . import duration, metrics, moment
 
+Log = Callable[[str, LogLevelStr], None]
 HOUR_S = 3600.0
+# An address that does not answer may be a short outage; after this long it is more likely wrong.
+ESCALATED_AFTER_S = 900.0
 # The live edge is read to the end twice, by two queries, before anybody is told that everything is delivered.
 CONFIRMED_BY = 2
 
 
 class Reporter:
-    """What is logged and measured. `now_ms` is the service's time, `skew_s` how far this machine's clock is ahead."""
+    """What is logged and measured, by the service's time. A problem is logged when it starts and when it ends."""
 
     def __init__(
         self,
         log: Log,
-        monotonic: Callable[[], float],
-        now_ms: Callable[[], int],
-        skew_s: Callable[[], float],
+        service_clock: ServiceClock,
         intake_key: str = "",
         allow_critical: Callable[[], None] = lambda: None,
     ) -> None:
-        self._allow_critical = allow_critical
+        self._log, self._allow_critical = log, allow_critical
+        self._service_clock, self._now_ms = service_clock, service_clock.now_ms
+        self._monotonic = monotonic = service_clock.clock.monotonic
         self._collected = metrics.COLLECTED.labels(intake_key)
-        self._log, self._monotonic, self._now_ms, self._skew_s = log, monotonic, now_ms, skew_s
-        self._incidents = Incidents(log, monotonic)
+        # What fails at the moment: since when (monotonic, s), and the level at which each kind of it was logged.
+        self._failing: dict[str, tuple[float, dict[str, LogLevelStr]]] = {}
         self._summarized_at = monotonic()
         self._delivered = self._dropped = 0
         self._checkpoint: Checkpoint | None = None
@@ -64,37 +66,47 @@ class Reporter:
         if not isinstance(error, CyberArkError):
             kind = type(error).__name__
             text = f"{what.capitalize()} failed: a page could not be read because of an unexpected {kind}"
-            self._incidents.failed(what, text, "error", kind)
+            self._note_failure(what, text, "error", kind)
             return
         row = diagnose(error.failure)
         text = "" if what == "throttling" else f"{what.capitalize()} failed. "
         # What the service is only slow or busy for is no error of the configuration, however long it lasts.
         level: LogLevelStr = "critical" if row.resolved_by == "person" else "warning"
-        self._incidents.failed(
+        self._note_failure(
             what, text + row.text(error.failure), level, row.name, escalates=row.resolved_by == "person if it lasts"
         )
 
     def checkpoint_failed(self, error: Exception, consequence: str) -> None:
         """Log, once, that the state cannot be read or saved."""
         metrics.RETRIES.labels("checkpoint").inc()
-        self._incidents.failed("checkpoint", f"{consequence} ({error})", "error")
-
-    def recovered(self, what: str) -> bool:
-        """Note that it works; return whether it had failed."""
-        has_failed = self._incidents.recovered(what)
-        if has_failed:
-            self._allow_critical()
-        return has_failed
+        self._note_failure("checkpoint", f"{consequence} ({error})", "error")
 
     def clocks(self) -> None:
         """Log, once, that this machine's clock and the service's differ, or agree again."""
-        skew_s = self._skew_s()
-        if abs(skew_s) >= CLOCK_OFF_S:
-            seen = f"clock {abs(skew_s) / 60:.0f} min {'ahead' if skew_s > 0 else 'behind'}"
-            failure = Failure(Service.AUDIT, FailureKind.CLOCK, error=seen)
-            self._incidents.failed("clock", diagnose(failure).text(failure), "warning")
-        else:
-            self._incidents.recovered("clock")
+        skew_s = self._service_clock.skew()
+        if abs(skew_s) < CLOCK_OFF_S:
+            self.recovered("clock")
+            return
+        seen = f"clock {abs(skew_s) / 60:.0f} min {'ahead' if skew_s > 0 else 'behind'}"
+        failure = Failure(Service.AUDIT, FailureKind.CLOCK, error=seen)
+        self._note_failure("clock", diagnose(failure).text(failure), "warning")
+
+    def recovered(self, what: str) -> bool:
+        """Note that it works, and log it; return whether it had failed."""
+        since, _ = self._failing.pop(what, (None, {}))
+        if since is not None:
+            self.info(f"{what.capitalize()} recovered after {duration(self._monotonic() - since)}")
+            self._allow_critical()
+        return since is not None
+
+    def _note_failure(self, what: str, text: str, level: LogLevelStr, kind: str = "", escalates: bool = False) -> None:
+        """Log a failure if its kind is new. One that `escalates` is logged again if it lasts."""
+        since, logged = self._failing.setdefault(what, (self._monotonic(), {}))
+        if escalates and self._monotonic() - since >= ESCALATED_AFTER_S:
+            level = "critical"
+        if logged.get(kind) != level:
+            logged[kind] = level
+            self._log(text, level)
 
     def page(self, returned: int, new: Sequence[Event], is_live: bool) -> None:
         """Count a page: the events that it returned, and those of them that were not delivered before."""
@@ -156,14 +168,10 @@ class Reporter:
             self._report_end_of_backlog(checkpoint)
         if self._monotonic() - self._summarized_at >= HOUR_S:
             unread = checkpoint.unread
-            backlog = (
-                f"; backlog {duration(metrics.seconds_in(unread))} of events in {len(unread)} windows"
-                if unread
-                else ""
-            )
+            backlog = f"; backlog {duration(metrics.seconds_in(unread))} of events in {len(unread)} windows"
             self.info(
                 f"Collected {self._delivered} events in the last hour ({self._dropped} duplicates dropped); live edge "
-                f"read to {moment(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog}"
+                f"read to {moment(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog if unread else ''}"
             )
             self._summarized_at = self._monotonic()
             self._delivered = self._dropped = 0
@@ -201,11 +209,6 @@ class Reporter:
             letters = " or in the dead-letter file" if self._letters else ""
             self.info(f"Caught up: every event up to {moment(checkpoint.watermark_ms)} is delivered{letters}{nothing}")
             self._is_behind = self._has_lost = False
-
-
-def moment(epoch_ms: int) -> str:
-    """Return that time as people read it."""
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _bounds(window: Window) -> str:

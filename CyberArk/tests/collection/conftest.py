@@ -20,12 +20,7 @@ class Engine:
         self.context = VirtualContext(self.time, self.stop_event)
         self.service_clock = self.context.service_clock
         self.lines: list[tuple[str, str]] = []
-        self.reporter = Reporter(
-            lambda text, level: self.lines.append((level, text)),
-            self.time.monotonic,
-            self.service_clock.now_ms,
-            self.service_clock.skew,
-        )
+        self.reporter = Reporter(lambda text, level: self.lines.append((level, text)), self.service_clock)
 
 
 @pytest.fixture

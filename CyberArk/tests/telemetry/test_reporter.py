@@ -1,6 +1,7 @@
 """Each line is said once, nothing is said before it is certain, and the gauges show what the checkpoint holds."""
 
 from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from prometheus_client import REGISTRY
 from checkpoint.values import T0, at, checkpoint, event, reader, window
 from cyberark_modules.checkpoint.keys import Bucket, Keys
 from cyberark_modules.checkpoint.value import Checkpoint, Window
+from cyberark_modules.clock import ServiceClock
 from cyberark_modules.errors import ConfigurationError, Failure, FailureKind, Service, TransientError
 from cyberark_modules.telemetry import metrics
 from cyberark_modules.telemetry.reporter import Reporter
@@ -23,10 +25,9 @@ class Reported(Reporter):
     """A reporter in virtual time, and its lines."""
 
     def __init__(self) -> None:
-        self.time, self.skew_s, self.lines = VirtualTime(), 0.0, list[tuple[str, str]]()
-        super().__init__(
-            self.note, self.time.monotonic, lambda: int(self.time.wall() * 1000), lambda: self.skew_s, "k"
-        )
+        self.time, self.lines = VirtualTime(), list[tuple[str, str]]()
+        self.service_clock = ServiceClock(self.time)
+        super().__init__(self.note, self.service_clock, "k")
 
     def note(self, text: str, level: str) -> None:
         self.lines.append((level, text))
@@ -205,7 +206,8 @@ def test_an_address_that_does_not_answer_for_a_quarter_of_an_hour_is_critical(re
     [([119.0], []), ([120.0], ["warning"]), ([-7200.0, -7100.0], ["warning"]), ([-7200.0, 1.0], ["warning", "info"])],
 )
 def test_clocks_that_differ_are_said_once(reported: Reported, skews_s: list[float], levels: list[str]) -> None:
-    for reported.skew_s in skews_s:
+    for skew_s in skews_s:
+        reported.service_clock.observe(formatdate(reported.time.wall() - skew_s))
         reported.clocks()
     assert [level for level, _ in reported.lines] == levels
     assert all("clock 120 min behind. See" in line for _, line in reported.lines[:1] if skews_s[0] < 0)
