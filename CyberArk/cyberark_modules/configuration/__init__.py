@@ -33,6 +33,8 @@ _OLD_NAMES = {
     "audit_types": "filter_audit_types",
 }
 _CORRECTED = {"auth_base_url", "api_base_url", "intake_server", "frequency"}
+_Text = Annotated[str, BeforeValidator(trim)]
+_Address = Annotated[str, BeforeValidator(address), Field(json_schema_extra={"format": "uri"})]
 _Values = Annotated[list[str], BeforeValidator(entries)]
 
 
@@ -82,12 +84,11 @@ class CyberArkModuleConfiguration(_Configuration):
 
     model_config = ConfigDict(title="CyberArk")
 
-    auth_base_url: Annotated[str, BeforeValidator(address)] = Field(
+    auth_base_url: _Address = Field(
         title="CyberArk Identity address",
         description="Address up to the host name, e.g. https://abc1234.id.cyberark.cloud",
-        json_schema_extra={"format": "uri"},
     )
-    login_name: Annotated[str, BeforeValidator(trim)] = Field(
+    login_name: _Text = Field(
         title="Login name of the service user", description="Full login name, e.g. siem-svc@cyberark.cloud.1234"
     )
     password: Annotated[SecretStr, BeforeValidator(pasted_password)] = Field(
@@ -95,7 +96,7 @@ class CyberArkModuleConfiguration(_Configuration):
         title="Password of the service user",
         description="Password of that user in CyberArk; update it when it changes",
     )
-    application_id: Annotated[str, BeforeValidator(trim)] = Field(
+    application_id: _Text = Field(
         title="Application ID", description="Application ID (not name) of the OAuth2 web app, e.g. SekoiaAudit"
     )
 
@@ -110,17 +111,14 @@ class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfigurati
 
     model_config = ConfigDict(title="CyberArk audit logs")
 
-    api_base_url: Annotated[str, BeforeValidator(address)] = Field(
+    api_base_url: _Address = Field(
         title="CyberArk Audit API base URL",
         description="From the SIEM integration, e.g. https://abc1234.audit.cyberark.cloud",
-        json_schema_extra={"format": "uri"},
     )
     api_key: Annotated[SecretStr, BeforeValidator(trim)] = Field(
         title="CyberArk Audit API key", description="API key that the same SIEM integration shows"
     )
-    intake_key: Annotated[str, BeforeValidator(trim)] = Field(
-        title="Intake key", description="Key of the intake that receives the events", repr=False
-    )
+    intake_key: _Text = Field(title="Intake key", description="Key of the intake that receives the events", repr=False)
     intake_server: Annotated[str | None, BeforeValidator(address)] = Field(
         default=None,
         title="Intake server",

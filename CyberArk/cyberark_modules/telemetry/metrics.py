@@ -15,11 +15,7 @@ NAMESPACE = "symphony_module_cyberark"
 _counter, _gauge = partial(Counter, namespace=NAMESPACE), partial(Gauge, namespace=NAMESPACE)
 _histogram = partial(Histogram, namespace=NAMESPACE)
 
-EVENTS = _counter(
-    "events",
-    "Events that pages returned, by outcome: forwarded, already_delivered, too_large, or dead_letter",
-    ["outcome"],
-)
+EVENTS = _counter("events", "Events by outcome: forwarded, already_delivered, too_large, or dead_letter", ["outcome"])
 # As most modules of the library have it, and as the published connector had it.
 COLLECTED = _counter("collected_messages", "Events collected from CyberArk", ["intake_key"])
 EVENT_DELAY = _histogram(
