@@ -51,7 +51,7 @@ class CyberArkAccountValidator(AccountValidator):
             return " ".join(account.corrections)
         http = Http(str(self.module.manifest.get("version", "")))
         try:
-            token = TokenSource(http, account, mask, WITHIN_S).token()
+            token = TokenSource(http, account, WITHIN_S).token()
         except CyberArkError as error:
             return diagnose(error.failure).text(error.failure)
         if token.claims is None:

@@ -40,7 +40,7 @@ class CyberArkAuditLogsConnector(SdkConnector):
         mask(account.password, account.credentials, configuration.api_key, configuration.intake_key)
         for correction in (*account.corrections, *configuration.corrections):
             self.log(correction, level="warning")
-        api = AuditApi(self.http, account, configuration, mask)
+        api = AuditApi(self.http, account, configuration)
         loop = self._wired(api)
         while self.running:
             try:

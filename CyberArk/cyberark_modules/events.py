@@ -24,18 +24,13 @@ _STRING_OR_BREAK = re.compile(rf"{_STRING}|[\r\n]", re.DOTALL)
 # The next bracket, and at the top of the list the next comma too, whatever a string holds.
 _NEXT_BRACKET = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING})*+([\[\]{{}}])'.encode(), re.DOTALL)
 _NEXT_MARK = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING})*+([\[\]{{}},])'.encode(), re.DOTALL)
-_DEPTH = {b"{": 1, b"[": 1, b"}": -1, b"]": -1}
 _DATA = re.compile(rb'"data"\s*:\s*\[\s*(\])?')
 # Numbers stay texts: an integer may have more digits than Python converts.
 _decode_leniently = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str).decode
 
 
 class Event(NamedTuple):
-    """One audit event.
-
-    `text` is its JSON as the API sent it, in one line; `key` identifies it; `time_ms` is its epoch time in
-    milliseconds, None when it has none; `uuid` is None when it has no usable one.
-    """
+    """An event: its JSON as the API sent it, in one line, its key, its epoch time (ms), and its uuid if usable."""
 
     text: str
     key: bytes
@@ -69,7 +64,7 @@ def read_page(body: bytes) -> Page:
     """Read the answer of `results`: `{"data": [event…], "paging": {"cursor": {"cursorRef": …}}}`.
 
     `data` may be null, and any level of `paging` null or absent. Raises ValueError when the body is not JSON or not of
-    that shape. An event that is no valid JSON, or nested deeper than Python's parser goes, is cut out by its brackets.
+    that shape, RecursionError when it is nested too deeply. An event that msgspec cannot read is cut out by brackets.
     """
     values: Sequence[msgspec.Raw | memoryview]
     body = body.removeprefix(b"\xef\xbb\xbf")  # a byte order mark
@@ -87,10 +82,7 @@ def _cut_apart(body: bytes) -> tuple[list[memoryview], Any]:
     if (data := _DATA.search(body)) and not data[1]:
         end = _cut_values(body, data.end(), values)
         body = b"%b]%b" % (body[: data.end()], body[end:])
-    try:
-        envelope = json.loads(body)
-    except RecursionError:
-        raise ValueError("an answer that is nested too deeply") from None
+    envelope = json.loads(body)
     if not isinstance(envelope, dict) or envelope.get("data", "") not in (None, []):
         raise ValueError("an answer without a list of events")
     return values, envelope.get("paging")
@@ -107,7 +99,7 @@ def _cut_values(body: bytes, start: int, values: list[memoryview]) -> int:
             if mark == b"]":
                 return at
         else:
-            depth += _DEPTH[mark]
+            depth += 1 if mark in (b"{", b"[") else -1
     raise ValueError("an answer that is not JSON, or that was cut")
 
 
@@ -156,10 +148,10 @@ def _event(value: msgspec.Raw | memoryview) -> Event:
 
 def _lenient_head(text: str) -> _Head:
     """Return the fields of an event that msgspec does not read; none where it is nested too deeply or broken."""
+    fields: Any = None
     try:
         fields = _decode_leniently(text)
     except (ValueError, RecursionError):
         if not text.endswith(("}", "]")):  # a value that brackets cannot cut out
-            raise ValueError("an answer that is not JSON") from None
-        return _Head()
+            raise
     return _Head(fields.get("uuid"), fields.get("timestamp")) if isinstance(fields, dict) else _Head()

@@ -47,7 +47,6 @@ _OAUTH2_ERROR = re.compile(
 )
 _UNKNOWN_APP = "unknown app"
 T = TypeVar("T")
-Origin = tuple[str, str]
 Observer = Callable[[str, str, float], None]
 
 
@@ -89,7 +88,7 @@ class Http:
         telemetry = f"in=Sekoia CyberArk Audit&it=SIEM&iv={version}&vn=Sekoia.io"
         self._telemetry = {"x-cybr-telemetry": b64encode(telemetry.encode()).decode()}
         self._lock = Lock()
-        self._idle: list[tuple[float, Origin, requests.Session]] = []  # since when (monotonic, s), where to
+        self._idle: list[tuple[float, tuple[str, str], requests.Session]] = []  # since when (monotonic, s), where to
 
     def post(
         self, service: Service, url: str, endpoint: str, headers: Mapping[str, str], body: bytes, deadline_s: float

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
-from cyberark_modules.audit_api import AuditApi, Token
+from cyberark_modules.audit_api import AuditApi
+from cyberark_modules.audit_api.token import Token
 from cyberark_modules.clock import Clock, ServiceClock
 from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, FailureKind, Service, Throttled, TransientError
 from cyberark_modules.http import Http
 from cyberark_modules.intake.request import send
-from cyberark_modules.masking import mask, masked
+from cyberark_modules.masking import masked
 from tools.check.values import Values
 
 ADDRESS_S, PUSH_S = 15.0, 30.0
@@ -129,7 +130,6 @@ class Checks:
 
     def _fetch_token(self) -> str:
         self._token = token = self._api.authenticate()
-        mask(token.value)
         found = [f"Valid for {token.life_s / 60:.0f} minutes."]
         if missing := token.missing():
             # CyberArk Audit is the judge of a token: what it lacks matters if the query fails.

@@ -1,20 +1,16 @@
 """The Audit SIEM API: open a query, fetch its pages. The only package that knows CyberArk's API."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
-
-from pydantic import SecretStr
 
 from ..configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from ..errors import ClientError, CursorExpired, Service
 from ..events import Page, read_page
 from ..http import PAGE_S, QUERY_S, Answer, Http
 from .token import Token, TokenSource
-
-__all__ = ["AuditApi", "Token"]
 
 CREATE_QUERY = "/api/audits/stream/createQuery"
 RESULTS = "/api/audits/stream/results"
@@ -24,17 +20,12 @@ class AuditApi:
     """The two calls below `{base_url}/api/audits/stream/`. Thread-safe: several pages may be fetched at once.
 
     Every method raises Throttled and TransientError, and ConfigurationError (a credential, a permission, an address).
-    `issued` gets each access token, to have it masked.
     """
 
     def __init__(
-        self,
-        http: Http,
-        account: CyberArkModuleConfiguration,
-        configuration: CyberArkAuditLogsConfiguration,
-        issued: Callable[[SecretStr], object] = lambda _: None,
+        self, http: Http, account: CyberArkModuleConfiguration, configuration: CyberArkAuditLogsConfiguration
     ) -> None:
-        self._http, self._tokens = http, TokenSource(http, account, issued)
+        self._http, self._tokens = http, TokenSource(http, account)
         self._base_url, self._api_key = configuration.api_base_url, configuration.api_key
 
     def authenticate(self) -> Token:
@@ -67,10 +58,7 @@ class AuditApi:
         return cursor
 
     def fetch(self, cursor: str) -> Page:
-        """Fetch and read the page at that cursor; HTTP 204 is an empty page without a cursor.
-
-        Raises CursorExpired when the cursor is expired or rejected.
-        """
+        """Fetch the page at that cursor; HTTP 204 is an empty one. Raises CursorExpired when it is rejected."""
         try:
             answer = self._post(RESULTS, {"cursorRef": cursor}, PAGE_S)
         except ClientError as error:
@@ -79,7 +67,7 @@ class AuditApi:
             raise
         if answer.status == 204:
             return Page((), None)
-        with suppress(ValueError):  # which may hold the page
+        with suppress(ValueError, RecursionError):  # which may hold the page
             return read_page(answer.body)
         raise answer.unusable()
 
@@ -94,13 +82,12 @@ class AuditApi:
             }
             try:
                 answer = self._http.post(Service.AUDIT, self._base_url + path, path, headers, body, deadline_s)
+                self._tokens.accepted()
+                return answer
             except ClientError as error:
                 if error.status != 401:
                     raise
                 self._tokens.rejected(token, error.failure)
-            else:
-                self._tokens.accepted()
-                return answer
 
 
 def _date(epoch_s: int) -> str:

@@ -2,7 +2,6 @@
 
 import json
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import SecretStr
 from ..configuration import CyberArkModuleConfiguration
 from ..errors import ClientError, ConfigurationError, CyberArkError, Failure, FailureKind, Service, TransientError
 from ..http import TOKEN_S, Http
+from ..masking import mask
 
 SCOPE = "isp.audit.events:read"
 AUDIENCE = "cyberark.isp.audit"
@@ -48,19 +48,10 @@ class Token:
 
 
 class TokenSource:
-    """Gives the current token. Thread-safe: one request serves all who wait for it, whether it succeeds or fails.
+    """Gives the current token. Thread-safe: one request serves all who wait for it, whether it succeeds or fails."""
 
-    `issued` gets each token, to have it masked.
-    """
-
-    def __init__(
-        self,
-        http: Http,
-        account: CyberArkModuleConfiguration,
-        issued: Callable[[SecretStr], object],
-        deadline_s: float = TOKEN_S,
-    ) -> None:
-        self._http, self._account, self._issued, self._deadline_s = http, account, issued, deadline_s
+    def __init__(self, http: Http, account: CyberArkModuleConfiguration, deadline_s: float = TOKEN_S) -> None:
+        self._http, self._account, self._deadline_s = http, account, deadline_s
         self._monotonic = clock = http.service_clock.clock.monotonic
         self._lock = Lock()
         self._cache = TLRUCache[str, Token](1, lambda _, token, now: now + USED_PART * token.life_s, timer=clock)
@@ -124,10 +115,9 @@ class TokenSource:
         value, life = fields.get("access_token"), fields.get("expires_in")
         if not value or not isinstance(value, str):
             raise answer.unusable()
+        mask(value)
         life_s = float(life) if isinstance(life, int | float) and 1 < life < 1e9 else DEFAULT_LIFE_S
-        token = Token(SecretStr(value), self._monotonic(), life_s, read_claims(value))
-        self._issued(token.value)
-        return token
+        return Token(SecretStr(value), self._monotonic(), life_s, read_claims(value))
 
 
 def read_claims(token: str) -> dict[str, Any] | None:
