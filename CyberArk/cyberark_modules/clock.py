@@ -3,11 +3,10 @@
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from threading import Event
 
 
 class Clock:
-    """This machine's time and waits; a simulation gives another one."""
+    """This machine's time; a simulation gives another one."""
 
     def wall(self) -> float:
         """Return the epoch time (s). It may jump."""
@@ -16,10 +15,6 @@ class Clock:
     def monotonic(self) -> float:
         """Return a time (s) that never jumps."""
         return time.monotonic()
-
-    def wait(self, stop: Event, seconds: float) -> None:
-        """Wait for `seconds`, or until `stop` is set."""
-        stop.wait(max(0.0, seconds))
 
 
 def http_date(text: str | None) -> float | None:
