@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from fakes import s3
+from fakes.http_server import FakeTenant
 
 # Everything is on loopback. Without this, a request looks for a proxy in every variable of the environment first.
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"
@@ -21,6 +22,14 @@ settings.load_profile("module")
 def module_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever pytest is started: the SDK reads the manifest of the folder that it is in, as in the library's CI."""
     monkeypatch.chdir(Path(__file__).parents[1])
+
+
+@pytest.fixture
+def tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTenant]:
+    """A tenant on loopback, over TLS that is trusted."""
+    with FakeTenant(tmp_path) as running:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(running.ca_file))
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -57,13 +56,6 @@ class Client:
     def call(self, endpoint: str) -> object:
         """Make the call that reaches that endpoint."""
         return self.api.fetch("c0") if endpoint == "results" else self.open()
-
-
-@pytest.fixture
-def tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTenant]:
-    with FakeTenant(tmp_path) as running:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(running.ca_file))
-        yield running
 
 
 @pytest.fixture

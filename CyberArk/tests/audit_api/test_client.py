@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cyberark_modules.errors import ClientError, CursorExpired, FailureKind, TransientError
+from cyberark_modules.errors import ClientError, CursorExpired, CyberArkError, FailureKind, TransientError
 from fakes.http_server import Answer, FakeTenant
 
 from .conftest import API_KEY, Client
@@ -66,17 +66,21 @@ def test_204_is_an_empty_page_without_a_cursor(tenant: FakeTenant, client: Clien
     assert (read.events, read.cursor) == ((), None)
 
 
-def test_a_cursor_that_is_rejected_is_expired(tenant: FakeTenant, client: Client) -> None:
-    tenant.script["results"] = [Answer(400, {"error": "invalid_request"})]
-    with pytest.raises(CursorExpired) as raised:
-        client.api.fetch("old")
-    assert raised.value.status == 400
-
-
-@pytest.mark.parametrize(("endpoint", "status"), [("token", 400), ("query", 400), ("query", 404), ("results", 403)])
-def test_any_other_rejection_is_for_a_person(tenant: FakeTenant, client: Client, endpoint: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "status", "error"),
+    [
+        ("results", 400, CursorExpired),
+        ("results", 403, ClientError),
+        ("query", 400, ClientError),
+        ("query", 404, ClientError),
+        ("token", 400, ClientError),
+    ],
+)
+def test_a_rejected_cursor_is_expired_and_any_other_rejection_is_for_a_person(
+    tenant: FakeTenant, client: Client, endpoint: str, status: int, error: type[CyberArkError]
+) -> None:
     tenant.script[endpoint] = [Answer(status, {"error": "invalid_request"})]
-    with pytest.raises(ClientError) as raised:
+    with pytest.raises(error) as raised:
         client.call(endpoint)
     assert raised.value.status == status
 
