@@ -2,18 +2,18 @@
 
 import pytest
 
-from cyberark_modules.clock import ServiceClock, http_date
+from cyberark_modules.clock import Clock, ServiceClock, http_date
 from cyberark_modules.errors import Backoff, ConfigurationError, Failure, FailureKind, Service, TransientError
-
-from .conftest import MovableClock
 
 DATE, EPOCH_S = "Sun, 06 Nov 1994 08:49:37 GMT", 784111777
 LATER = TransientError(Failure(Service.AUDIT, FailureKind.STATUS))
 SLOW = ConfigurationError(Failure(Service.IDENTITY, FailureKind.STATUS))
 
 
-class FixedClock(MovableClock):
-    """A machine whose wall clock is right by the dates of these tests."""
+class FixedClock(Clock):
+    """A machine whose wall clock is right by the dates of these tests, but for `wall_ahead` (s)."""
+
+    ahead = wall_ahead = 0.0
 
     def wall(self) -> float:
         return EPOCH_S + self.ahead + self.wall_ahead

@@ -1,5 +1,7 @@
 """The table of diagnoses itself: complete, in words that lead to what is published, the special rows first."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,19 +10,18 @@ from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, Cyber
 from cyberark_modules.diagnosis import _PARTS, PAGE, ROWS, Diagnosis, diagnose
 from cyberark_modules.errors import Failure, FailureKind, Service
 
-EACH_ROW = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 TITLES = {
     field.title
     for model in (CyberArkModuleConfiguration, CyberArkAuditLogsConfiguration)
     for field in model.model_fields.values()
 }
-QUERY, RESULTS = "/api/audits/stream/createQuery", "/api/audits/stream/results"
+TOKEN, QUERY, RESULTS = "/oauth2/token", "/api/audits/stream/createQuery", "/api/audits/stream/results"
 failures = st.builds(
     Failure,
     st.sampled_from(Service),
     st.sampled_from(FailureKind),
     host=st.sampled_from(["", "abc1234.id.cyberark.cloud", "abc1234.audit.cyberark.cloud:443", "intake.sekoia.io"]),
-    endpoint=st.sampled_from(["", "/oauth2/token", QUERY, RESULTS]),
+    endpoint=st.sampled_from(["", TOKEN, QUERY, RESULTS]),
     status=st.none() | st.integers(100, 599),
     error=st.sampled_from(["", "invalid_request", "invalid_grant", "access_denied", "other_error"]),
     missing=st.lists(st.sampled_from(["jwt", "scope", "aud", "tenant_id", "suffix"])).map(tuple),
@@ -32,7 +33,7 @@ def test_there_are_45_rows_each_with_a_code_and_a_sentence_of_its_own() -> None:
     assert len({(row.problem, row.remedy) for row in ROWS}) == len(ROWS)
 
 
-@EACH_ROW
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_sentences_are_whole_and_lead_to_fields_and_steps_that_exist(row: Diagnosis) -> None:
     for sentence in (row.problem, row.remedy):
         assert sentence[0].isupper() or sentence.startswith("{service}")
@@ -45,10 +46,7 @@ def test_sentences_are_whole_and_lead_to_fields_and_steps_that_exist(row: Diagno
         assert {*condition} <= {*_PARTS}
         assert {*condition.get("kinds", ())} <= {*FailureKind.__members__}
         assert all(isinstance(status, int) or status in ("4xx", "5xx") for status in condition.get("statuses", ()))
-
-
-@EACH_ROW
-def test_whoever_is_needed_is_told_what_to_do_where(row: Diagnosis) -> None:
+    # Whoever is needed is told what to do where.
     assert row.resolved_by in ("person", "person if it lasts", "time")
     if row.resolved_by == "person" and row.name != "trust-store":
         assert row.fields or row.steps
@@ -69,42 +67,31 @@ def test_whatever_was_seen_there_is_a_diagnosis_of_one_line(failure: Failure) ->
     assert "{" not in text
 
 
+IDENTITY, AUDIT = Service.IDENTITY, Service.AUDIT
+FILTERS = "Fields “Only these actions”, “Only these applications” and “Only these audit types”: Clear"
+GRANT = f"Details: CyberArk Identity (id.x/oauth2/token): HTTP 400: invalid_grant. See step 16 of {PAGE} [client-"
+
+
+def status(service: Service, status: int, **fields: Any) -> Failure:
+    return Failure(service, FailureKind.STATUS, status=status, **fields)
+
+
 @pytest.mark.parametrize(
     ("failure", "name", "words"),
     [
-        (
-            Failure(Service.IDENTITY, FailureKind.STATUS, "id.x", "/oauth2/token", 400, "invalid_grant"),
-            "client-credentials-off",
-            f"Details: CyberArk Identity (id.x/oauth2/token): HTTP 400: invalid_grant. See step 16 of {PAGE} [client-",
-        ),
-        (
-            Failure(Service.IDENTITY, FailureKind.STATUS, status=400, error="unknown app"),
-            "application-unknown",
-            "Field “Application ID”: Copy the Application ID from the web app.",
-        ),
-        (
-            Failure(Service.IDENTITY, FailureKind.STATUS, status=401, missing=("suffix",)),
-            "login-name-suffix",
-            "“Login name of the service user”",
-        ),
-        (Failure(Service.IDENTITY, FailureKind.STATUS, status=401), "credentials-refused", "365 days"),
-        (Failure(Service.IDENTITY, FailureKind.TIMEOUT, "h.x"), "no-answer", "Field “CyberArk Identity address”: If"),
-        (Failure(Service.AUDIT, FailureKind.TIMEOUT, "h.x"), "no-answer", "Field “CyberArk Audit API base URL”: If"),
-        (Failure(Service.AUDIT, FailureKind.NEW_TOKEN, status=401), "audit-token-new", "nothing is lost"),
-        (
-            Failure(Service.AUDIT, FailureKind.STATUS, status=401),
-            "audit-token-refused",
-            f"See steps 5 and 36 of {PAGE}",
-        ),
-        (Failure(Service.AUDIT, FailureKind.STATUS, status=401, missing=("aud",)), "token-aud", "step 18"),
-        (
-            Failure(Service.AUDIT, FailureKind.STATUS, "h.x", QUERY, 400),
-            "query-refused",
-            "Fields “Only these actions”, “Only these applications” and “Only these audit types”: Clear",
-        ),
-        (Failure(Service.AUDIT, FailureKind.STATUS, "h.x", RESULTS, 400), "cursor-lost", "opens a new query"),
-        (Failure(Service.AUDIT, FailureKind.SHAPE, "h.x", RESULTS), "not-understood", "CyberArk Audit returned"),
-        (Failure(Service.INTAKE, FailureKind.STATUS, status=503), "service-down", "Sekoia intake is temporarily"),
+        (status(IDENTITY, 400, host="id.x", endpoint=TOKEN, error="invalid_grant"), "client-credentials-off", GRANT),
+        (status(IDENTITY, 400, error="unknown app"), "application-unknown", "Field “Application ID”: Copy the App"),
+        (status(IDENTITY, 401, missing=("suffix",)), "login-name-suffix", "“Login name of the service user”"),
+        (status(IDENTITY, 401), "credentials-refused", "365 days"),
+        (Failure(IDENTITY, FailureKind.TIMEOUT, "h.x"), "no-answer", "Field “CyberArk Identity address”: If"),
+        (Failure(AUDIT, FailureKind.TIMEOUT, "h.x"), "no-answer", "Field “CyberArk Audit API base URL”: If"),
+        (Failure(AUDIT, FailureKind.NEW_TOKEN, status=401), "audit-token-new", "nothing is lost"),
+        (status(AUDIT, 401), "audit-token-refused", f"See steps 5 and 36 of {PAGE}"),
+        (status(AUDIT, 401, missing=("aud",)), "token-aud", "step 18"),
+        (status(AUDIT, 400, endpoint=QUERY), "query-refused", FILTERS),
+        (status(AUDIT, 400, endpoint=RESULTS), "cursor-lost", "opens a new query"),
+        (Failure(AUDIT, FailureKind.SHAPE, "h.x", RESULTS), "not-understood", "CyberArk Audit returned"),
+        (status(Service.INTAKE, 503), "service-down", "Sekoia intake is temporarily"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
