@@ -143,6 +143,9 @@ def test_what_is_no_page_fails(body: bytes) -> None:
         read_page(body)
 
 
+NO_TIMES: list[object] = [None, True, "", "soon", [], 1739269449, DAY_MS * 1000, float("nan"), 10**400, "1" * 400]
+
+
 @pytest.mark.usefixtures("far_east")
 @pytest.mark.parametrize(
     ("timestamp", "epoch_ms"),
@@ -153,8 +156,8 @@ def test_what_is_no_page_fails(body: bytes) -> None:
         ("2025-02-11T10:24:09.904Z", DAY_MS),
         ("2025-02-11T12:24:09.904+02:00", DAY_MS),
         ("2025-02-11T10:24:09.904", DAY_MS),
-        *[(other, None) for other in (None, True, "", "soon", [], 1739269449, DAY_MS * 1000, float("nan"), 10**400)],
-        *[(other, None) for other in ("1" * 400, "9999-12-31T23:59:59-23:00")],
+        ("9999-12-31T23:59:59-23:00", None),
+        *[(other, None) for other in NO_TIMES],
     ],
 )
 def test_a_timestamp_is_milliseconds_a_text_of_them_or_a_date(timestamp: object, epoch_ms: int | None) -> None:
