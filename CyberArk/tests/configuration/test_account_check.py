@@ -74,6 +74,8 @@ def test_every_field_that_is_wrong_is_told_at_once(tenant: FakeTenant, monkeypat
     assert "Field “CyberArk Identity address”: It does not name a host." in error
     assert "Field “Application ID”: Enter text." in error
     assert "Field “Login name of the service user”: It is missing." in error
+    error = Check(tenant, monkeypatch, auth_base_url=f"{tenant.url}/login").error  # which the connector puts up with
+    assert error.startswith(f"Field “CyberArk Identity address”: {tenant.url} is used. Enter: Address up to the host")
     assert not tenant.received
 
 
