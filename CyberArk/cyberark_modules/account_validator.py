@@ -1,9 +1,9 @@
 """Checks an account when it is created: requests a token, reads it, and shows the person everything that is wrong."""
 
+from typing import cast
 from urllib.parse import urlsplit
 
 from sekoia_automation.account_validator import AccountValidator
-from sekoia_automation.exceptions import ModuleConfigurationError
 
 from .audit_api.token import ENDPOINT, TokenSource
 from .configuration import CyberArkModuleConfiguration, field_faults
@@ -39,13 +39,10 @@ class CyberArkAccountValidator(AccountValidator):
 
     def _problem(self) -> str:
         """Return everything that is wrong, as far as it can be seen at once; "" when nothing is."""
-        try:
-            account = self.module.configuration
-        except ModuleConfigurationError:
-            content = self.module.load_config(self.module.MODULE_CONFIGURATION_FILE_NAME, "json")
-            faults = [f"Field {fault}" for fault in field_faults(CyberArkModuleConfiguration, content)]
-            return " ".join(faults) or "The account is not complete."
-        assert isinstance(account, CyberArkModuleConfiguration)  # noqa: S101
+        content = self.module.load_config(self.module.MODULE_CONFIGURATION_FILE_NAME, "json")
+        if faults := [f"Field {fault}" for fault in field_faults(CyberArkModuleConfiguration, content)]:
+            return " ".join(faults)
+        account = cast(CyberArkModuleConfiguration, self.module.configuration)
         mask(account.password, account.credentials)
         if account.corrections:  # the connector puts up with it, for accounts of the published 1.0.0
             return " ".join(account.corrections)
