@@ -23,7 +23,7 @@ from .clock import Clock, ServiceClock, http_date
 from .errors import ClientError, Failure, FailureKind, Service, Throttled, TransientError
 
 # Deadlines (s): of a token, of a query that is opened, of a page of results, of a push to the intake.
-TOKEN_S, QUERY_S, PAGE_S, PUSH_S = 30.0, 60.0, 120.0, 120.0
+TOKEN_S, QUERY_S, PAGE_S, PUSH_S = 30.0, 60.0, 30.0, 120.0
 CONNECT_S = 10.0
 # Firewalls forget an idle connection without telling either side, some after 20 s.
 IDLE_S = 15.0

@@ -53,7 +53,7 @@ class Failures:
 
     def moment(self, checkpoint: Checkpoint) -> Moment:
         """Return what the scheduler has to know."""
-        failing = {**self._pages.failing, **self._pages.hanging()}
+        failing = self._pages.failing
         given_up = frozenset(number for number, each in failing.items() if each.is_given_up())
         live = checkpoint.live
         is_live_failing = bool(live) and all(reader.number in failing for reader in live)
@@ -74,12 +74,6 @@ class Failures:
             is_slow=self._limiter.is_throttled and self._limiter.at_once == 1,
             is_wary=self._context.monotonic() < self._wary_until,
         )
-
-    def report(self, checkpoint: Checkpoint) -> None:
-        """Show the checkpoint, and say when no page is answered for long."""
-        self.reporter.update(checkpoint, self._limiter.interval_s)
-        if (silence := self._pages.silence()) is not None:
-            self.reporter.failed("collection", silence)
 
     def page_served(self) -> None:
         """Note a page that the API has served."""

@@ -57,7 +57,7 @@ class Loop:
             self._collect()
             self.delivery.resend()
             self.saved.save()
-            self.failures.report(self.saved.value)
+            self.failures.reporter.update(self.saved.value, self.limiter.interval_s)
         raise Stopping
 
     def _wait(self) -> None:

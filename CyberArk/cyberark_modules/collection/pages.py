@@ -8,18 +8,14 @@ from dataclasses import dataclass
 
 from ..checkpoint.value import Checkpoint, Reader
 from ..context import Context
-from ..errors import Backoff, ConfigurationError, Failure, FailureKind, Service, Throttled, TransientError
+from ..errors import Backoff, ConfigurationError, Throttled, TransientError
 from ..events import Page
 from .rate import RateLimiter
 
 LIVE_INTERVAL_S = 5.0
-# A page that has failed so often, over so long, is given up for another query once others are served.
-GIVEN_UP_AFTER = 3
+# A page that has failed for so long is given up for another query once others are served: after four failures that
+# come at once, or one that is the end of its deadline.
 GIVEN_UP_AFTER_S = 20.0
-# A page that is not answered for this long is no better than one that fails.
-HANGS_AFTER_S = 30.0
-# It is said after this long, although it may still be answered.
-SILENT_S = 60.0
 PAUSES_S = (1.0, 5.0, 14.0, 30.0)
 # The pages in flight hold no more than about so many characters, however large the events are.
 CHARACTERS_IN_FLIGHT = 8_000_000
@@ -46,10 +42,8 @@ class Failing:
     failed_at: float = 0.0
 
     def is_given_up(self) -> bool:
-        """Whether it has failed often and long enough."""
-        is_slow = self.failed_at - self.since >= 2 * HANGS_AFTER_S
-        is_long = self.failed_at - self.since >= GIVEN_UP_AFTER_S
-        return is_long and self.failures >= GIVEN_UP_AFTER - is_slow
+        """Whether it has failed for long enough."""
+        return self.failed_at - self.since >= GIVEN_UP_AFTER_S
 
 
 @dataclass(slots=True)
@@ -141,19 +135,6 @@ class Pages:
         self._turns[asked.number].due_at = now + pause_s
         return failing
 
-    def hanging(self) -> dict[int, Failing]:
-        """Return the pages that have not been answered for long, by reader's number, as if they had failed."""
-        late = self._context.monotonic() - HANGS_AFTER_S
-        old = [each for each in self.in_flight.values() if each.asked_at < late]
-        return {each.number: Failing(each.asked_at, each.asked_ms, GIVEN_UP_AFTER, math.inf) for each in old}
-
-    def silence(self) -> TransientError | None:
-        """Return what is to be said of a page that is not answered for long, while no other one is served."""
-        late = self._context.monotonic() - SILENT_S
-        if any(self._served_at < each.asked_at < late for each in self.in_flight.values()):
-            return TransientError(Failure(Service.AUDIT, FailureKind.TIMEOUT))
-        return None
-
     def is_alone(self, failing: Failing) -> bool:
         """Return whether others are served while a page fails."""
         return failing.since < self._served_at
@@ -188,7 +169,7 @@ class Pages:
             raise
 
     def _has_room(self) -> bool:
-        in_flight = len(self.in_flight) - len(self.hanging())
+        in_flight = len(self.in_flight)
         is_small = not in_flight or (in_flight + 1) * self._characters <= CHARACTERS_IN_FLIGHT
         return in_flight < self._limiter.at_once and is_small
 

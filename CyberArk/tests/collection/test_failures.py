@@ -227,15 +227,6 @@ def test_what_the_api_asks_to_wait_counts_before_its_answer_is_read(engine: Engi
     assert read.limiter.wait_s() == pytest.approx(20.2)
 
 
-@pytest.mark.parametrize(("seconds", "is_said"), [(55, False), (65, True)])
-def test_a_page_that_is_not_answered_for_a_minute_is_said(engine: Engine, seconds: float, is_said: bool) -> None:
-    read = Read(engine, LIVE)
-    read.seconds["live"] = inf
-    read.run(seconds)
-    read.failures.report(read.value)
-    assert any("does not answer completely in time" in text for _, text in engine.lines) is is_said
-
-
 @pytest.mark.parametrize(("characters", "is_asked"), [(1_000_000, True), (5_000_000, False)])
 def test_the_next_page_is_asked_for_before_one_is_pushed_unless_they_are_large(
     engine: Engine, characters: int, is_asked: bool
