@@ -166,7 +166,8 @@ def _judge(seed: int) -> None:
         pytest.fail(f"seed {seed}: {broken} in {combination}")
 
 
-@pytest.mark.parametrize("seed", range(4))
+# Four that are quick, with every kind of accident among them.
+@pytest.mark.parametrize("seed", [52, 203, 255, 309])
 def test_the_promise_holds_in_a_few_combinations(seed: int) -> None:
     _judge(seed)
 
