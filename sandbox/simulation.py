@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -70,7 +69,7 @@ class SimulatedConnector(CyberArkAuditLogsConnector):
         return VirtualContext(simulation.timeline, lambda: simulation.wall_offset, self._stop_event, self.beat)
 
     def log(self, message: str, level: Any = "info", *args: Any, **kwargs: Any) -> None:
-        self._simulation.lines.append(Line(self._simulation.timeline(), str(level), masked(message)))
+        self._simulation.hear(Line(self._simulation.timeline(), str(level), masked(message)))
 
 
 class Simulation:
@@ -106,9 +105,7 @@ class Simulation:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.timeline.process is not None:
             self.timeline.process.kill()
         random.setstate(self._random_state)
@@ -134,6 +131,10 @@ class Simulation:
         """Return what the connector has committed, saved or not; None before it is loaded."""
         saved = self.connector.saved
         return saved.value if saved is not None and saved.is_loaded else None
+
+    def hear(self, line: Line) -> None:
+        """Keep a line of the log."""
+        self.lines.append(line)
 
     def start(self) -> None:
         """Start a process on what the last one has left. Nothing of it happens before time passes."""

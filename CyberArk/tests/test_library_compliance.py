@@ -30,24 +30,6 @@ def loaded(name: str) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "main.py",
-        "manifest.json",
-        "connector_audit_logs.json",
-        "trigger_audit_logs.json",
-        "CHANGELOG.md",
-        "Dockerfile",
-        "pyproject.toml",
-        "poetry.lock",
-        "cyberark_modules/__init__.py",
-    ],
-)
-def test_file_is_there(name: str) -> None:
-    assert text(name).strip() or name.endswith("__init__.py")
-
-
 @pytest.mark.parametrize("name", ["manifest.json", "connector_audit_logs.json", "trigger_audit_logs.json"])
 def test_json_is_in_the_form_of_the_linter(name: str) -> None:
     assert text(name) == json.dumps(json.loads(text(name)), indent=2)

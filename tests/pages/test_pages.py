@@ -176,14 +176,7 @@ def test_every_picture_is_on_a_page() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_exist(page: Path) -> None:
-    sources = {
-        "check": "tools/check",
-        "release": "tools",
-        "demo": "sandbox",
-        "bench": "sandbox",
-        "test": ".",
-        "lint": ".",
-    }
+    sources = {"check": "tools/check", "release": "tools", "demo": "sandbox", "bench": "sandbox"}
     for line in re.findall(r"(?:^|`)\s*\./dev ([^`#\n]+)", text(page), re.M):
         command, *words = shlex.split(line)
         assert command == "help" or f"\n  {command}  " in text(TOP / "dev"), line

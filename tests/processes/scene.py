@@ -3,10 +3,10 @@
 import json
 import math
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sandbox.process import ConnectorProcess
@@ -51,9 +51,7 @@ class Scene:
         self._stack.enter_context(self.sandbox)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def start(
@@ -139,6 +137,12 @@ class Scene:
 
     def snapshot(self) -> Snapshot:
         return self.world.ledger.snapshot()
+
+    def metrics(self) -> str:
+        """Return what the process exports."""
+        with urllib.request.urlopen(self.connector.metrics_url) as answer:
+            found: str = answer.read().decode()
+        return found
 
     def stop(self, status: int = 0) -> float:
         """Send SIGTERM; return after how many seconds the process has ended by itself, with that exit status."""

@@ -27,18 +27,6 @@ def test_calls_that_never_end_are_given_up_while_log_lines_hang_too(scene: Scene
     scene.judge()
 
 
-def test_answers_that_are_damaged_on_the_way_cost_nothing(scene: Scene) -> None:
-    scene.world.add_backlog(4000, 600)
-    for call in ("token", "query", "results"):
-        scene.world.faults.add(f"{call}-bom")
-    for fault in ("results-gzip", "results-cut", "push-cut"):
-        scene.world.faults.add(fault, 0.3)
-    scene.start(is_quick=True)
-    scene.until_delivered()
-    scene.judge()
-    assert not scene.platform_lines("error", "critical")
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("how", ["hang", "trickle"])
 @pytest.mark.parametrize("call", ["token", "query", "results", "push"])

@@ -2,11 +2,7 @@
 
 import json
 
-import pytest
-
 from processes.scene import PAGE, Scene
-
-WITHIN_S = 60.0
 
 
 def add_rejected(scene: Scene, how: str) -> str:
@@ -48,21 +44,3 @@ def test_a_rejected_event_waits_in_the_file_and_is_sent_again_by_itself(scene: S
     scene.until(lambda: not dead_letters(scene), "the file is empty")
     assert scene.world.ledger.accepted == len(scene.world.index)
     scene.judge(duplicates=PAGE)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("how", ["403", "500", "block-page", "drop"])
-@pytest.mark.parametrize("rate", [0.2, 20.0], ids=["on a quiet night", "among many"])
-def test_with_the_real_pauses_all_others_are_delivered_within_a_minute(scene: Scene, rate: float, how: str) -> None:
-    scene.world.add_backlog(100, 600)
-    scene.world.produce(rate if rate > 1 else 0)
-    scene.start()
-    scene.until_accepted(100)
-    scene.wait(120.0)
-    uuid = add_rejected(scene, how)
-    scene.world.produce(rate)
-    scene.until(lambda: dead_letters(scene) == [uuid] and scene.said("The intake rejected"), "it is alone", 240.0)
-    scene.wait(20.0)
-    scene.until_delivered()
-    judge(scene, uuid)
-    assert scene.snapshot().delay["p100"] < WITHIN_S

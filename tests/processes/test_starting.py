@@ -13,12 +13,6 @@ from processes.scene import STOPS_WITHIN_S, Scene
 from repository import DOCS, text
 
 
-def metrics_of(scene: Scene) -> str:
-    with urllib.request.urlopen(scene.connector.metrics_url) as answer:
-        found: str = answer.read().decode()
-    return found
-
-
 def test_a_connector_of_the_published_version_runs_with_a_warning_for_each_field(scene: Scene) -> None:
     """It was created as a trigger, with an address of a page and one without TLS."""
     scene.world.add_backlog(700, 600)
@@ -41,7 +35,7 @@ def test_the_metrics_of_a_running_connector_are_those_of_the_page_and_well_forme
     scene.world.add_backlog(700, 600)
     scene.start()
     scene.until_delivered()
-    found = metrics_of(scene)
+    found = scene.metrics()
     page = text(DOCS / "operations.md").partition("\n## Metrics")[2].partition("\n## ")[0]
     named = re.findall(r"^\| `(\w+)(\{[\w,]+\})?`", page, re.MULTILINE)
     assert len(named) > 20
@@ -71,25 +65,10 @@ def test_everything_that_is_wrong_in_both_forms_is_one_line_and_the_platform_end
     assert "two words" not in line
 
 
-def test_a_port_in_use_is_said_to_the_platform(scene: Scene) -> None:
-    scene.world.add_backlog(10, 600)
-    first = scene.start()
-    scene.until_delivered()
-    scene.world.sekoia.logs.clear()
-    scene.start(variables={"LIVENESS_PORT": first.variables["LIVENESS_PORT"]})
-    scene.until(lambda: scene.platform_lines("critical"), "the platform is told")
-    (line,) = scene.platform_lines("critical")
-    assert "LIVENESS_PORT" in line
-    assert "Address already in use" in line
-    assert scene.stop(status=1) < STOPS_WITHIN_S
-    assert first.is_running
-
-
 @pytest.mark.parametrize(
     ("setting", "value", "code"),
     [
         ("password_expired", True, "credentials-refused"),
-        ("client_credentials_ticked", False, "client-credentials-off"),
         ("password", "12345678", ""),
     ],
 )

@@ -2,20 +2,16 @@
 
 import re
 from collections import deque
-from collections.abc import Callable
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from sandbox import MODULE
 from sandbox.faults.catalogue import FAULTS
 from sandbox.faults.fault import Fault
 from sandbox.simulation import Line, Simulation
 from sandbox.world.ledger import RETENTION_S
 from sandbox.world.messages import Request, Response, Service
-
-__all__ = ["MODULE", "PAGES_IN_FLIGHT", "Judged", "rows"]
 
 PAGES_IN_FLIGHT = 5 * 500
 """Events that a kill may send again at most: five pages."""
@@ -45,7 +41,6 @@ class Judged(Simulation):
     def __init__(self, seed: int = 0, page_s: float = 0.3, push_s: float = 0.15, **configuration: Any) -> None:
         self._pushes: deque[tuple[float, object, int]] = deque()
         super().__init__(seed, observe=self._note, **configuration)
-        self.lines = _Lines(self._hear)
         self.world.settings.audit.page_latency_s = page_s
         self.world.settings.sekoia.push_latency_s = push_s
         self.duplicates_allowed = 0
@@ -92,8 +87,9 @@ class Judged(Simulation):
         checks += [(self.folder.on_main_loop, "files on the main loop")]
         return [text for holds, text in checks if holds] + self.untrue[:3]
 
-    def _hear(self, line: Line) -> None:
-        """Compare what is said with the truth at that moment."""
+    def hear(self, line: Line) -> None:
+        """Keep a line, and compare what is said with the truth at that moment."""
+        super().hear(line)
         if (said := _DATA_LOSS.match(line.message)) and _epoch_s(said[1]) > line.time - RETENTION_S:
             self.untrue.append(f"said at {line.time:.1f}: {line.message}")
         if (said := _CAUGHT_UP.match(line.message)) is None:
@@ -143,15 +139,3 @@ class Judged(Simulation):
 
 def _epoch_s(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-
-
-class _Lines(deque[Line]):
-    """The log, with a listener."""
-
-    def __init__(self, hear: Callable[[Line], None]) -> None:
-        super().__init__(maxlen=100_000)
-        self._hear = hear
-
-    def append(self, line: Line) -> None:
-        super().append(line)
-        self._hear(line)

@@ -29,6 +29,16 @@ def _check_healed(simulation: Judged) -> None:
     assert simulation.broken(60) == []
 
 
+def _followed(rate: float) -> Judged:
+    """Return a simulation whose live edge has been followed for five minutes, and is measured from then on."""
+    simulation = Judged(1)
+    simulation.world.produce(rate)
+    simulation.start()
+    simulation.run_for(300)
+    simulation.world.ledger.measure_from_now()
+    return simulation
+
+
 def test_a_page_that_fails_in_a_backlog_keeps_back_itself_alone_after_six_minutes() -> None:
     with Judged(1, start_time=6) as simulation:
         simulation.world.add_backlog(20_000, 5.6 * _HOUR)
@@ -42,13 +52,9 @@ def test_a_page_that_fails_in_a_backlog_keeps_back_itself_alone_after_six_minute
 
 @pytest.mark.parametrize("heals", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_page_that_fails_at_the_live_edge_keeps_back_itself_alone(heals: bool) -> None:
-    with Judged(1) as simulation:
-        simulation.world.produce(5)
-        simulation.start()
-        simulation.run_for(300)
+    with _followed(5) as simulation:
         failing = len(simulation.world.index)
         simulation.world.fail_page_of(failing)
-        simulation.world.ledger.measure_from_now()
         simulation.run_for(600)
         assert simulation.world.ledger.snapshot().lag["p95"] <= 75
         assert _missing_elsewhere(simulation, [failing], around=3) == []
@@ -59,10 +65,7 @@ def test_a_page_that_fails_at_the_live_edge_keeps_back_itself_alone(heals: bool)
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_where_a_page_fails_every_minute_live_events_never_stand_still() -> None:
-    with Judged(1) as simulation:
-        simulation.world.produce(5)
-        simulation.start()
-        simulation.run_for(300)
+    with _followed(5) as simulation:
         failing = []
         for _ in range(19):
             failing.append(len(simulation.world.index))
@@ -127,11 +130,7 @@ def test_one_call_a_minute_is_shared_between_live_events_and_a_backlog_of_a_day(
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_steady_tenant_is_followed_within_seconds_by_few_requests() -> None:
-    with Judged(1) as simulation:
-        simulation.world.produce(20)
-        simulation.start()
-        simulation.run_for(300)
-        simulation.world.ledger.measure_from_now()
+    with _followed(20) as simulation:
         simulation.run_for(_HOUR)
         snapshot = simulation.world.ledger.snapshot()
         assert snapshot.lag["p50"] <= 4

@@ -86,16 +86,6 @@ def test_the_state_of_the_published_connector_is_gone_on_from(name: str) -> None
         assert simulation.broken(60) == []
 
 
-def test_an_empty_state_is_a_first_run() -> None:
-    with Judged(3) as simulation:
-        simulation.world.add_backlog(100, 1800)
-        _store(simulation, {})
-        simulation.start()
-        simulation.run_for(130)
-        assert simulation.broken(60) == []
-        assert simulation.lines[0].message.startswith("Starting collection")
-
-
 def test_a_state_of_the_second_edition_is_gone_on_from_in_the_middle_of_a_backlog() -> None:
     """It was stored 75 s after a start on 240 events of 36 hours, and one event more every 20 s."""
     stored = json.loads(_FIXTURE.read_text(encoding="utf-8"))
@@ -111,24 +101,6 @@ def test_a_state_of_the_second_edition_is_gone_on_from_in_the_middle_of_a_backlo
         simulation.start()
         simulation.run_for(900)
         assert simulation.broken(60) == []
-
-
-def test_the_published_connector_goes_on_from_this_state_without_a_loss() -> None:
-    """It reads from the date on, and leaves out the uuids."""
-    with Judged(3) as simulation:
-        simulation.world.add_backlog(200, 1800)
-        simulation.world.produce(0.5)
-        simulation.start()
-        simulation.run_for(300)
-        simulation.stop()
-        state = json.loads(simulation.read("context.json"))
-        since_ms = datetime.fromisoformat(state["most_recent_date_seen"]).timestamp() * 1000
-        ledger, index = simulation.world.ledger, simulation.world.index
-        assert all(index.times_ms[number] >= since_ms for number in ledger.unaccepted())
-        delivered = [number for number in range(len(index)) if ledger.times_accepted(number)]
-        again = {json.loads(index.text(number))["uuid"] for number in delivered if index.times_ms[number] >= since_ms}
-        assert again <= set(state["events_cache"])
-        assert len(state["events_cache"]) <= 1000
 
 
 def _store(simulation: Judged, state: dict[str, Any]) -> None:

@@ -12,15 +12,7 @@ from cyberark_modules.collection.failures import Failures
 from cyberark_modules.collection.pages import Pages
 from cyberark_modules.collection.queries import Queries
 from cyberark_modules.collection.rate import RateLimiter
-from cyberark_modules.errors import (
-    Backoff,
-    ClientError,
-    Failure,
-    FailureKind,
-    Service,
-    Throttled,
-    TransientError,
-)
+from cyberark_modules.errors import Backoff, ClientError, Failure, FailureKind, Service, Throttled, TransientError
 from cyberark_modules.events import Page
 
 FAILURE = Failure(Service.AUDIT, FailureKind.STATUS, status=500)
@@ -67,9 +59,7 @@ class Read:
                     self.value = self.failures.page_failed(self.value, asked, one, error)
 
 
-def test_readers_take_turns_with_as_many_pages_in_flight_as_are_accepted(
-    engine: Engine,
-) -> None:
+def test_readers_take_turns_with_as_many_pages_in_flight_as_are_accepted(engine: Engine) -> None:
     read = Read(engine, LIVE, SECOND, OF_WINDOW)
     read.run(1.1)
     assert read.asked == ["live", "second", "window"] * 2

@@ -27,19 +27,6 @@ def test_every_event_is_delivered_once_within_seconds_and_that_is_said_once_conf
     assert {level for level, _ in tenant.lines} == {"info"}
 
 
-def test_a_restart_resumes_from_what_was_saved_and_keeps_the_spacing_of_queries(
-    tenant: Tenant, tmp_path: Path
-) -> None:
-    tenant.happen(-600, 290, 5)
-    VirtualConnector(tenant, tmp_path, start_time=1).run_until(95)
-    VirtualConnector(tenant, tmp_path, start_time=1).run_until(300)
-    assert (tenant.missing(), tenant.duplicates()) == ([], 0)
-    assert all(later - earlier >= 60 for earlier, later in pairwise(tenant.queried_at))
-    assert any(
-        line.startswith("Resuming collection for tenant t-1, from 2027-01-15 07:5") for line in tenant.said("info")
-    )
-
-
 def test_an_outage_of_each_call_is_said_and_when_it_ends_and_nothing_is_lost(tenant: Tenant, tmp_path: Path) -> None:
     tenant.happen(-300, 400, 10)
     tenant.script.update(token=[503], query=[503, 401], results=[None] + [503] * 9, intake=[429] * 6)

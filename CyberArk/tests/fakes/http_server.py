@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import trustme
@@ -85,11 +84,9 @@ class FakeTenant(LoopbackServer):
         self.tokens.append(jwt(**claims, jti=len(self.tokens)))
         return Answer(body={"access_token": self.tokens[-1], "token_type": "Bearer", "expires_in": lifetime})
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        super().__exit__(kind, error, trace)
+        super().__exit__()
 
     def answer(self, request: Received) -> Answer:
         endpoint = "token" if request.path.startswith("/oauth2/token/") else _ENDPOINTS.get(request.path, "other")
