@@ -239,6 +239,22 @@ def test_the_same_alerts_fire_without_the_labels_of_an_operator(tmp_path: Path) 
     assert promtool(tmp_path, ALERTS, critical, PLAIN) == ""
 
 
+@pytest.mark.parametrize(
+    ("expression", "scenarios"),
+    [
+        ("vector(0) > 1", {alert: each for each in reversed(SCENARIOS) for alert in each.fires}.values()),
+        ("vector(1)", SCENARIOS[:1]),
+    ],
+    ids=["never fires", "always fires"],
+)
+def test_a_rule_that_is_broken_fails(tmp_path: Path, expression: str, scenarios: Iterable[Scenario]) -> None:
+    """Each check is about one alert: all rules are broken at once."""
+    rules, count = re.subn(r"(- alert: .+\n +expr:) (\|-\n( {10}.+\n)+|.+\n)", rf"\1 {expression}\n", ALERTS)
+    failures = promtool(tmp_path, rules, scenarios, OPERATOR)
+    assert count == len(NAMES)
+    assert set(re.findall(r'[:,] \{alertname="(\w+)"\} 1', failures)) == set(NAMES)
+
+
 def test_an_outage_pages_within_fifteen_minutes_and_throttling_and_a_backlog_do_not() -> None:
     severity = dict(re.findall(r"- alert: (\w+)\n.+?severity: (\w+)", ALERTS, re.S))
     assert {severity[alert] for alert in NAMES} == {"critical", "warning", "info"}
