@@ -62,6 +62,14 @@ def test_a_page_that_fails_at_the_live_edge_keeps_back_itself_alone(heals: bool)
             _check_healed(simulation)
 
 
+def test_an_intake_that_takes_seconds_for_each_request_keeps_nothing_back() -> None:
+    with Judged(1, push_s=4.0) as simulation:
+        simulation.world.produce(20)
+        simulation.start()
+        simulation.run_for(420)
+        assert simulation.broken(60) == []
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_where_a_page_fails_every_minute_live_events_never_stand_still() -> None:

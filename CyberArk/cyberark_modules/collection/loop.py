@@ -121,7 +121,7 @@ class Loop:
                 page = asked.page.result(0)
                 new = self.saved.value.keys.unseen(page.events)
                 following = after_page(reader, page, len(new))
-                last = is_end(reader, following, page, self.context.earlier_ms())
+                last = is_end(reader, following, page, asked.asked_ms)
             except Exception as error:  # a defect of ours too costs a page, never the collection
                 self.saved.commit(self.failures.page_failed(self.saved.value, asked, reader, error), write=False)
                 continue
