@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from threading import RLock, Semaphore
-from typing import Any, TypeVar
+from typing import Any
 
 from sekoia_automation.connector import Connector
 from sekoia_automation.module import LogLevelStr
@@ -25,7 +25,6 @@ LOGS_KEPT = 1000
 LOGS_GIVEN_UP_S = 60.0
 LOGS_FLUSHED_WITHIN_S = 0.5
 SECRETS_WITHIN_S, SECRETS_AGAIN_AFTER_S = 30.0, 5.0
-T = TypeVar("T")
 
 
 class DaemonExecutor(Executor):
@@ -34,14 +33,14 @@ class DaemonExecutor(Executor):
     def __init__(self) -> None:
         self._room = Semaphore(4)  # as the SDK's: each request holds a copy of its events
 
-    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Start a call once there is room for it, and return its future."""
 
-        def alone() -> T:
+        def made() -> Any:
             with self._room:
                 return call(*args, **kwargs)
 
-        return in_daemon_thread(alone)
+        return in_daemon_thread(made)
 
 
 class SdkConnector(Connector):
@@ -71,10 +70,8 @@ class SdkConnector(Connector):
 
     def make_intake(self, report: Report) -> Intake:
         """Return a new intake; the SDK's requests are sent through it from now on."""
-        clock = self.context.service_clock.clock
-        self.intake = Intake(
-            self.push_events_to_intakes, lambda: self.http, self._target, self.data_path, report, clock
-        )
+        push, clock = self.push_events_to_intakes, self.context.service_clock.clock
+        self.intake = Intake(push, lambda: self.http, self._target, self.data_path, report, clock)
         return self.intake
 
     def start_monitoring(self) -> None:
@@ -108,14 +105,10 @@ class SdkConnector(Connector):
             time.sleep(0.01)
 
     def stop(self, *args: Any, **kwargs: Any) -> None:
-        """Ask the connector to end, also as a signal handler.
-
-        The SDK's own waits here for its executor (connector/__init__.py:96), which a push holds. It is left out, and
-        what the SDK has before it runs in a thread: it takes locks that the interrupted thread may hold.
-        """
+        """Ask the connector to end, also as a signal handler: in a thread, since the SDK takes locks on its way."""
         self.context.begin_stop()
         with suppress(Exception):
-            in_daemon_thread(lambda: Trigger.stop(self)).result(0.2)
+            in_daemon_thread(super().stop).result(0.2)
 
     def log(self, message: str, level: LogLevelStr = "info", *args: Any, **kwargs: Any) -> None:
         """Log a message without the secrets that are known. Raises nothing, and waits for nothing (trigger.py:324)."""
