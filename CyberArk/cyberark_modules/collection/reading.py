@@ -37,11 +37,12 @@ def after_page(reader: Reader, page: Page, new: int) -> Reader:
         new=reader.new + new,
         is_disordered=reader.is_disordered or _is_disordered(reader.times, times),
     )
+    is_short = len(page.events) < SURELY_SHORT and (page.events or reader.caught_up)
     is_idle = not new and following.newest_ms == reader.newest_ms and following.position_ms == reader.position_ms
     following = replace(
         following,
         idle_pages=reader.idle_pages + 1 if is_idle else 0,
-        short_pages=reader.short_pages + bool(page.events) if len(page.events) < SURELY_SHORT else 0,
+        short_pages=reader.short_pages + bool(page.events) if is_short else 0,
     )
     return _marked(following, page) if reader.is_live else following
 

@@ -28,9 +28,11 @@ def test_a_page_moves_its_reader() -> None:
     counted: dict[str, Any] = {"span_ms": 1500, "events": 22, "new": 6, "idle_pages": 0, "short_pages": 2}
     assert after == replace(before, cursor="next", times=times, newest_ms=at(120), **counted)
     empty = after_page(after, page(cursor=None), new=0)
-    assert empty == replace(after, idle_pages=1)
+    assert empty == replace(after, idle_pages=1, short_pages=0)
     assert after_page(empty, page(*range(121, 171)), new=50).short_pages == 0
-    assert after_page(empty, page(*range(121, 170)), new=49).short_pages == 3
+    assert after_page(empty, page(*range(121, 170)), new=49).short_pages == 1
+    following = replace(after, caught_up=True)  # it never moves the watermark, and looks again in seconds
+    assert after_page(following, page(cursor=None), new=0).short_pages == 2
 
 
 @pytest.mark.parametrize(
