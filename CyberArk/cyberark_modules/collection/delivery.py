@@ -47,9 +47,9 @@ class Delivery:
         while remaining:
             started = time.monotonic()
             outcome = self._context.finish(partial(self._intake.push, remaining))
-            self._forwarded(outcome.accepted, outcome.too_large, time.monotonic() - started)
             too_large = [event for event in outcome.done if len(event.text) > EVENT_BYTES_MAX_SIZE]
-            self._reporter.pushed(outcome.accepted, too_large, outcome.dead_letters)
+            self._forwarded(outcome.accepted, len(too_large), time.monotonic() - started)
+            self._reporter.pushed(outcome.accepted, too_large, len(outcome.done) - outcome.accepted - len(too_large))
             if outcome.done:
                 confirm(outcome.done)
             remaining = outcome.remaining
@@ -65,12 +65,12 @@ class Delivery:
     @property
     def wait_s(self) -> float:
         """In how many seconds dead letters are looked at again."""
-        is_due = self._resend_due <= self._context.monotonic()
-        return RESEND_EVERY_S if is_due else self._resend_due - self._context.monotonic()
+        wait_s = self._resend_due - self._context.monotonic()
+        return wait_s if wait_s > 0 else RESEND_EVERY_S
 
     def resend(self) -> None:
         """Have dead letters sent again that are due, in the background."""
-        if self._context.monotonic() - self._failed_at > STEADY_S:
+        if self._context.monotonic() - STEADY_S > self._failed_at < self._intake.accepted_at:
             self._reporter.recovered("delivery")
         is_running = self._resending is not None and not self._resending.done()
         if is_running or self._context.monotonic() < self._resend_due:

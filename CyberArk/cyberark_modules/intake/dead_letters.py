@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
 
-from ..errors import CyberArkError, FailureKind
+from ..clock import Clock
+from ..events import Event
 from ..files import stored_file
 from ..http import Http
 
@@ -20,7 +20,8 @@ FILE_NAME = "dead_letters.jsonl"
 LETTERS_AT_MOST, BYTES_AT_MOST = 5_000, 20_000_000
 # A storage that hangs is given up on after this long (s).
 STORED_WITHIN_S = 5.0
-T = TypeVar("T")
+# They are sent in as many parts; those of a start after this long (s): after a kill, some are read and pushed again.
+PARTS, RESEND_AFTER_S = 6, 10.0
 
 
 @dataclass(eq=False)
@@ -32,43 +33,51 @@ class Part:
     due_at: float
     failures: int = 0
 
-    def order(self) -> tuple[int, float]:
-        """Return what decides which part is sent first."""
-        return self.failures, self.due_at
-
 
 class DeadLetters:
-    """The lines of the file by their texts. Thread-safe; raises nothing: a storage that fails is tried again later."""
+    """The lines of the file by their texts, and the parts in which they are sent, the newest first. Thread-safe."""
 
-    def __init__(self, folder: Path, http: Callable[[], Http]) -> None:
+    def __init__(self, folder: Path, http: Callable[[], Http], report: Callable[[str], None], clock: Clock) -> None:
         self._file, self._http = stored_file(folder / FILE_NAME), http
+        self._report, self._clock = report, clock
         self._lock, self._storage_lock = Lock(), Lock()
         self._is_loaded = False
-        self.is_saved = True  # False: nobody knows what the last attempt has left in the file
+        self.fault = ""  # why the last events were not added
+        self.is_saved = True  # False: nobody knows what the last write has left in the file
         self.lines: dict[str, bytes] = {}
+        self.parts: list[Part] = []
 
-    def load(self) -> list[str]:
-        """Read the file, once; return the texts that were found in it."""
+    def load(self) -> None:
+        """Read the file, unless that was done."""
+        content: list[bytes] = []
         with self._lock:
-            if self._is_loaded or not (read := self._stored(self._file.read)):
-                return []
+            if self._is_loaded or not self._stored(lambda: content.append(self._file.read() or b"")):
+                return
             self._is_loaded = True
-            for line in (read[0] or b"").splitlines():
+            for line in content[0].splitlines():
                 with suppress(ValueError, KeyError, TypeError):  # a person has edited it
                     self.lines[json.loads(line)["text"]] = line
-            return list(self.lines)
+            self.cut(list(self.lines), RESEND_AFTER_S)
 
-    def add(self, texts: Collection[str], status: int | None) -> str:
-        """Put texts into the file; return "" when they are in it for good, else what is wrong with it."""
+    def add(self, events: Sequence[Event], status: int | None) -> bool:
+        """Put events into the file; return whether they are in it for good."""
+        fields = ({"uuid": event.uuid, "status": status, "text": event.text} for event in events)
         with self._lock:
-            fields = ({"uuid": uuid_of(text), "status": status, "text": text} for text in texts)
             lines = self.lines | {str(line["text"]): json.dumps(line).encode() for line in fields}
+            before, self.fault = self.fault, ""
             if len(lines) > LETTERS_AT_MOST or sum(map(len, lines.values())) > BYTES_AT_MOST:
-                return f"is full ({len(self.lines)} events)"
-            if not self._is_loaded or not self._save(lines):
-                return "cannot be read or written"
-            self.lines = lines
-            return ""
+                self.fault = f"is full ({len(self.lines)} events)"
+            elif not self._is_loaded or not self._save(lines):
+                self.fault = "cannot be read or written"
+            else:
+                self.lines = lines
+                self.cut([event.text for event in events])
+            if self.fault not in ("", before):
+                self._report(
+                    f"The dead-letter file {self.fault}. Until it takes events again, those that the intake rejects "
+                    "are kept and pushed again, and may delay others; nothing is lost."
+                )
+            return not self.fault
 
     def remove(self, texts: Collection[str]) -> None:
         """Take texts out of the file, and write it; nothing but write it where there are none."""
@@ -76,37 +85,26 @@ class DeadLetters:
             self.lines = {text: line for text, line in self.lines.items() if text not in texts}
             self._save(self.lines)
 
+    def cut(self, texts: Sequence[str], after_s: float = 0.0) -> None:
+        """Have texts of the file sent in a few parts: when one fails, that may take as long as a deadline."""
+        now, size = self._clock.monotonic(), math.ceil(len(texts) / PARTS)
+        self.parts += [Part(texts[at : at + size], now, now + after_s) for at in range(0, len(texts), size or 1)]
+
     def _save(self, lines: dict[str, bytes]) -> bool:
         content = b"".join(line + b"\n" for line in lines.values())
-        self.is_saved = bool(self._stored(lambda: self._file.write(content)))
+        self.is_saved = self._stored(lambda: self._file.write(content))
         return self.is_saved
 
-    def _stored(self, call: Callable[[], T]) -> list[T]:
-        """Return what the call returns, in a list; an empty one if the storage fails, or hangs."""
+    def _stored(self, call: Callable[[], None]) -> bool:
+        """Make a call to the storage; return whether it has succeeded in time."""
 
-        def alone() -> T:
-            # A call that hangs may still end: no later one overtakes it.
-            if not self._storage_lock.acquire(blocking=False):
-                raise OSError("the call before this one hangs")
-            try:
-                return call()
-            finally:
-                self._storage_lock.release()
+        def alone() -> None:
+            with self._storage_lock:
+                call()
 
+        if self._storage_lock.locked():  # a call that hangs may still end: no later one overtakes it
+            return False
         with suppress(Exception):  # the storage libraries raise their own errors, not only OSError
-            return [self._http().within(STORED_WITHIN_S, alone)]
-        return []
-
-
-def uuid_of(text: str) -> str | None:
-    """Return the uuid of an event, None if it has none."""
-    with suppress(ValueError, RecursionError, KeyError, TypeError):
-        return str(json.loads(text)["uuid"])
-    return None
-
-
-def smaller(texts: Sequence[str], error: CyberArkError) -> int:
-    """Return how many events the parts of a request that failed hold: half, but few where each failure takes long."""
-    if error.failure.kind is FailureKind.TIMEOUT:
-        return math.isqrt(len(texts)) if len(texts) > 20 else 1
-    return math.ceil(len(texts) / 2)
+            self._http().within(STORED_WITHIN_S, alone)
+            return True
+        return False

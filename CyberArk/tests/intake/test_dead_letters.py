@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
+from cyberark_modules.clock import Clock
 from cyberark_modules.files import DiskFile
 from cyberark_modules.http import Http
 from cyberark_modules.intake import dead_letters
 from cyberark_modules.intake.dead_letters import FILE_NAME, DeadLetters
 from fakes import s3
-from intake.world import Caller, events
+from intake.world import Caller, events, named
 
 
 def letters_in(folder: Path) -> DeadLetters:
-    letters = DeadLetters(folder, lambda: Http("1"))
+    letters = DeadLetters(folder, lambda: Http("1"), lambda _: None, Clock())
     letters.load()
     return letters
 
@@ -28,21 +29,17 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_line_has_the_fields_of_the_second_edition(folder: Path) -> None:
     letters = letters_in(folder)
-    assert letters.add(['{"uuid": "u-1", "n": 1}'], 403) == ""
-    assert letters.add(["text"], None) == ""
+    assert letters.add(events(1), 403)
+    assert letters.add([events(1)[0]._replace(text="text", uuid=None)], None)
     assert lines(folder) == [
-        {
-            "uuid": "u-1",
-            "status": 403,
-            "text": '{"uuid": "u-1", "n": 1}',
-        },
+        {"uuid": events(1)[0].uuid, "status": 403, "text": events(1)[0].text},
         {"uuid": None, "status": None, "text": "text"},
     ]
 
 
 def test_every_text_survives_a_restart(folder: Path) -> None:
     texts = ['{"cut": "\ud83d"}', '{"é": "\\ud83d\\n"}', '"} \u2028 "text": ', "[" * 2000]
-    assert letters_in(folder).add(texts, 500) == ""
+    assert letters_in(folder).add(named(*texts), 500)
     letters = letters_in(folder)
     assert list(letters.lines) == texts
     letters.remove({texts[0], texts[3]})
@@ -51,13 +48,13 @@ def test_every_text_survives_a_restart(folder: Path) -> None:
 
 def test_it_is_by_text_so_that_nothing_is_in_it_twice(folder: Path) -> None:
     letters = letters_in(folder)
-    assert letters.add(["a", "b"], 403) == ""
-    assert letters.add(["b", "c"], 403) == ""
+    assert letters.add(named("a", "b"), 403)
+    assert letters.add(named("b", "c"), 403)
     assert [line["text"] for line in lines(folder)] == ["a", "b", "c"]
 
 
 def test_a_line_that_a_person_has_broken_spoils_no_other(folder: Path) -> None:
-    letters_in(folder).add(["a", "b"], 403)
+    letters_in(folder).add(named("a", "b"), 403)
     content = (folder / FILE_NAME).read_bytes()
     (folder / FILE_NAME).write_bytes(content[:-20] + b'\n[]\n{"text": 3}\n' + content)
     assert "a" in letters_in(folder).lines
@@ -67,12 +64,13 @@ def test_a_line_that_a_person_has_broken_spoils_no_other(folder: Path) -> None:
 def test_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dead_letters, "LETTERS_AT_MOST", 2)
     letters = letters_in(tmp_path)
-    assert letters.add(["a", "b"], 403) == ""
-    assert letters.add(["c"], 403) == "is full (2 events)"
+    assert letters.add(named("a", "b"), 403)
+    assert not letters.add(named("c"), 403)
+    assert letters.fault == "is full (2 events)"
     letters.remove({"a"})
-    assert letters.add(["c"], 403) == ""
+    assert letters.add(named("c"), 403)
     monkeypatch.setattr(dead_letters, "BYTES_AT_MOST", 1000)
-    assert letters.add(["x" * 900], 403).startswith("is full")
+    assert not letters.add(named("x" * 900), 403)
 
 
 def test_a_storage_that_fails_holds_what_it_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,10 +78,10 @@ def test_a_storage_that_fails_holds_what_it_held(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     letters = letters_in(tmp_path)
-    assert letters.add(["a", "b"], 403) == ""
+    assert letters.add(named("a", "b"), 403)
     with monkeypatch.context() as patched:
         patched.setattr(DiskFile, "write", full)
-        assert letters.add(["c"], 403) == "cannot be read or written"
+        assert not letters.add(named("c"), 403)
         letters.remove({"a"})
         assert list(letters.lines) == ["b"]
     assert [line["text"] for line in lines(tmp_path)] == ["a", "b"]
@@ -94,8 +92,8 @@ def test_a_storage_that_fails_holds_what_it_held(tmp_path: Path, monkeypatch: py
 
 def test_what_cannot_be_read_is_not_written_over(tmp_path: Path, s3_address: str) -> None:
     (tmp_path / FILE_NAME).mkdir()
-    assert letters_in(tmp_path).add(["a"], 403) == "cannot be read or written"
-    assert letters_in(s3.bucket(s3_address, create=False)).add(["a"], 403) == "cannot be read or written"
+    assert not letters_in(tmp_path).add(named("a"), 403)
+    assert not letters_in(s3.bucket(s3_address, create=False)).add(named("a"), 403)
 
 
 def test_a_storage_that_hangs_is_given_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,14 +105,14 @@ def test_a_storage_that_hangs_is_given_up_on(tmp_path: Path, monkeypatch: pytest
         write(file, content)
 
     letters = letters_in(tmp_path)
-    letters.add(["a"], 403)
+    letters.add(named("a"), 403)
     monkeypatch.setattr(DiskFile, "write", hanging)
     started = time.monotonic()
-    assert letters.add(["late"], 403) == "cannot be read or written"
-    assert letters.add(["later"], 403) == "cannot be read or written"
+    assert not letters.add(named("late"), 403)
+    assert not letters.add(named("later"), 403)
     assert time.monotonic() - started < 1
     released.set()
-    while letters.add(["b"], 403):
+    while not letters.add(named("b"), 403):
         time.sleep(0.01)
     assert [line["text"] for line in lines(tmp_path)] == ["a", "b"]
 

@@ -157,6 +157,11 @@ def events(count: int, start: int = 0, size: int = 0) -> list[Event]:
     return list(read_page(json.dumps({"data": list(fields)}).encode()).events)
 
 
+def named(*texts: str) -> list[Event]:
+    """Return events of those texts, whose uuids are their texts too."""
+    return [Event(text, text.encode("utf-8", "replace"), None, text) for text in texts]
+
+
 class Caller:
     """Pushes what there is, and what remains again after the pause; resends every second: as the engine does."""
 
@@ -170,6 +175,7 @@ class Caller:
         self.done: set[str] = set()
         self.outcomes: list[Outcome] = []
         self.report = Lines()
+        self.quarantined = 0
         self.rate, self.every_s = 0, 5.0
         self.killed_at: list[float] = []
         self._process = 0
@@ -200,6 +206,7 @@ class Caller:
         outcome = self.intake.push(self.pending)
         self.outcomes.append(outcome)
         done = {event.text for event in outcome.done}
+        self.quarantined += len(done) > outcome.accepted
         assert not done & {event.text for event in outcome.remaining}
         self.done |= done
         self.pending = [event for event in self.pending if event.text not in done]

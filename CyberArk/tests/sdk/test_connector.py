@@ -72,7 +72,7 @@ def test_without_an_intake_nothing_is_sent(connector: PlainConnector, platform: 
 def test_dead_letters_go_to_the_address_of_the_sdk(connector: PlainConnector, platform: Platform) -> None:
     connector.configuration.intake_server = f"{platform.url}/"
     intake = connector.make_intake(Silent())
-    intake._add_parts(["held"], 1, 0.0)
+    intake._letters.cut(["held"])
     intake.resend()
     assert platform.asked == ["/batch"]
     assert platform.texts == ["held"]
