@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import requests
 
 from cyberark_modules.clock import Clock
-from cyberark_modules.errors import CyberArkError
 from cyberark_modules.events import Event, read_page
 from cyberark_modules.http import Http
 from cyberark_modules.intake import Intake, Outcome
@@ -125,27 +124,11 @@ class Scripted(Http):
         return max(200, answer), self.headers, bodies.get(answer, b'{"event_ids": ["1"]}')
 
 
-@dataclass
-class Lines:
-    """What is logged: the level, and the text or what failed."""
-
-    lines: list[tuple[str, str]] = field(default_factory=list)
-
-    def info(self, text: str) -> None:
-        self.lines.append(("info", text))
+class Errors(list[str]):
+    """The error lines."""
 
     def error(self, text: str) -> None:
-        self.lines.append(("error", text))
-
-    def failed(self, what: str, error: CyberArkError) -> None:
-        self.lines.append(("failed", what))
-
-    def recovered(self, what: str) -> bool:
-        self.lines.append(("recovered", what))
-        return True
-
-    def errors(self) -> list[str]:
-        return [text for level, text in self.lines if level == "error"]
+        self.append(text)
 
 
 def events(count: int, start: int = 0, size: int = 0) -> list[Event]:
@@ -174,7 +157,7 @@ class Caller:
         self.arrived_at: dict[str, float] = {}
         self.done: set[str] = set()
         self.outcomes: list[Outcome] = []
-        self.report = Lines()
+        self.errors = Errors()
         self.quarantined = 0
         self.rate, self.every_s = 0, 5.0
         self.killed_at: list[float] = []
@@ -184,14 +167,14 @@ class Caller:
 
     def start(self) -> None:
         """Start the process, after the one before was killed: what it has not done is pushed again."""
-        http, report = self.http, self.report
+        http = self.http
         self._process += 1
         self.http.process = self._process
 
         def sdk_push(texts: list[Any]) -> None:
             self.intake.send_chunk(texts)
 
-        self.intake = Intake(sdk_push, lambda: http, lambda: (URL, "key"), self.folder, report, self.timeline)
+        self.intake = Intake(sdk_push, lambda: http, lambda: (URL, "key"), self.folder, self.errors, self.timeline)
         for task in (self._push, self._resend):
             self.timeline.start(partial(self._until_killed, task, self._process))
 
