@@ -101,6 +101,7 @@ class Intake:
             elif is_over and self._letters.add(pending[:BLOCK_EVENTS], error.failure.status):
                 self._patience *= 2
                 pending = pending[BLOCK_EVENTS:]
+        self._accepted = set()  # it holds the texts of a whole page
         remaining = {event.text for event in pending}
         return Outcome(
             done=tuple(event for event in events if event.text not in remaining),
