@@ -6,7 +6,7 @@ second query brings its last event again and nothing new; or a third, where not 
 
 from dataclasses import replace
 
-from ..checkpoint.value import DAY_MS, OVERLAP_MS, SECOND_MS, TIMES_KEPT, Checkpoint, Reader, Times, Window, whole_second
+from ..checkpoint.value import DAY_MS, OVERLAP_MS, TIMES_KEPT, Checkpoint, Reader, Times, Window, whole_second
 from ..events import Page
 
 # The API may return an event a moment after one that happened later: the live edge is read from so far back.
@@ -78,7 +78,7 @@ def ended(checkpoint: Checkpoint, reader: Reader) -> Checkpoint:
     is_confirmed = not reader.new and window.to_confirm >= (1 if reader.events else 2)
     if window.again or is_past(reader) or is_confirmed:
         return checkpoint.without_readers(reader).covered(window.start_ms, window.end_ms)
-    start_ms = max(window.start_ms, min(reader.resume_ms, window.end_ms - SECOND_MS))
+    start_ms = max(window.start_ms, min(reader.resume_ms, whole_second(window.end_ms - 1)))
     rest = replace(window, start_ms=start_ms, to_confirm=1 if reader.new else window.to_confirm + 1)
     return checkpoint.without_readers(reader).with_windows(rest)
 

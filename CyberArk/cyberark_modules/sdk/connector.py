@@ -128,7 +128,7 @@ class SdkConnector(Connector):
         self.put_discarded_events(intake_key, too_large)
         self.put_forward_events_duration(intake_key, seconds)
 
-    def _get_secrets_from_server(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _get_secrets_from_server(self) -> tuple[dict[str, Any], dict[str, Any]]:  # type: ignore[override]
         # trigger.py:98 has no time-out for the whole answer, says nothing, and cannot be stopped.
         while True:
             future = in_daemon_thread(lambda: Trigger._get_secrets_from_server.__wrapped__(self))
@@ -137,7 +137,7 @@ class SdkConnector(Connector):
                     return future.result()
             if self.context.is_stopping():
                 return {}, {}
-            self.log("The connector waits for the account's secrets, which the platform does not provide", level="error")
+            self.log("The connector waits for the secrets, which the platform does not provide now", level="error")
             self.context.wait_for((), SECRETS_AGAIN_AFTER_S)
 
     def _target(self) -> tuple[str, str]:
