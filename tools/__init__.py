@@ -5,7 +5,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 MODULE = TOP / "CyberArk"
+PAGE = TOP / "docs" / "catalogue" / "cyberark_identity_audit_logs.md"
 
 # The module is no installed package: `python -m tools.check` finds it wherever the clone is.
-if str(MODULE) not in sys.path:
-    sys.path.append(str(MODULE))
+sys.path.append(str(MODULE))

@@ -1,30 +1,25 @@
-"""Write what is generated, the JSON of the forms and the tables of the pages: `.venv/bin/python tools/generate.py`.
+"""Write what is generated, the JSON of the forms and the tables of the pages: `.venv/bin/python -m tools.generate`.
 
 The forms come from the models in `configuration/`, the tables from the forms and from `diagnosis/table.toml`.
 """
 
 import json
 import re
-import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
-TOP = Path(__file__).resolve().parent.parent
-MODULE = TOP / "CyberArk"
+from cyberark_modules import diagnosis
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from tools import MODULE, PAGE, TOP
+
 MANIFEST, CONNECTOR, TRIGGER = (
     MODULE / f"{name}.json" for name in ("manifest", "connector_audit_logs", "trigger_audit_logs")
 )
 MANUAL = TOP / "docs" / "manual.md"
-PAGE = TOP / "docs" / "catalogue" / "cyberark_identity_audit_logs.md"
-Row = dict[str, Any]
 
 
 def forms() -> dict[Path, str]:
     """Return the JSON files of the account, the connector and its twin for playbooks, as the models describe them."""
-    sys.path.append(str(MODULE))
-    from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
-
     manifest = json.loads(MANIFEST.read_text("utf-8"))
     manifest["configuration"] = CyberArkModuleConfiguration.model_json_schema()
     connector = json.loads(CONNECTOR.read_text("utf-8"))
@@ -33,10 +28,10 @@ def forms() -> dict[Path, str]:
     return {path: json.dumps(content, indent=2) for path, content in found.items()}
 
 
-def diagnoses() -> list[tuple[str, list[Row]]]:
+def diagnoses() -> dict[str, list[diagnosis.Diagnosis]]:
     """Return the rows of the diagnosis table by their heading."""
     table = tomllib.loads((MODULE / "cyberark_modules" / "diagnosis" / "table.toml").read_text("utf-8"))
-    return [(group["heading"], group["rows"]) for group in table["groups"]]
+    return {group["heading"]: [diagnosis.Diagnosis(None, **row) for row in group["rows"]] for group in table["groups"]}
 
 
 def settings() -> str:
@@ -53,40 +48,35 @@ def settings() -> str:
 def reference() -> str:
     """Return every diagnosis with an anchor of its own."""
     lines = []
-    for heading, rows in diagnoses():
+    for heading, rows in diagnoses().items():
         lines += [f"### {heading}", "", "| Code | Problem | Correct |", "| --- | --- | --- |"]
         for row in rows:
-            problem = row["problem"].replace("{service}", "the service").replace("{status}", "5xx")
+            problem = row.problem.replace("{service}", "the service").replace("{status}", "5xx")
             problem = problem[0].upper() + problem[1:]
-            lines.append(f'| <a id="{row["name"]}"></a>`{row["name"]}` | {problem} | {_place(row)} |')
+            lines.append(f'| <a id="{row.name}"></a>`{row.name}` | {problem} | {_place(row)} |')
         lines.append("")
     return "\n".join(lines).rstrip("\n")
 
 
-def _place(row: Row) -> str:
-    if row.get("resolved_by") == "time" and not row.get("fields"):
+def _place(row: diagnosis.Diagnosis) -> str:
+    if row.resolved_by == "time" and not row.fields:
         return "nothing"
-    if row.get("is_about_address"):
+    if row.is_about_address:
         return "the address in the message"
-    steps = [str(step) for step in row.get("steps", ())]
-    listed = (
-        f"steps {steps[0]}–{steps[-1]}"
-        if len(steps) > 2
-        else f"step{'s' * (len(steps) > 1)} {' and '.join(steps)}" if steps else ""
-    )
-    return "; ".join([*row.get("fields", ()), *([listed] if listed else [])]) or "see the message"
+    steps = [row.link.removesuffix(f" of {diagnosis.PAGE}")] if row.steps else []
+    return "; ".join([*row.fields, *steps]) or "see the message"
 
 
 def other_codes(page: str) -> str:
     """Return the codes that the table of the catalogue page does not explain, by who has to act."""
     explained = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.M))
     found: dict[str, list[str]] = {"correct": [], "network": [], "nothing": []}
-    for heading, rows in diagnoses():
+    for heading, rows in diagnoses().items():
         for row in rows:
             key = "network" if "network" in heading else "correct"
-            key = "nothing" if row.get("resolved_by") == "time" else key
-            if row["name"] not in explained:
-                found[key].append(f"`{row['name']}`")
+            key = "nothing" if row.resolved_by == "time" else key
+            if row.name not in explained:
+                found[key].append(f"`{row.name}`")
     titles = {
         "correct": "Correct the field or the step that the message names",
         "network": "Check the network between the connector and the service that the message names",

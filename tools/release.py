@@ -1,7 +1,7 @@
 """Copy the module into a checkout of the public automation library, and run what its CI runs there.
 
-CyberArk/ in CHECKOUT is replaced and staged: what is not ours goes, the published logo stays. Nothing is committed or
-pushed.
+CyberArk/ in LIBRARY is replaced and staged: what is not ours goes, the published logo stays. With --documentation, a
+checkout of the Sekoia documentation gets the set-up page, and its site is built. Nothing is committed or pushed.
 """
 
 import argparse
@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import MODULE
+from tools import MODULE, PAGE
 from tools.environment import SetupFailed, make
 
 EXIT_CODES = "Exit codes: 0 no check failed; 1 a check failed; 2 the command line cannot be used; 130 interrupted."
 # What of this environment would change what a check finds.
 OURS = ("PYTHON", "PYTEST", "COV", "MYPY", "RUFF", "BLACK", "VIRTUAL_ENV")
+PLACE_OF_PAGE = Path("docs", "integration", "categories", "iam")
 
 
 class Unusable(Exception):
@@ -50,7 +51,6 @@ class Check:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
         print(f"FAILED   {self.name}\n{ran.stdout}" if ran.returncode else f"OK       {self.name}", flush=True)
         return "FAILED" if ran.returncode else "OK"
@@ -58,13 +58,16 @@ class Check:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("./dev release", description=__doc__, epilog=EXIT_CODES)
-    parser.add_argument("checkout", type=Path, metavar="CHECKOUT", help="a checkout of the automation library")
-    checkout = parser.parse_args(arguments).checkout.resolve()
+    parser.add_argument("checkout", type=Path, metavar="LIBRARY", help="a checkout of the automation library")
+    parser.add_argument("--documentation", type=Path, help="a checkout of the documentation")
+    options = parser.parse_args(arguments)
+    checkout = options.checkout.resolve()
     try:
+        site = [] if options.documentation is None else [copy_page(options.documentation.resolve())]
         print(f"Copied {replace(checkout)} files into {checkout / MODULE.name}")
         with tempfile.TemporaryDirectory(prefix="release-") as folder:
             scratch = Path(folder)
-            return int("FAILED" in [check.run(scratch) for check in library_checks(checkout, scratch)])
+            return int("FAILED" in [check.run(scratch) for check in [*library_checks(checkout, scratch), *site]])
     except (Unusable, SetupFailed) as error:
         print(f"./dev release: {error}", file=sys.stderr)
         return 2
@@ -87,6 +90,17 @@ def replace(checkout: Path) -> int:
         logo.write_bytes(content)
     _git(checkout, "add", "--all", "--", MODULE.name)  # the library's linter looks at what git knows
     return len(names)
+
+
+def copy_page(documentation: Path) -> Check:
+    """Copy the set-up page into a checkout of the documentation, and return the check of its CI."""
+    folder = documentation / PLACE_OF_PAGE
+    if not (documentation / "mkdocs.yml").is_file() or not folder.is_dir():
+        raise Unusable(f"{documentation} is not a checkout of the documentation with a folder {PLACE_OF_PAGE}")
+    shutil.copy(PAGE, folder)
+    _git(documentation, "add", "--", str(folder / PAGE.name))
+    build = ["uv", "run", "python", "-m", "mkdocs", "build", "--strict"]
+    return Check("documentation", documentation, build, "" if shutil.which("uv") else "install uv with pip")
 
 
 def library_checks(checkout: Path, scratch: Path) -> Iterator[Check]:

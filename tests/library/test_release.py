@@ -1,4 +1,4 @@
-"""`./dev release` into a checkout that holds what version 1.0.0 published."""
+"""`./dev release` into a checkout that holds what version 1.0.0 published, and into one of the documentation."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import MODULE, TOP, release
+from tools import MODULE, PAGE, TOP, release
 
 PUBLISHED = (
     "CHANGELOG.md",
@@ -83,6 +83,30 @@ def test_uncommitted_changes_are_not_released(ours: Path, checkout: Path, capsys
 def test_another_folder_is_left_alone(ours: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main([str(checkout / "CyberArk")]) == 2
     assert "is not a checkout of the automation library" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("has_uv", [False, True])
+def test_the_set_up_page_is_copied_into_the_documentation_and_the_site_is_built(
+    has_uv: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if has_uv else None)
+    site, name = tmp_path / "site", str(release.PLACE_OF_PAGE / PAGE.name)
+    write(site / name, b"published")
+    write(site / "mkdocs.yml", b"")
+    commit(site)
+    check = release.copy_page(site)
+    assert (site / name).read_bytes() == PAGE.read_bytes()
+    assert git(site, "diff", "--cached", "--name-only").split() == [name]
+    assert (check.folder, check.command[-2:]) == (site, ["build", "--strict"])
+    assert check.skipped == ("" if has_uv else "install uv with pip")
+
+
+def test_a_folder_that_is_no_documentation_is_left_alone(
+    ours: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert release.main([str(checkout), "--documentation", str(checkout)]) == 2
+    assert "is not a checkout of the documentation" in capsys.readouterr().err
+    assert files(checkout / "CyberArk") == set(PUBLISHED)
 
 
 @pytest.mark.parametrize(
