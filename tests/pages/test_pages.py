@@ -120,7 +120,8 @@ def test_no_link_leaves_the_documentation_before_the_further_readings() -> None:
 
 def test_every_code_is_on_the_set_up_page_and_in_the_reference() -> None:
     manual = text(DOCS / "manual.md")
-    for code in rows():
+    printed = {code for each in texts_of_the_code() for code in re.findall(r" \[([a-z-]+)\]$", each)}
+    for code in {*rows(), *printed}:
         assert f"`{code}`" in text(PAGE), code
         assert f'<a id="{code}">' in manual, code
 
@@ -142,9 +143,8 @@ def test_pages_name_only_codes_that_exist() -> None:
 
 def test_no_message_leads_to_something_that_its_reader_cannot_open() -> None:
     texts = [str(row[key]) for row in rows().values() for key in ("problem", "remedy")]
-    texts += [field["description"] for each in (ACCOUNT, CONNECTOR) for field in each["properties"].values()]
+    texts += [text(path) for path in [PAGE, *(TOP / "CyberArk").glob("*.json"), TOP / "CyberArk" / "CHANGELOG.md"]]
     texts += texts_of_the_code()
-    texts.append(text(PAGE))
     assert [found for found in texts if re.search(r"\b(guide|manual|runbook)s?\b", found, re.I)] == []
 
 
