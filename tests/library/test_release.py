@@ -83,6 +83,9 @@ def test_uncommitted_changes_are_not_released(ours: Path, checkout: Path, capsys
 def test_another_folder_is_left_alone(ours: Path, checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main([str(checkout / "CyberArk")]) == 2
     assert "is not a checkout of the automation library" in capsys.readouterr().err
+    assert release.main([str(checkout), "--documentation", str(checkout)]) == 2
+    assert "is not a checkout of the documentation" in capsys.readouterr().err
+    assert files(checkout / "CyberArk") == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("has_uv", [False, True])
@@ -99,14 +102,6 @@ def test_the_set_up_page_is_copied_into_the_documentation_and_the_site_is_built(
     assert git(site, "diff", "--cached", "--name-only").split() == [name]
     assert (check.folder, check.command[-2:]) == (site, ["build", "--strict"])
     assert check.skipped == ("" if has_uv else "install uv with pip")
-
-
-def test_a_folder_that_is_no_documentation_is_left_alone(
-    ours: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert release.main([str(checkout), "--documentation", str(checkout)]) == 2
-    assert "is not a checkout of the documentation" in capsys.readouterr().err
-    assert files(checkout / "CyberArk") == set(PUBLISHED)
 
 
 @pytest.mark.parametrize(
