@@ -1,1 +1,1 @@
-"""The demo: the real connector between a tenant and a platform that are both played on this machine."""
+"""The demo: the real connector between a tenant and a platform that are both simulated on this machine."""

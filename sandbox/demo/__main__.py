@@ -1,4 +1,4 @@
-"""Run the real connector between a CyberArk tenant and a Sekoia platform, both played on this machine over TLS."""
+"""Run the real connector between a CyberArk tenant and a Sekoia platform, both simulated on this machine over TLS."""
 
 import argparse
 import io
@@ -22,6 +22,7 @@ _COLUMNS = 100
 _BACKLOG_SPAN_S = 6 * 3600.0
 _LOOKBACK_H = 168  # all that the API returns
 _PAGE_S, _PUSH_S = 0.3, 0.15
+_EXIT_CODES = "Exit codes: 0 all events were delivered; 1 some were not; 2 wrong command line, or interrupted twice."
 _PATIENCE_S = 150.0
 """Without any event delivered: two queries' time, and what a connector may wait after failures."""
 
@@ -120,8 +121,8 @@ class Demo:
             if self._elapsed() > gives_up_at:
                 break
             next_query = max(ledger.query_times, default=0.0) + 60 - snapshot.time
-            phase = "no new events; the demo ends when all are delivered"
-            self._tick(view, phase + (f" (the next query in {next_query:.0f} s)" if next_query > 0 else ""))
+            phase = "no new events; ends when all are delivered"
+            self._tick(view, phase + (f" (next query in {next_query:.0f} s)" if next_query > 0 else ""))
         return self._connector.is_running
 
     def _tick(self, view: View, phase: str) -> None:
@@ -152,7 +153,7 @@ class Demo:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__, epilog=_EXIT_CODES)
     parser.add_argument("--backlog", type=int, default=20_000, help="events that wait at the start (default: 20000)")
     parser.add_argument("--rate", type=float, default=10.0, help="events a second from then on (default: 10)")
     parser.add_argument("--duration", type=float, default=45.0, help="seconds of production (default: 45)")
@@ -166,7 +167,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--list-faults", action="store_true", help="list the faults, what each does, and its value")
     parser.add_argument("--events", metavar="FILE", help="a file of events, one JSON object a line, to deliver too")
-    parser.add_argument("--keep", action="store_true", help="keep everything running until Ctrl+C")
+    parser.add_argument("--keep", action="store_true", help="keep everything running until Ctrl+C; print addresses")
     parser.add_argument("--seed", type=int, default=0, help="for other events and other random faults")
     parser.add_argument("--record", metavar="FILE.svg", help="write a picture of the last screen and the summary")
     options = parser.parse_args(arguments)

@@ -39,8 +39,8 @@ def print_summary(console: Console, ledger: Ledger, run: Run, connector: Connect
         table.add_row("rejected by the intake", f"{rejected:,} (in the dead-letter file, or too large)")
     if expired := ledger.expired_count():
         table.add_row("older than the API returns", f"{expired:,}")
-    table.add_row("from the API to the intake", f"live events: {delays(snapshot.delay)}")
-    table.add_row("queries", f"{snapshot.queries:,}, {snapshot.queries_too_soon:,} within a minute of another")
+    table.add_row("delay of live events", f"{delays(snapshot.delay)} (API to intake)")
+    table.add_row("queries", f"{snapshot.queries:,} ({snapshot.queries_too_soon:,} within a minute of another)")
     if run.faults:
         table.add_row("faults", faults_line(run.faults))
     table.add_row("stopped in", f"{run.stopped_in_s:.1f} s")

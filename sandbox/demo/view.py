@@ -89,15 +89,14 @@ def frame(moment: Moment, connector: ConnectorProcess) -> RenderableType:
     snapshot, delivered = moment.snapshot, moment.backlog - moment.remaining
     failed = sum(count for (_, outcome), count in snapshot.requests.items() if outcome not in ("200", "204"))
     figures = Table.grid(padding=(0, 2), expand=True)
-    figures.add_column(ratio=2)
-    figures.add_column(ratio=1, justify="right")
+    figures.add_column(ratio=1)
+    figures.add_column(justify="right")
     figures.add_row("[b]CyberArk → Sekoia", f"[b]{moment.elapsed:.0f} s")
     figures.add_row(f"[b green]{balance(snapshot)}", f"[b green]{counted(snapshot.duplicates, 'duplicate')}")
-    figures.add_row(f"from the API to the intake, live events: {delays(snapshot.delay)}", "")
+    figures.add_row(f"delay of live events: {delays(snapshot.delay)}")
     figures.add_row(
         f"{counted(snapshot.queries, 'query', 'queries')}, "
-        f"{counted(sum(snapshot.requests.values()), 'request')}, {failed:,} not answered with 200",
-        "",
+        f"{counted(sum(snapshot.requests.values()), 'request')}, {failed:,} failed"
     )
     bar = Table.grid(padding=(0, 1), expand=True)
     bar.add_column(width=8)
