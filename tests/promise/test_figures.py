@@ -39,14 +39,15 @@ def _followed(rate: float) -> Judged:
     return simulation
 
 
-def test_a_page_that_fails_in_a_backlog_keeps_back_itself_alone_after_six_minutes() -> None:
+@pytest.mark.parametrize("failing", [3000, 20])
+def test_a_page_that_fails_in_a_backlog_keeps_back_itself_alone_after_six_minutes(failing: int) -> None:
     with Judged(1, start_time=6) as simulation:
         simulation.world.add_backlog(20_000, 5.6 * _HOUR)
         simulation.world.produce(5)
-        simulation.world.fail_page_of(3000)
+        simulation.world.fail_page_of(failing)
         simulation.start()
         simulation.run_for(365)
-        assert list(simulation.world.ledger.missing(60)) == [3000]
+        assert list(simulation.world.ledger.missing(60)) == [failing]
         assert simulation.world.ledger.snapshot().lag["p95"] <= 75
 
 

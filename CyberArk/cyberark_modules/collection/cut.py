@@ -2,7 +2,7 @@
 
 The part in which it fails is cut out, about a quarter more event time than the last page had, and everything else is
 read first. The part is then read event by event, as far as the next event is likely; the second that fails waits for
-a minute, two, up to thirty, and what follows it is read in tens.
+a minute, two, up to thirty, and what follows it is read in tens, or in full pages if it is much.
 """
 
 from dataclasses import replace
@@ -29,13 +29,13 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
         return found.covered(window.start_ms, window.end_ms)  # it was delivered before
     start_ms = whole_second(_next_ms(reader))
     split_ms = _split_ms(reader, window.end_ms)
-    part = replace(window, start_ms=start_ms, end_ms=split_ms, to_confirm=0, page_size=_part_size(reader))
+    part = replace(window, start_ms=start_ms, end_ms=split_ms, to_confirm=0, page_size=1)
     is_narrow = len(reader.times) > 1 or split_ms - start_ms <= SECOND_MS
     if window.page_size < PAGE_SIZE and is_narrow:
         part = retried_later(part, now_ms)
-    rest = replace(
-        window, start_ms=split_ms, failures=0, retry_at_ms=0, page_size=max(window.page_size, SMALL_PAGE_SIZE)
-    )
+    is_long = 0 < 2 * PAGE_SIZE * _distance_ms(reader) < window.end_ms - split_ms
+    size = PAGE_SIZE if is_long and window.page_size == 1 else max(window.page_size, SMALL_PAGE_SIZE)
+    rest = replace(window, start_ms=split_ms, failures=0, retry_at_ms=0, page_size=size)
     return found.covered(window.start_ms, start_ms).with_windows(part, rest)
 
 
@@ -68,7 +68,7 @@ def _cut_live(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, served:
         return found.with_windows(Window(before.start_ms, from_ms, page_size=SMALL_PAGE_SIZE))
     # What it has read may still get late events, which the next live query would have returned.
     read = Window(checkpoint.watermark_ms, next_ms, to_confirm=1)
-    part, rest = Window(next_ms, split_ms, page_size=_part_size(reader)), Window(split_ms, from_ms)
+    part, rest = Window(next_ms, split_ms, page_size=1), Window(split_ms, from_ms)
     return found.with_windows(read, part, rest)
 
 
@@ -79,18 +79,23 @@ def _next_ms(reader: Reader) -> int:
     return max(reader.window.start_ms, reader.times[-1])
 
 
+def _distance_ms(reader: Reader) -> int:
+    """Return the mean time between the last events of a reader, 0 if that is not known."""
+    times = reader.times
+    return 0 if len(times) < 2 or reader.is_disordered else (max(times) - min(times)) // (len(times) - 1)
+
+
 def _split_ms(reader: Reader, end_ms: int) -> int:
-    """Return where the part ends in which the next page fails, before `end_ms`; half of it, if nothing shows where."""
-    next_ms, times, step_ms = _next_ms(reader), reader.times, 0
-    if len(times) > 1 and not reader.is_disordered:
+    """Return where the part ends in which the next page fails, before `end_ms`.
+
+    Where nothing shows it: all of it, for single events to show it; half, if those do not.
+    """
+    next_ms, distance_ms = _next_ms(reader), _distance_ms(reader)
+    if len(reader.times) > 1 and not reader.is_disordered:
         # Half as much again as between two events, or a quarter more than a page has.
-        mean_ms = (max(times) - min(times)) // (len(times) - 1)
-        step_ms = mean_ms * 3 // 2 if reader.window.page_size == 1 else reader.span_ms * 5 // 4
-        next_ms = max(next_ms, times[-1])
-    split_ms = next_ms + max(step_ms or (end_ms - next_ms) // 2, SECOND_MS)
-    return min(end_ms, whole_second(split_ms, up=True))
-
-
-def _part_size(reader: Reader) -> int:
-    """Return the size of the pages around what fails: single events, once it is known about where."""
-    return 1 if len(reader.times) > 1 or reader.window.page_size < PAGE_SIZE else SMALL_PAGE_SIZE
+        step_ms = distance_ms * 3 // 2 if reader.window.page_size == 1 else reader.span_ms * 5 // 4
+        next_ms = max(next_ms, reader.times[-1])
+    else:
+        is_first = reader.window.page_size == PAGE_SIZE and not reader.times
+        step_ms = (end_ms - next_ms) // (1 if is_first else 2)
+    return min(end_ms, whole_second(next_ms + max(step_ms, SECOND_MS), up=True))

@@ -19,8 +19,6 @@ IDLE_S = 1.0
 # One live query in so many follows empty pages as far as a query that confirms an end does.
 CONFIRMED_EVERY = 10
 
-OpenQuery = Callable[[int, int | None, int, Mapping[str, Sequence[str]]], str]
-
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -36,7 +34,7 @@ class Queries:
 
     def __init__(
         self,
-        open_query: OpenQuery,
+        open_query: Callable[[int, int | None, int, Mapping[str, Sequence[str]]], str],
         filters: Mapping[str, Sequence[str]],
         frequency_s: float,
         digest: str,

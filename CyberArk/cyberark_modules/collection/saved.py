@@ -136,9 +136,8 @@ class SavedCheckpoint:
         """Wait that long for the write in flight, unless writes fail or take long; return whether there is none."""
         if self._writing is None:
             return True
-        is_done = self._writing.done()
-        if not is_done and self._is_prompt and seconds > 0:
-            is_done = self._context.wait_for((self._writing,), seconds)
+        wait_s = seconds if self._is_prompt else 0.0
+        is_done = self._writing.done() or (wait_s > 0 and self._context.wait_for((self._writing,), wait_s))
         is_late = self._context.monotonic() >= self._began + SAVED_WITHIN_S
         if not is_done:
             if self._is_prompt and is_late:

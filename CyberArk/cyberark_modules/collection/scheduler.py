@@ -78,8 +78,9 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
     waiting = [each for each in unread if not 0 < each.retry_at_ms - moment.retry_ms <= longest_ms]
     if waiting:
         # What is unread comes first, and of that what has not failed; then what is to be confirmed, or read again.
-        keys = ("again", "to_confirm", "failures", "start_ms")
-        return checkpoint, min(waiting, key=lambda each: [getattr(each, key) for key in keys])
+        return checkpoint, min(
+            waiting, key=lambda each: (each.again, each.to_confirm, each.failures, -each.page_size, each.start_ms)
+        )
     remaining = {_remaining_s(reader, moment): reader for reader in checkpoint.window_readers}
     longest_s = max(remaining, default=0.0)
     if longest_s < 2 * WORTH_SPLITTING_S:
@@ -88,7 +89,7 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
     split_ms = whole_second((reader.position_ms + (reader.window.end_ms or 0)) // 2)
     if split_ms <= reader.position_ms:  # many events within one second
         return None
-    before, after = replace(reader.window, end_ms=split_ms), replace(reader.window, start_ms=split_ms)
+    before, after = replace(reader.window, end_ms=split_ms), Window(split_ms, reader.window.end_ms)
     return checkpoint.with_windows(before, after).with_reader(replace(reader, window=before)), after
 
 

@@ -49,18 +49,23 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
     [
         # A quarter more than the last page had, event by event; the rest comes first, in full pages.
         (reader(1, 0, 500, times_s=IN_ORDER, span_ms=100_000), [window(115, 240, page_size=1), window(240, 500)]),
-        # Nothing shows where it is: half of it, which does not wait before it is as small as it can be.
-        (reader(1, 0, 500), [window(0, 250, page_size=10), window(250, 500)]),
+        # Nothing shows where it is: event by event, or half of it, which does not wait before it is a second.
+        (reader(1, 0, 500), [window(0, 500, page_size=1)]),
+        (reader(1, 0, 500, size=1), [window(0, 250, page_size=1), window(250, 500, page_size=10)]),
         (reader(1, 0, 500, size=10), [window(0, 250, page_size=1), window(250, 500, page_size=10)]),
         (
             reader(1, 0, 500, times_s=IN_ORDER, is_disordered=True, span_ms=9000),
             [window(0, 250, page_size=1), window(250, 500)],
         ),
-        (reader(1, 0, 1), [window(0, 1, page_size=10)]),
+        (reader(1, 0, 1), [window(0, 1, page_size=1)]),
         # What was cut out: half as much again as between two events waits, and what follows it is read in tens.
         (
             reader(1, 0, 500, times_s=[0, 20, 40], size=1),
             [window(40, 70, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60)), window(70, 500, page_size=10)],
+        ),
+        (
+            reader(1, 0, 20_071, times_s=[0, 20, 40], size=1),
+            [window(40, 70, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60)), window(70, 20_071)],
         ),
         (
             reader(1, 0, 500, times_s=[0, 20, 40], size=10, span_ms=40_000),
@@ -79,8 +84,8 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
     ],
 )
 def test_the_part_in_which_a_page_fails(some: Reader, left: list[Window]) -> None:
-    saved = checkpoint(some.window, live_s=900, readers=(some,))
-    assert cut(saved, some, at(FAILED_S), at(NOW_S), []) == checkpoint(*left, live_s=900)
+    saved = checkpoint(some.window, live_s=30_000, readers=(some,))
+    assert cut(saved, some, at(FAILED_S), at(NOW_S), []) == checkpoint(*left, live_s=30_000)
 
 
 @pytest.mark.parametrize(("failures", "minutes"), [(0, 1), (1, 2), (4, 16), (5, 30), (50, 30)])

@@ -101,7 +101,7 @@ def test_a_page_that_fails_alone_is_cut_out_after_twenty_seconds_and_one_more_tr
     read.run(4)
     assert list(read.value.readers) == [LIVE]
     assert read.asked.count("window") == 4
-    assert [one.page_size for one in read.value.windows] == [10, 500, 500]
+    assert [one.page_size for one in read.value.windows] == [1, 500]
     assert engine.lines == []
     assert not read.failures.moment(read.value).is_wary
 
