@@ -15,7 +15,7 @@ from cyberark_modules.clock import Clock, ServiceClock
 from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, FailureKind, Service, Throttled, TransientError
 from cyberark_modules.http import Http
-from cyberark_modules.intake.request import send
+from cyberark_modules.intake import send
 from cyberark_modules.masking import masked
 from tools.check.values import Values
 

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import orjson  # several times cheaper than the standard library
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
 
 from ..clock import Clock
-from ..errors import CyberArkError, Throttled
+from ..errors import CyberArkError, Failure, FailureKind, Service, Throttled, TransientError
 from ..events import Event
 from ..http import Http
 from .dead_letters import DeadLetters, Part
-from .request import FAILURES_AT_MOST, Pace, send
+from .pace import FAILURES_AT_MOST, Pace
 
+ENDPOINT = "/batch"
 # A push holds this many events at most after a failure, and half as many after a 413 for this long (s); a 413 to few
 # events is about one of them.
 BLOCK_EVENTS, FEW_EVENTS, LIMIT_S = 200, 20, 3600.0
@@ -174,3 +176,22 @@ class Intake:
     def _note_accepted(self, begun_at: float) -> None:
         self.accepted_at, self._patience = self._monotonic(), FAILURES_AT_MOST
         self._resends.accepted(self.accepted_at - begun_at)
+
+
+def send(http: Http, url: str, intake_key: str, texts: Sequence[str], deadline_s: float) -> None:
+    """Send those events in one request. Raises CyberArkError only, unless the intake has accepted them."""
+    # The User-Agent of the SDK (connector/__init__.py:112).
+    headers = {"Content-Type": "application/json", "User-Agent": f"sekoiaio-connector-{intake_key}"}
+    try:
+        body = orjson.dumps({"intake_key": intake_key, "jsons": list(texts)})
+        answer = http.post(Service.INTAKE, url, ENDPOINT, headers, body, deadline_s)
+        failed = answer.unusable(FailureKind.NOT_INTAKE)  # a block page, a proxy, a web site
+        receipt = answer.json()
+        if not receipt or isinstance(receipt.get("event_ids"), list):
+            return
+    except CyberArkError as error:
+        if error.failure.status not in (200, 204):
+            raise
+    except Exception:  # whatever went wrong, the events were not accepted
+        failed = TransientError(Failure(Service.INTAKE, FailureKind.CONNECTION, endpoint=ENDPOINT))
+    raise failed  # out of the handler: the library's error may hold the request, and so the intake key
