@@ -16,12 +16,10 @@ from botocore.exceptions import ClientError as S3Error
 from s3path import S3Path, configuration_map
 from sekoia_automation.constants import TLS_VOLUME_PATH
 
+from .errors import StateTaken
+
 # A write that hangs costs the one, or, when the request was sent, both.
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 2.0, 2.0
-
-
-class Conflict(Exception):
-    """The file does not begin with its owner's mark any more: another process has claimed it."""
 
 
 class DiskFile:
@@ -47,10 +45,10 @@ class DiskFile:
         unfinished.replace(self._path)
 
     def write_owned(self, content: bytes, mark: bytes) -> None:
-        """Write it if it begins with that mark, or is gone. Raises Conflict."""
+        """Write it if it begins with that mark, or is gone. Raises StateTaken."""
         with suppress(FileNotFoundError), self._path.open("rb") as file:
             if file.read(len(mark)) != mark:
-                raise Conflict(self._path.name)
+                raise StateTaken(self._path.name)
         self.write(content)
 
 
@@ -79,7 +77,7 @@ class S3File:
         self._tag = self._client.put_object(Body=content, **self._place, **condition)["ETag"]
 
     def write_owned(self, content: bytes, mark: bytes) -> None:
-        """Write it if nobody else has written it, or if it is gone. Raises Conflict."""
+        """Write it if nobody else has written it, or if it is gone. Raises StateTaken."""
         for _ in range(3):
             try:
                 return self.write(content, **({"IfMatch": self._tag} if self._tag else {"IfNoneMatch": "*"}))
@@ -92,7 +90,7 @@ class S3File:
             if not (self.read() or mark).startswith(mark):
                 break
         self._tag = None  # that of another one: it must not let the next write through
-        raise Conflict(self._path.name)
+        raise StateTaken(self._path.name)
 
     @cached_property
     def _client(self) -> Any:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StateTaken, StateUnreadable, StateUnwritable
-from ..files import Conflict, stored_file
+from ..files import stored_file
 
 FILE_NAME = "context.json"
 # To continue from if something else has damaged the file.
@@ -56,8 +56,8 @@ class CheckpointStore:
             self._is_claimed = True
             if backup:
                 self._backup.write(content)
-        except Conflict:
-            raise StateTaken(FILE_NAME) from None
+        except StateTaken:
+            raise
         except Exception as error:
             raise StateUnwritable(f"{type(error).__name__}: {error}") from None
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cyberark_modules.files import Conflict, DiskFile, S3File, stored_file
+from cyberark_modules.errors import StateTaken
+from cyberark_modules.files import DiskFile, S3File, stored_file
 from fakes import s3
 
 
@@ -20,7 +21,7 @@ def test_whoever_has_put_a_mark_last_is_the_owner_and_nobody_else_writes(folder:
     older.write_owned(b"older 3", b"older")
     assert newer.read() == b"older 3"
     newer.write(b"newer 1")
-    with pytest.raises(Conflict):
+    with pytest.raises(StateTaken):
         older.write_owned(b"older 4", b"older")
     newer.write_owned(b"newer 2", b"newer")
     assert older.read() == b"newer 2"
@@ -63,7 +64,7 @@ LOST = "the answer of a write that was done"
     [
         ([LOST], None, 2),
         (["NotImplemented"], None, 2),  # a store without conditions
-        (["PreconditionFailed", "412", "NoSuchKey"], Conflict, 3),
+        (["PreconditionFailed", "412", "NoSuchKey"], StateTaken, 3),
         (["AccessDenied"], ClientError, 1),
     ],
 )
