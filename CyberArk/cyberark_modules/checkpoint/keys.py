@@ -101,9 +101,11 @@ class Keys:
         bucket = self.dated.get(event.time_ms // MINUTE_MS)
         return bucket is not None and event.key in bucket.keys
 
-    def unseen(self, events: Sequence[Event]) -> tuple[Event, ...]:
-        """Return the events of a page that were not delivered, each once."""
-        return tuple({event.key: event for event in self.legacy.unknown(events) if event not in self}.values())
+    def unseen(self, events: Sequence[Event], until_ms: int | None = None) -> tuple[Event, ...]:
+        """Return the new events of a page, each once; from `until_ms` on, they belong to the rest of a split window."""
+        new = (event for event in self.legacy.unknown(events) if event not in self)
+        own = (event for event in new if until_ms is None or (event.time_ms or 0) < until_ms)
+        return tuple({event.key: event for event in own}.values())
 
     def with_events(self, events: Iterable[Event], now_ms: int) -> "Keys":
         """Return the keys with those of events that were delivered now."""

@@ -96,6 +96,5 @@ def _split_ms(reader: Reader, end_ms: int) -> int:
         step_ms = distance_ms * 3 // 2 if reader.window.page_size == 1 else reader.span_ms * 5 // 4
         next_ms = max(next_ms, reader.times[-1])
     else:
-        is_first = reader.window.page_size == PAGE_SIZE and not reader.times
-        step_ms = (end_ms - next_ms) // (1 if is_first else 2)
+        step_ms = (end_ms - next_ms) // (1 if reader.window.page_size == PAGE_SIZE and not reader.times else 2)
     return min(end_ms, whole_second(next_ms + max(step_ms, SECOND_MS), up=True))

@@ -68,6 +68,7 @@ def test_a_page_keeps_what_was_not_delivered_each_event_once() -> None:
     keys = Keys().with_events([again], T0)
     assert keys.unseen([first, again, third, undated]) == (first, third, undated)
     assert keys.unseen([first, again, third, first]) == (first, third)
+    assert keys.unseen([first, third, undated], at(3)) == (first, undated)
     assert keys.with_events([undated], T0).unseen([first, undated]) == (first,)
     assert keys.with_events([again], T0).added == 1
 
