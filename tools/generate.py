@@ -1,7 +1,4 @@
-"""Write what is generated, the JSON of the forms and the tables of the pages: `.venv/bin/python -m tools.generate`.
-
-The forms come from the models in `configuration/`, the tables from the forms and from `diagnosis/table.toml`.
-"""
+"""Write the tables of the pages, from the forms and the diagnoses: `.venv/bin/python -m tools.generate`."""
 
 import json
 import re
@@ -9,23 +6,10 @@ import tomllib
 from pathlib import Path
 
 from cyberark_modules import diagnosis
-from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from tools import MODULE, PAGE, TOP
 
-MANIFEST, CONNECTOR, TRIGGER = (
-    MODULE / f"{name}.json" for name in ("manifest", "connector_audit_logs", "trigger_audit_logs")
-)
+MANIFEST, CONNECTOR = (MODULE / f"{name}.json" for name in ("manifest", "connector_audit_logs"))
 MANUAL = TOP / "docs" / "manual.md"
-
-
-def forms() -> dict[Path, str]:
-    """Return the JSON files of the account, the connector and its twin for playbooks, as the models describe them."""
-    manifest = json.loads(MANIFEST.read_text("utf-8"))
-    manifest["configuration"] = CyberArkModuleConfiguration.model_json_schema()
-    connector = json.loads(CONNECTOR.read_text("utf-8"))
-    connector["arguments"] = CyberArkAuditLogsConfiguration.model_json_schema()
-    found = {MANIFEST: manifest, CONNECTOR: connector, TRIGGER: connector | {"results": {}}}
-    return {path: json.dumps(content, indent=2) for path, content in found.items()}
 
 
 def diagnoses() -> dict[str, list[diagnosis.Diagnosis]]:
@@ -98,6 +82,5 @@ def pages() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for write in (forms, pages):
-        for path, text in write().items():
-            path.write_text(text, "utf-8")
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")

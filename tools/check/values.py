@@ -5,8 +5,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
-from cyberark_modules.configuration.fields import field_faults
+from cyberark_modules.configuration import (
+    FIELDS,
+    CyberArkAuditLogsConfiguration,
+    CyberArkModuleConfiguration,
+    field_faults,
+)
 from cyberark_modules.masking import mask
 from tools import MODULE
 from tools.check.options import SECRETS, VARIABLES
@@ -71,14 +75,15 @@ def fault_of(name: str, value: str) -> str:
     """Return what the form says about that value, "" when nothing is wrong."""
     if not value:
         return "" if name in OPTIONAL else f"“{title_of(name)}”: It is empty."
-    form, title = _form_of(name), f"“{title_of(name)}”"
-    faults = [fault for fault in field_faults(form, {name: value}) if fault.startswith(title)]
+    is_accounts = name in CyberArkModuleConfiguration.model_fields
+    form = CyberArkModuleConfiguration if is_accounts else CyberArkAuditLogsConfiguration
+    faults = [fault for fault in field_faults(form, {name: value}) if fault.startswith(f"“{title_of(name)}”")]
     return next(iter(faults), "")
 
 
 def title_of(name: str) -> str:
     """Return the title that the form gives to a field."""
-    return _form_of(name).model_fields[name].title or name
+    return FIELDS[name]["title"]
 
 
 def ask_in_terminal(prompt: str, is_secret: bool) -> str:
@@ -87,8 +92,3 @@ def ask_in_terminal(prompt: str, is_secret: bool) -> str:
         return getpass.getpass(prompt) if is_secret else input(prompt)
     except EOFError:
         raise Unusable("the input ended before all values were entered") from None
-
-
-def _form_of(name: str) -> type[CyberArkModuleConfiguration] | type[CyberArkAuditLogsConfiguration]:
-    account = CyberArkModuleConfiguration
-    return account if name in account.model_fields else CyberArkAuditLogsConfiguration

@@ -1,7 +1,6 @@
-"""The two forms of the platform: one model for the account, and one for the connector.
+"""The models of the two forms, the account's in `manifest.json` and the connector's in `connector_audit_logs.json`.
 
-Titles, descriptions and limits are defined here. `manifest.json`, `connector_audit_logs.json` and its twin
-`trigger_audit_logs.json` are generated from them, and a test keeps them equal.
+The forms hold what a person reads; a test checks that the models agree with them.
 """
 
 from typing import Annotated, Any, Self
@@ -20,12 +19,10 @@ from pydantic import (
 )
 from sekoia_automation.connector import DefaultConnectorConfiguration
 
-from .fields import address, draw_form, entries, field_faults, pasted_password, trim
+from .fields import FIELDS, address, entries, field_faults, pasted_password, trim
 
-__all__ = ["CyberArkAuditLogsConfiguration", "CyberArkModuleConfiguration", "field_faults"]
+__all__ = ["FIELDS", "CyberArkAuditLogsConfiguration", "CyberArkModuleConfiguration", "field_faults"]
 
-# The Audit API accepts one query a minute; a day between two is the most that makes sense.
-LEAST_FREQUENCY_S, GREATEST_FREQUENCY_S = 60, 86_400
 # Of pre-releases.
 _OLD_NAMES = {
     "actions": "filter_actions",
@@ -34,14 +31,12 @@ _OLD_NAMES = {
 }
 _CORRECTED = {"auth_base_url", "api_base_url", "intake_server", "frequency"}
 _Text = Annotated[str, BeforeValidator(trim)]
-_Address = Annotated[str, BeforeValidator(address), Field(json_schema_extra={"format": "uri"})]
+_Address = Annotated[str, BeforeValidator(address)]
 _Values = Annotated[list[str], BeforeValidator(entries)]
 
 
 class _Configuration(BaseModel):
-    model_config = ConfigDict(
-        validate_assignment=True, hide_input_in_errors=True, extra="ignore", json_schema_extra=draw_form
-    )
+    model_config = ConfigDict(validate_assignment=True, hide_input_in_errors=True, extra="ignore")
 
     _corrections: list[str] = PrivateAttr(default_factory=list)
 
@@ -61,8 +56,8 @@ class _Configuration(BaseModel):
         for name in _CORRECTED & typed.keys() & cls.model_fields.keys():
             used, stored = str(getattr(model, name)), trim(typed[name]).lower().rstrip("/")
             if stored not in (used, used.removeprefix("https://")):
-                field = cls.model_fields[name]
-                model._corrections.append(f"Field “{field.title}”: {used} is used. Enter: {field.description}.")
+                field = FIELDS[name]
+                model._corrections.append(f"Field “{field['title']}”: {used} is used. Enter: {field['description']}.")
         return model
 
     @property
@@ -72,8 +67,8 @@ class _Configuration(BaseModel):
 
 
 def _within_limits(frequency: int) -> int:
-    """Return a frequency that can be used: the published 1.0.0 accepted any."""
-    return min(max(frequency, LEAST_FREQUENCY_S), GREATEST_FREQUENCY_S)
+    """Return a frequency that can be used: the Audit API accepts one query a minute. 1.0.0 accepted any."""
+    return min(max(frequency, 60), 86_400)
 
 
 class CyberArkModuleConfiguration(_Configuration):
@@ -82,23 +77,10 @@ class CyberArkModuleConfiguration(_Configuration):
     `password` may be missing when the configuration is loaded: the SDK assigns secrets later.
     """
 
-    model_config = ConfigDict(title="CyberArk")
-
-    auth_base_url: _Address = Field(
-        title="CyberArk Identity address",
-        description="Address up to the host name, e.g. https://abc1234.id.cyberark.cloud",
-    )
-    login_name: _Text = Field(
-        title="Login name of the service user", description="Full login name, e.g. siem-svc@cyberark.cloud.1234"
-    )
-    password: Annotated[SecretStr, BeforeValidator(pasted_password)] = Field(
-        default=SecretStr(""),
-        title="Password of the service user",
-        description="Password of that user in CyberArk; update it when it changes",
-    )
-    application_id: _Text = Field(
-        title="Application ID", description="Application ID (not name) of the OAuth2 web app, e.g. SekoiaAudit"
-    )
+    auth_base_url: _Address
+    login_name: _Text
+    password: Annotated[SecretStr, BeforeValidator(pasted_password)] = SecretStr("")
+    application_id: _Text
 
     @property
     def credentials(self) -> str:
@@ -109,47 +91,15 @@ class CyberArkModuleConfiguration(_Configuration):
 class CyberArkAuditLogsConfiguration(_Configuration, DefaultConnectorConfiguration):
     """The connector: where events are read from, where they are sent, how often, and which."""
 
-    model_config = ConfigDict(title="CyberArk audit logs")
-
-    api_base_url: _Address = Field(
-        title="CyberArk Audit API base URL",
-        description="From the SIEM integration, e.g. https://abc1234.audit.cyberark.cloud",
-    )
-    api_key: Annotated[SecretStr, BeforeValidator(trim)] = Field(
-        title="CyberArk Audit API key", description="API key that the same SIEM integration shows"
-    )
-    intake_key: _Text = Field(title="Intake key", description="Key of the intake that receives the events", repr=False)
-    intake_server: Annotated[str | None, BeforeValidator(address)] = Field(
-        default=None,
-        title="Intake server",
-        description="Only if Sekoia gave you another one, e.g. https://intake.sekoia.io",
-    )
-    frequency: Annotated[int, BeforeValidator(trim), AfterValidator(_within_limits)] = Field(
-        default=60,
-        title="Polling interval (seconds)",
-        description="Seconds between two queries, 60 or more, e.g. 60",
-        json_schema_extra={"minimum": LEAST_FREQUENCY_S, "maximum": GREATEST_FREQUENCY_S},
-    )
-    start_time: Annotated[int, BeforeValidator(trim)] = Field(
-        default=1,
-        ge=1,
-        le=168,
-        title="Initial lookback (hours)",
-        description="Hours of past events to collect at the first run, e.g. 24",
-    )
-    filter_actions: _Values = Field(
-        default=[], title="Only these actions", description="One action per entry, e.g. Add Safe; empty collects all"
-    )
-    filter_applications: _Values = Field(
-        default=[],
-        title="Only these applications",
-        description="One application code per entry, e.g. IDP; empty collects all",
-    )
-    filter_audit_types: _Values = Field(
-        default=[],
-        title="Only these audit types",
-        description="One audit type per entry, e.g. Info; empty collects all",
-    )
+    api_base_url: _Address
+    api_key: Annotated[SecretStr, BeforeValidator(trim)]
+    intake_key: _Text = Field(repr=False)
+    intake_server: Annotated[str | None, BeforeValidator(address)] = None
+    frequency: Annotated[int, BeforeValidator(trim), AfterValidator(_within_limits)] = 60
+    start_time: Annotated[int, BeforeValidator(trim)] = Field(default=1, ge=1, le=168)
+    filter_actions: _Values = []
+    filter_applications: _Values = []
+    filter_audit_types: _Values = []
 
     @field_serializer("intake_key")
     def _mask(self, _: str) -> str:

@@ -3,9 +3,10 @@
 No sentence repeats the value: it may be a secret, or hold one.
 """
 
+import json
 import re
 from collections.abc import Iterator
-from inspect import get_annotations
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -50,22 +51,14 @@ def entries(value: object) -> list[str]:
     return list(dict.fromkeys(text for entry in found if (text := trim(entry))))
 
 
-def draw_form(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Turn the JSON Schema that Pydantic derives from a model into the form that the platform draws.
+def _fields_of(form: str, part: str) -> dict[str, dict[str, str]]:
+    content = json.loads((Path(__file__).parents[2] / form).read_text("utf-8"))
+    fields: dict[str, dict[str, str]] = content[part]["properties"]
+    return fields
 
-    The fields keep the model's order. A person has to enter every secret, even one that the stored configuration may
-    lack because the platform hands it over later.
-    """
-    boxes = {name: schema["properties"][name] for name in get_annotations(model) if name in model.model_fields}
-    secrets = [name for name, box in boxes.items() if box.get("writeOnly")]
-    for name, box in boxes.items():
-        if name in secrets or "anyOf" in box:  # one box that may stay empty, not a choice between a text and null
-            boxes[name] = {"description": box["description"], "title": box["title"], "type": "string"}
-    schema.pop("description", None)
-    schema["$schema"] = "http://json-schema.org/draft-07/schema#"
-    schema["properties"] = boxes
-    schema["required"] = [name for name in boxes if name in secrets or model.model_fields[name].is_required()]
-    schema["secrets"] = secrets
+
+# The title and the description of each field, by its name, which is in one of the forms only.
+FIELDS = {**_fields_of("manifest.json", "configuration"), **_fields_of("connector_audit_logs.json", "arguments")}
 
 
 def field_faults(model: type[BaseModel], values: dict[str, Any]) -> Iterator[str]:
@@ -74,11 +67,11 @@ def field_faults(model: type[BaseModel], values: dict[str, Any]) -> Iterator[str
         model.model_validate(values)
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False, include_input=False):
-            field, limits = model.model_fields[str(error["loc"][0])], error.get("ctx", {})
+            field, limits = FIELDS[str(error["loc"][0])], error.get("ctx", {})
             sentence = {
-                "value_error": f"{limits.get('error')} {field.description}.",
+                "value_error": f"{limits.get('error')} {field['description']}.",
                 "missing": "It is missing.",
                 "greater_than_equal": f"It must be at least {limits.get('ge')}.",
                 "less_than_equal": f"It must be at most {limits.get('le')}.",
             }.get(error["type"], "It must be a whole number.")
-            yield f"“{field.title}”: {sentence}"
+            yield f"“{field['title']}”: {sentence}"

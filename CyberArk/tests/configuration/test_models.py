@@ -12,6 +12,7 @@ from sekoia_automation.exceptions import ModuleConfigurationError
 from sekoia_automation.module import Module
 
 from cyberark_modules.configuration import (
+    FIELDS,
     CyberArkAuditLogsConfiguration,
     CyberArkModuleConfiguration,
     field_faults,
@@ -56,7 +57,7 @@ def fault(name: str, value: object) -> str:
     with pytest.raises(ValidationError) as invalid:
         load(name, value)
     shown = sentence + str(invalid.value)
-    assert f"“{model.model_fields[name].title}”: " in sentence
+    assert f"“{FIELDS[name]['title']}”: " in sentence
     assert not any(secret in shown for secret in (PASSWORD, API_KEY, INTAKE_KEY, "s3cretvalue"))
     return sentence
 

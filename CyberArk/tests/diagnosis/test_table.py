@@ -6,15 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration import FIELDS
 from cyberark_modules.diagnosis import _PARTS, PAGE, ROWS, Diagnosis, diagnose
 from cyberark_modules.errors import Failure, FailureKind, Service
 
-TITLES = {
-    field.title
-    for model in (CyberArkModuleConfiguration, CyberArkAuditLogsConfiguration)
-    for field in model.model_fields.values()
-}
+TITLES = {field["title"] for field in FIELDS.values()}
 TOKEN, QUERY, RESULTS = "/oauth2/token", "/api/audits/stream/createQuery", "/api/audits/stream/results"
 failures = st.builds(
     Failure,
