@@ -23,12 +23,6 @@ from .fields import FIELDS, address, entries, field_faults, pasted_password, tri
 
 __all__ = ["FIELDS", "CyberArkAuditLogsConfiguration", "CyberArkModuleConfiguration", "field_faults"]
 
-# Of pre-releases.
-_OLD_NAMES = {
-    "actions": "filter_actions",
-    "application_codes": "filter_applications",
-    "audit_types": "filter_audit_types",
-}
 _CORRECTED = {"auth_base_url", "api_base_url", "intake_server", "frequency"}
 _Text = Annotated[str, BeforeValidator(trim)]
 _Address = Annotated[str, BeforeValidator(address)]
@@ -48,11 +42,11 @@ class _Configuration(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _from_form(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Leave out empty fields, read the names of pre-releases too, and note which values are used in part only."""
+        """Leave out empty fields, and note which values are used in part only."""
         if not isinstance(values, dict):  # an assignment
             return handler(values)
         typed = {name: value for name, value in values.items() if not isinstance(value, str) or trim(value)}
-        model = handler({_OLD_NAMES.get(name, name): value for name, value in typed.items() if value is not None})
+        model = handler({name: value for name, value in typed.items() if value is not None})
         for name in _CORRECTED & typed.keys() & cls.model_fields.keys():
             used, stored = str(getattr(model, name)), trim(typed[name]).lower().rstrip("/")
             if stored not in (used, used.removeprefix("https://")):
