@@ -139,7 +139,7 @@ class Loop:
     def _advanced(self, checkpoint: Checkpoint, arrival: Arrival) -> Checkpoint:
         """Return the checkpoint once all events of that page are done."""
         reader = arrival.reader
-        self.failures.reporter.page(arrival.returned, arrival.new, reader.is_live)
+        self.failures.reporter.page(arrival.returned, len(arrival.new))
         checkpoint = checkpoint.with_reader(reader)
         if not arrival.is_end:
             return checkpoint

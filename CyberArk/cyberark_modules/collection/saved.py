@@ -128,7 +128,6 @@ class SavedCheckpoint:
             finally:
                 metrics.CHECKPOINT_WRITES.labels(outcome=outcome).observe(time.monotonic() - started)
 
-        metrics.CHECKPOINT_BYTES.set(len(content))
         self._is_saved, self._is_backup_due, self._began = True, False, self._context.monotonic()
         self._writing = self._context.submit(write)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from sekoia_automation.module import LogLevelStr
 
-from ..checkpoint.value import OVERLAP_MS, Checkpoint, Window
+from ..checkpoint.value import DAY_MS, Checkpoint, Window
 from ..clock import ServiceClock
 from ..diagnosis import CLOCK_OFF_S, diagnose
 from ..errors import CyberArkError, Failure, FailureKind, Service
@@ -108,17 +108,12 @@ class Reporter:
             logged[kind] = level
             self._log(text, level)
 
-    def page(self, returned: int, new: Sequence[Event], is_live: bool) -> None:
+    def page(self, returned: int, new: int) -> None:
         """Count a page: the events that it returned, and those of them that were not delivered before."""
-        metrics.EVENTS.labels("already_delivered").inc(returned - len(new))
-        self._collected.inc(len(new))
-        self._delivered += len(new)
-        self._dropped += returned - len(new)
-        now_ms = self._now_ms()
-        # A page of nothing but new events is a backlog, which has not arrived late.
-        for event in new if is_live and len(new) < returned else ():
-            if event.time_ms is not None and now_ms - event.time_ms > OVERLAP_MS // 5:
-                metrics.EVENT_DELAY.observe((now_ms - event.time_ms) / 1000)
+        metrics.EVENTS.labels("already_delivered").inc(returned - new)
+        self._collected.inc(new)
+        self._delivered += new
+        self._dropped += returned - new
 
     def pushed(self, forwarded: int, too_large: Sequence[Event], dead_letters: int) -> None:
         """Count what became of pushed events."""
@@ -161,14 +156,18 @@ class Reporter:
                 f"Data loss: events from {start} to {end} were not delivered and can no longer be fetched (CyberArk "
                 "keeps 7 days)"
             )
+        unread = checkpoint.unread
+        unread_s = sum((window.end_ms or 0) - window.start_ms for window in unread) / 1000
         if checkpoint is not self._checkpoint:
-            metrics.show(checkpoint, self._checkpoint, self._now_ms())
             self._checkpoint = checkpoint
-            self._report_unreadable(checkpoint.unread)
+            metrics.WINDOWS.set(len(unread))
+            metrics.UNREAD.set(unread_s)
+            reach_ms = self._now_ms() - checkpoint.keys.complete_from_ms
+            metrics.REREAD_REACH.set(max(0, min(reach_ms, DAY_MS)) / 1000)
+            self._report_unreadable(unread)
             self._report_end_of_backlog(checkpoint)
         if self._monotonic() - self._summarized_at >= HOUR_S:
-            unread = checkpoint.unread
-            backlog = f"; backlog {duration(metrics.seconds_in(unread))} of events in {len(unread)} windows"
+            backlog = f"; backlog {duration(unread_s)} of events in {len(unread)} windows"
             self.info(
                 f"Collected {self._delivered} events in the last hour ({self._dropped} duplicates dropped); live edge "
                 f"read to {moment(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog if unread else ''}"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from checkpoint.values import T0, at, checkpoint, event, reader, window
-from cyberark_modules.checkpoint.keys import Bucket, Keys
+from checkpoint.values import at, checkpoint, event, reader, window
+from cyberark_modules.checkpoint.keys import Keys
 from cyberark_modules.checkpoint.value import Checkpoint, Window
 from cyberark_modules.clock import ServiceClock
 from cyberark_modules.errors import ConfigurationError, Failure, FailureKind, Service, TransientError
@@ -120,46 +120,37 @@ def test_lag_and_age_grow_while_the_loop_waits(reported: Reported) -> None:
 
 
 def test_the_gauges_show_what_the_checkpoint_holds(reported: Reported) -> None:
-    minutes = dict.fromkeys([T0 // 60_000 - 2, T0 // 60_000 + 5], Bucket())
-    keys = Keys(minutes, {}, at(-7200), size=12, evicted=7)
-    readers = (reader(1, -300), reader(2, -3600, -1800, times_s=range(-3000, -2984)), reader(3, -9, -8))
-    evicted = value("deduplication_keys_evicted_total")
-    reported.update(replace(BACKLOG, keys=keys, readers=readers), 1.5)
-    reported.update(replace(BACKLOG, keys=replace(keys, evicted=9), readers=readers), 1.5)
+    readers = (reader(1, -300), reader(2, -3600, -1800, times_s=range(-3000, -2984)))
+    reported.update(replace(BACKLOG, keys=Keys({}, {}, at(-7200)), readers=readers), 1.5)
     shown = {
-        "watermark_timestamp_seconds": T0 / 1000 - 300,
-        "newest_event_timestamp_seconds": T0 / 1000 - 120,
         "windows": 1,
         "unread_seconds": 1200,
-        "deduplication_keys": 12,
         "reread_reach_seconds": 7200,
         "throttled_interval_seconds": 1.5,
     }
     assert {name: value(name) for name in shown} == shown
-    assert (value("readers", kind="live"), value("readers", kind="window")) == (1, 2)
-    assert value("deduplication_keys_evicted_total") == evicted + 2  # the others by earlier processes
 
 
-def test_events_are_counted_by_what_became_of_them_and_late_ones_by_how_late(reported: Reported) -> None:
+def test_events_are_counted_by_what_became_of_them(reported: Reported) -> None:
     def counted() -> list[float]:
-        totals = ("late_event_delay_seconds_count", "late_event_delay_seconds_sum", "dead_letters_delivered_total")
         outcomes = [value("events_total", outcome=name) for name in ("forwarded", "already_delivered", "dead_letter")]
-        return [*outcomes, *map(value, totals), value("collected_messages_total", intake_key="k")]
+        collected = value("collected_messages_total", intake_key="k")
+        return [*outcomes, value("dead_letters_delivered_total"), collected]
 
     before = counted()
-    reported.page(5, [event(-60), event(-61), event(None)], is_live=True)
-    reported.page(2, [event(-900), event(-1)], is_live=False)
+    reported.page(5, 3)
+    reported.page(2, 2)
     reported.pushed(3, [], 1)
     for held, delivered in ((3, 0), (1, 2), (0, 3)):
         reported.dead_letters(held, delivered)
-    assert [after - each for after, each in zip(counted(), before, strict=True)] == [3, 2, 1, 1, 61, 3, 5]
+    assert [after - each for after, each in zip(counted(), before, strict=True)] == [3, 2, 1, 3, 5]
     assert value("dead_letters") == 0
     reported.pushed(0, [event(0, uuid="u-1")], 0)
     assert reported.said()[-1].startswith("Event u-1 (7 characters) is larger than the intake ")
 
 
 def test_once_an_hour_a_line_says_what_was_collected(reported: Reported) -> None:
-    reported.page(5, [event(-1), event(-2)], is_live=True)
+    reported.page(5, 2)
     reported.time.pass_s(3599)
     reported.live_read_to(at(3598), False)
     reported.update(BACKLOG, 0.0)
