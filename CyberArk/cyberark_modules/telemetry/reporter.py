@@ -91,13 +91,12 @@ class Reporter:
         failure = Failure(Service.AUDIT, FailureKind.CLOCK, error=seen)
         self._note_failure("clock", diagnose(failure).text(failure), "warning")
 
-    def recovered(self, what: str) -> bool:
-        """Note that it works, and log it; return whether it had failed."""
-        since, _ = self._failing.pop(what, (None, {}))
-        if since is not None:
+    def recovered(self, what: str) -> None:
+        """Note that it works, and log it if it had failed."""
+        if what in self._failing:
+            since, _ = self._failing.pop(what)
             self.info(f"{what.capitalize()} recovered after {duration(self._monotonic() - since)}")
             self._allow_critical()
-        return since is not None
 
     def _note_failure(self, what: str, text: str, level: LogLevelStr, kind: str = "", escalates: bool = False) -> None:
         """Log a failure if its kind is new. One that `escalates` is logged again if it lasts."""

@@ -14,7 +14,6 @@ import pytest
 from sekoia_automation.connector import DefaultConnectorConfiguration
 from sekoia_automation.module import Module
 
-from cyberark_modules.errors import CyberArkError
 from cyberark_modules.sdk.connector import SdkConnector
 from fakes.loopback import LoopbackServer
 
@@ -78,12 +77,6 @@ class Silent:
 
     def error(self, text: str) -> None:
         pass
-
-    def failed(self, what: str, error: CyberArkError) -> None:
-        pass
-
-    def recovered(self, what: str) -> bool:
-        return False
 
 
 class PlainConnector(SdkConnector):
