@@ -25,8 +25,6 @@ _STRING_OR_BREAK = re.compile(rf"{_STRING}|[\r\n]", re.DOTALL)
 _NEXT_BRACKET = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING})*+([\[\]{{}}])'.encode(), re.DOTALL)
 _NEXT_MARK = re.compile(rf'(?:[^"\[\]{{}},]++|{_STRING})*+([\[\]{{}},])'.encode(), re.DOTALL)
 _DATA = re.compile(rb'"data"\s*:\s*\[\s*(\])?')
-# Numbers stay texts: an integer may have more digits than Python converts.
-_decode_leniently = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str).decode
 
 
 class Event(NamedTuple):
@@ -128,12 +126,14 @@ def to_epoch_ms(timestamp: Any) -> int | None:
 
 
 def _event(value: msgspec.Raw | memoryview) -> Event:
-    """Return the event of that JSON."""
+    """Return the event of that JSON. Raises ValueError when it is none."""
     text = str(value, "utf-8", "replace").strip()
     try:
         head = _decode_head(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        head = _lenient_head(text)
+        head = _Head()  # the parser is strict: this event is known by its text
+        if not text.endswith(("}", "]")):  # a value that brackets cannot cut out
+            json.loads(text)
     if "\n" in text or "\r" in text:
         # The intake's parser reads an event as one line (`^\s*\{.*\}\s*$`).
         text = _STRING_OR_BREAK.sub(
@@ -144,14 +144,3 @@ def _event(value: msgspec.Raw | memoryview) -> Event:
     if uuid and time_ms is not None:
         return Event(text, uuid_key(f"{uuid} {time_ms}"), time_ms, uuid)
     return Event(text, blake2b(text.encode(), digest_size=KEY_BYTES, person=b"content").digest(), time_ms, uuid)
-
-
-def _lenient_head(text: str) -> _Head:
-    """Return the fields of an event that msgspec does not read; none where it is nested too deeply or broken."""
-    fields: Any = None
-    try:
-        fields = _decode_leniently(text)
-    except (ValueError, RecursionError):
-        if not text.endswith(("}", "]")):  # a value that brackets cannot cut out
-            raise
-    return _Head(fields.get("uuid"), fields.get("timestamp")) if isinstance(fields, dict) else _Head()
