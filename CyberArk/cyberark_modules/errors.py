@@ -32,7 +32,6 @@ class FailureKind(StrEnum):
     TIMEOUT = "no complete answer in time"
     NEW_TOKEN = "the service does not accept a new token yet"  # noqa: S105
     TOKEN = "the token lacks a claim"  # noqa: S105
-    CLOCK = "this machine's clock differs from the service's"
     NO_PASSWORD = "no password is configured"  # noqa: S105
 
 
@@ -41,9 +40,8 @@ class Failure:
     """What was seen of a failed call: the input of a diagnosis. Holds no secret and no body.
 
     `status` is the HTTP status. `error` comes from the OAuth2 fields of an error answer (RFC 6749, 5.2), as far as
-    `http.py` knows its words: a service may repeat a credential in them. Of clocks that differ, it says by how much.
-    `missing` names what a token should hold and does not (`jwt`, `scope`, `aud`, `tenant_id`), or the `suffix` that a
-    login name usually has.
+    `http.py` knows its words: a service may repeat a credential in them. `missing` names what a token should hold and
+    does not (`jwt`, `scope`, `aud`, `tenant_id`), or the `suffix` that a login name usually has.
     """
 
     service: Service

@@ -12,7 +12,7 @@ from uuid import uuid4
 from cyberark_modules.audit_api import AuditApi
 from cyberark_modules.audit_api.token import Token
 from cyberark_modules.clock import Clock, ServiceClock
-from cyberark_modules.diagnosis import CLOCK_OFF_S, diagnose
+from cyberark_modules.diagnosis import diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, FailureKind, Service, Throttled, TransientError
 from cyberark_modules.http import Http
 from cyberark_modules.intake import send
@@ -24,6 +24,8 @@ ADDRESS_S, PUSH_S = 15.0, 30.0
 MINUTE_S, PATIENCE_S, LONG_WAIT_S = 61.0, 75.0, 5.0
 PAGE_SIZE = 500
 HOUR_MS = 3_600_000
+# Clocks that are set by network time differ by seconds.
+CLOCK_OFF_S = 120.0
 
 T = TypeVar("T")
 

@@ -104,7 +104,6 @@ class Failures:
         """Note a query that the API has accepted."""
         self._limiter.accepted()
         self.reporter.recovered("query")
-        self.reporter.clocks()
 
     def query_failed(self, checkpoint: Checkpoint, window: Window, error: Exception) -> Checkpoint:
         """Return the checkpoint once a query was not opened."""

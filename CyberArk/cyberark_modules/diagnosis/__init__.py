@@ -12,8 +12,6 @@ from typing import Any
 from ..errors import Failure
 
 PAGE = "https://docs.sekoia.io/integration/categories/iam/cyberark_identity_audit_logs/"
-# Clocks that are set by network time differ by seconds.
-CLOCK_OFF_S = 120.0
 # "4xx": HTTP 408 and 429 are transient, unlike the others.
 _STATUSES = {"4xx": {*range(400, 500)} - {408, 429}, "5xx": {*range(500, 600)}}
 # The parts of a condition, which `table.toml` explains: whether a failure is as one says.

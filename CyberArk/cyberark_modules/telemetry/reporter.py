@@ -6,8 +6,8 @@ from sekoia_automation.module import LogLevelStr
 
 from ..checkpoint.value import DAY_MS, Checkpoint, Window
 from ..clock import ServiceClock
-from ..diagnosis import CLOCK_OFF_S, diagnose
-from ..errors import CyberArkError, Failure, FailureKind, Service
+from ..diagnosis import diagnose
+from ..errors import CyberArkError
 from ..events import Event
 from . import duration, metrics, moment
 
@@ -30,7 +30,7 @@ class Reporter:
         allow_critical: Callable[[], None] = lambda: None,
     ) -> None:
         self._log, self._allow_critical = log, allow_critical
-        self._service_clock, self._now_ms = service_clock, service_clock.now_ms
+        self._now_ms = service_clock.now_ms
         self._monotonic = monotonic = service_clock.clock.monotonic
         self._collected = metrics.COLLECTED.labels(intake_key)
         # What fails at the moment: since when (monotonic, s), and the level at which each kind of it was logged.
@@ -80,16 +80,6 @@ class Reporter:
         """Log, once, that the state cannot be read or saved."""
         metrics.RETRIES.labels("checkpoint").inc()
         self._note_failure("checkpoint", f"{consequence} ({error})", "error")
-
-    def clocks(self) -> None:
-        """Log, once, that this machine's clock and the service's differ, or agree again."""
-        skew_s = self._service_clock.skew()
-        if abs(skew_s) < CLOCK_OFF_S:
-            self.recovered("clock")
-            return
-        seen = f"clock {abs(skew_s) / 60:.0f} min {'ahead' if skew_s > 0 else 'behind'}"
-        failure = Failure(Service.AUDIT, FailureKind.CLOCK, error=seen)
-        self._note_failure("clock", diagnose(failure).text(failure), "warning")
 
     def recovered(self, what: str) -> None:
         """Note that it works, and log it if it had failed."""

@@ -194,7 +194,7 @@ def test_what_is_lost_is_said_and_every_hour_the_last_day_is_read_again(engine: 
     assert read.failures.maintained(checkpoint(live_s=0)) == checkpoint(live_s=0)
 
 
-def test_a_query_is_a_call_too_and_shows_the_services_clock(engine: Engine) -> None:
+def test_a_query_is_a_call_too(engine: Engine) -> None:
     read = Read(engine, LIVE)
     for _ in range(10):
         read.failures.query_opened()
@@ -205,9 +205,6 @@ def test_a_query_is_a_call_too_and_shows_the_services_clock(engine: Engine) -> N
     read.pages.query_called()
     assert read.limiter.wait_s() > 0
     assert read.pages.may_open_query(read.value) is False
-    engine.service_clock.observe("Fri, 15 Jan 2027 07:00:00 GMT")
-    read.failures.query_opened()
-    assert [level for level, _ in engine.lines] == ["warning"]
 
 
 def test_what_the_api_asks_to_wait_counts_before_its_answer_is_read(engine: Engine) -> None:

@@ -1,7 +1,6 @@
 """Each line is said once, nothing is said before it is certain, and the gauges show what the checkpoint holds."""
 
 from dataclasses import replace
-from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -190,18 +189,6 @@ def test_an_address_that_does_not_answer_for_a_quarter_of_an_hour_is_critical(re
         reported.failed("collection", TransientError(failure(0, FailureKind.NAME)))
         reported.time.pass_s(450)
     assert [level for level, _ in reported.lines] == ["warning", "critical"]
-
-
-@pytest.mark.parametrize(
-    ("skews_s", "levels"),
-    [([119.0], []), ([120.0], ["warning"]), ([-7200.0, -7100.0], ["warning"]), ([-7200.0, 1.0], ["warning", "info"])],
-)
-def test_clocks_that_differ_are_said_once(reported: Reported, skews_s: list[float], levels: list[str]) -> None:
-    for skew_s in skews_s:
-        reported.service_clock.observe(formatdate(reported.time.wall() - skew_s))
-        reported.clocks()
-    assert [level for level, _ in reported.lines] == levels
-    assert all("clock 120 min behind. See" in line for _, line in reported.lines[:1] if skews_s[0] < 0)
 
 
 @pytest.mark.parametrize(
