@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 from sekoia_automation.account_validator import AccountValidator
 
 from .audit_api.token import ENDPOINT, TokenSource
-from .configuration import CyberArkModuleConfiguration, field_faults
+from .configuration import CyberArkModuleConfiguration
+from .configuration.fields import field_faults
 from .diagnosis import diagnose
 from .errors import CyberArkError, Failure, FailureKind, Service
 from .http import Http

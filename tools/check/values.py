@@ -5,12 +5,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cyberark_modules.configuration import (
-    FIELDS,
-    CyberArkAuditLogsConfiguration,
-    CyberArkModuleConfiguration,
-    field_faults,
-)
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration.fields import FIELDS, field_faults
 from cyberark_modules.masking import mask
 from tools import MODULE
 from tools.check.options import SECRETS, VARIABLES

@@ -19,9 +19,7 @@ from pydantic import (
 )
 from sekoia_automation.connector import DefaultConnectorConfiguration
 
-from .fields import FIELDS, address, entries, field_faults, pasted_password, trim
-
-__all__ = ["FIELDS", "CyberArkAuditLogsConfiguration", "CyberArkModuleConfiguration", "field_faults"]
+from .fields import FIELDS, address, entries, pasted_password, trim
 
 _CORRECTED = {"auth_base_url", "api_base_url", "intake_server", "frequency"}
 _Text = Annotated[str, BeforeValidator(trim)]

@@ -10,7 +10,7 @@ from sekoia_automation.connector import Connector
 from sekoia_automation.module import Module, ModuleItem
 from sekoia_automation.utils import get_annotation_for
 
-from ..configuration import field_faults
+from ..configuration.fields import field_faults
 
 _LOGS = (ModuleItem.LOGS_URL_FILE_NAME, ModuleItem.CALLBACK_URL_FILE_NAME)
 _SECRETS = (ModuleItem.SECRETS_URL_FILE_NAME, ModuleItem.CALLBACK_URL_FILE_NAME)

@@ -11,12 +11,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from sekoia_automation.exceptions import ModuleConfigurationError
 from sekoia_automation.module import Module
 
-from cyberark_modules.configuration import (
-    FIELDS,
-    CyberArkAuditLogsConfiguration,
-    CyberArkModuleConfiguration,
-    field_faults,
-)
+from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
+from cyberark_modules.configuration.fields import FIELDS, field_faults
 
 PASSWORD, API_KEY, INTAKE_KEY = "pass-Gx7!word", "apikey-4fQ2zz", "intakekey-9Kd1"
 ACCOUNT = {

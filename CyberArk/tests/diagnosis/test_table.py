@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cyberark_modules.configuration import FIELDS
+from cyberark_modules.configuration.fields import FIELDS
 from cyberark_modules.diagnosis import _PARTS, PAGE, ROWS, Diagnosis, diagnose
 from cyberark_modules.errors import Failure, FailureKind, Service
 
