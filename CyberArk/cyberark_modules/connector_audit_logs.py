@@ -88,7 +88,7 @@ class CyberArkAuditLogsConnector(SdkConnector):
         pages = Pages(api.fetch, context, limiter, backoff)
         failures = Failures(context, queries, pages, limiter, reporter)
         forwarded = partial(self.count_forwarded, intake_key)
-        delivery = Delivery(self.make_intake(reporter), context, reporter, forwarded, saved.save)
+        delivery = Delivery(self.make_intake(), context, reporter, forwarded, saved.save)
         return Loop(context, saved, queries, pages, limiter, failures, delivery)
 
     def _log_stop(self, saved: SavedCheckpoint) -> None:

@@ -60,17 +60,18 @@ class SavedCheckpoint:
         start_ms = max(oldest_ms, now_ms - start_time_h * 60 * MINUTE_MS)
         opened = open_checkpoint(*saved, now_ms, start_ms, oldest_ms)
         if opened.warning:
-            self._reporter.warning(opened.warning)
+            self._reporter.log(opened.warning, "warning")
         checkpoint, is_first = opened.checkpoint, opened.is_first
         if checkpoint.tenant_id and tenant_id and checkpoint.tenant_id != tenant_id:
-            self._reporter.warning(
+            self._reporter.log(
                 f"The account belongs to tenant {tenant_id}, the saved state to tenant {checkpoint.tenant_id}. A new "
-                "collection starts; the field Initial lookback (hours) sets how far back."
+                "collection starts; the field Initial lookback (hours) sets how far back.",
+                "warning",
             )
             checkpoint, is_first = replace(first_run(start_ms), queried_ms=checkpoint.queried_ms), True
         self.value, self.is_loaded = replace(checkpoint, tenant_id=tenant_id or checkpoint.tenant_id), True
         verb, since_ms = "Starting" if is_first else "Resuming", self.value.first_unread_ms
-        self._reporter.info(f"{verb} collection for tenant {tenant_id or 'unknown'}, from {moment(since_ms)}")
+        self._reporter.log(f"{verb} collection for tenant {tenant_id or 'unknown'}, from {moment(since_ms)}", "info")
         return tuple(Event(text, text.encode("utf-8", "replace"), None, None) for text in opened.rejected)
 
     def _retried(self, call: Callable[[], T]) -> T:

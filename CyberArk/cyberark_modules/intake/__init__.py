@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson  # several times cheaper than the standard library
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
@@ -27,12 +27,6 @@ ENDPOINT = "/batch"
 BLOCK_EVENTS, FEW_EVENTS, LIMIT_S = 200, 20, 3600.0
 # An event that failed alone is sent again after this long (s), and one that is known to be rejected.
 RETRY_S, REJECTED_RETRY_S = 5.0, 600.0
-
-
-class Report(Protocol):
-    """Where is said what a person should know; see telemetry."""
-
-    def error(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,8 @@ class Intake:
     """The intake. `push` and `resend` block, and raise nothing: call them in the background, each once at a time.
 
     `sdk_push` is the connector's `push_events_to_intakes`, whose requests come back through `send_chunk`. Resends do
-    not use it: one that hangs must not hold a push. `target` gives the address and the intake key.
+    not use it: one that hangs must not hold a push. `target` gives the address and the intake key, `report` logs an
+    error.
     """
 
     def __init__(
@@ -62,12 +57,12 @@ class Intake:
         http: Callable[[], Http],
         target: Callable[[], tuple[str, str]],
         folder: Path,
-        report: Report,
+        report: Callable[[str], None],
         clock: Clock,
     ) -> None:
         self._sdk_push, self._http, self._target = sdk_push, http, target
         self._report, self._monotonic = report, clock.monotonic
-        self._letters = DeadLetters(folder, http, report.error, clock)
+        self._letters = DeadLetters(folder, http, report, clock)
         self._pushes, self._resends = Pace(), Pace()
         self._accepted, self._failed = set[str](), list[tuple[int, CyberArkError]]()  # the receipts of a push
         # After as many failures of pushes a block goes to the file, the next one after twice as many: eight in a day.
@@ -160,7 +155,7 @@ class Intake:
             if is_alone and part.failures == FAILURES_AT_MOST:
                 uuid = json.loads(self._letters.lines[part.texts[0]]).get("uuid")
                 seen = f"HTTP {error.failure.status}" if error.failure.status else error.failure.kind
-                self._report.error(
+                self._report(
                     f"The intake rejected event {uuid} ({seen}). It is in the dead-letter file and is sent again "
                     "automatically; other events are not delayed."
                 )

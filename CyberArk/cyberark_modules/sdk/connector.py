@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from functools import partial
 from threading import RLock, Semaphore
 from typing import Any
 
@@ -14,7 +15,7 @@ from sekoia_automation.trigger import LivenessHandler, Trigger
 from ..clock import Clock
 from ..context import LAST_LINE_WITHIN_S, Context
 from ..http import Http, in_daemon_thread
-from ..intake import Intake, Report
+from ..intake import Intake
 from ..masking import masked
 from ..telemetry.metrics import observe_request
 from .forms import can_log, faults_of_forms
@@ -68,9 +69,10 @@ class SdkConnector(Connector):
         """Show that the connector is alive."""
         self.heartbeat()  # type: ignore[no-untyped-call]
 
-    def make_intake(self, report: Report) -> Intake:
+    def make_intake(self) -> Intake:
         """Return a new intake; the SDK's requests are sent through it from now on."""
         push, clock = self.push_events_to_intakes, self.context.service_clock.clock
+        report = partial(self.log, level="error")
         self.intake = Intake(push, lambda: self.http, self._target, self.data_path, report, clock)
         return self.intake
 

@@ -11,7 +11,6 @@ from ..errors import CyberArkError
 from ..events import Event
 from . import duration, metrics, moment
 
-Log = Callable[[str, LogLevelStr], None]
 HOUR_S = 3600.0
 # An address that does not answer may be a short outage; after this long it is more likely wrong.
 ESCALATED_AFTER_S = 900.0
@@ -24,12 +23,12 @@ class Reporter:
 
     def __init__(
         self,
-        log: Log,
+        log: Callable[[str, LogLevelStr], None],
         service_clock: ServiceClock,
         intake_key: str = "",
         allow_critical: Callable[[], None] = lambda: None,
     ) -> None:
-        self._log, self._allow_critical = log, allow_critical
+        self.log, self._allow_critical = log, allow_critical
         self._now_ms = service_clock.now_ms
         self._monotonic = monotonic = service_clock.clock.monotonic
         self._collected = metrics.COLLECTED.labels(intake_key)
@@ -47,18 +46,6 @@ class Reporter:
         # Computed at every scrape: they grow while the loop waits for an intake or an API that does not answer.
         metrics.LAG.set_function(self.lag_s)
         metrics.OLDEST_WINDOW.set_function(self._oldest_window_s)
-
-    def info(self, text: str) -> None:
-        """Log a line."""
-        self._log(text, "info")
-
-    def warning(self, text: str) -> None:
-        """Log a line that an administrator should read."""
-        self._log(text, "warning")
-
-    def error(self, text: str) -> None:
-        """Log a line that asks for an action."""
-        self._log(text, "error")
 
     def failed(self, what: str, error: Exception) -> None:
         """Log what fails ("collection", "query", "delivery"), once, with what to do; again if it lasts."""
@@ -85,7 +72,7 @@ class Reporter:
         """Note that it works, and log it if it had failed."""
         if what in self._failing:
             since, _ = self._failing.pop(what)
-            self.info(f"{what.capitalize()} recovered after {duration(self._monotonic() - since)}")
+            self.log(f"{what.capitalize()} recovered after {duration(self._monotonic() - since)}", "info")
             self._allow_critical()
 
     def _note_failure(self, what: str, text: str, level: LogLevelStr, kind: str = "", escalates: bool = False) -> None:
@@ -95,7 +82,7 @@ class Reporter:
             level = "critical"
         if logged.get(kind) != level:
             logged[kind] = level
-            self._log(text, level)
+            self.log(text, level)
 
     def page(self, returned: int, new: int) -> None:
         """Count a page: the events that it returned, and those of them that were not delivered before."""
@@ -110,9 +97,10 @@ class Reporter:
         metrics.EVENTS.labels("dead_letter").inc(dead_letters)
         metrics.EVENTS.labels("too_large").inc(len(too_large))
         for event in too_large:
-            self.error(
+            self.log(
                 f"Event {event.uuid or 'without uuid'} ({len(event.text)} characters) is larger than the intake "
-                "accepts (250000 characters). The connector does not send it."
+                "accepts (250000 characters). The connector does not send it.",
+                "error",
             )
 
     def dead_letters(self, held: int, delivered: int) -> None:
@@ -141,9 +129,10 @@ class Reporter:
             self._loss_due = self._monotonic() + HOUR_S
             start, end = map(moment, self._lost)
             self._lost = None
-            self.error(
+            self.log(
                 f"Data loss: events from {start} to {end} were not delivered and can no longer be fetched (CyberArk "
-                "keeps 7 days)"
+                "keeps 7 days)",
+                "error",
             )
         unread = checkpoint.unread
         unread_s = sum((window.end_ms or 0) - window.start_ms for window in unread) / 1000
@@ -157,9 +146,10 @@ class Reporter:
             self._report_end_of_backlog(checkpoint)
         if self._monotonic() - self._summarized_at >= HOUR_S:
             backlog = f"; backlog {duration(unread_s)} of events in {len(unread)} windows"
-            self.info(
+            self.log(
                 f"Collected {self._delivered} events in the last hour ({self._dropped} duplicates dropped); live edge "
-                f"read to {moment(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog if unread else ''}"
+                f"read to {moment(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog if unread else ''}",
+                "info",
             )
             self._summarized_at = self._monotonic()
             self._delivered = self._dropped = 0
@@ -179,15 +169,16 @@ class Reporter:
         for window in failing:
             if not any(_overlap(window, known) for known in self._unreadable):
                 self._unreadable.append(window)
-                self.error(
+                self.log(
                     f"Unreadable range: the Audit API fails for events from {_bounds(window)}. They are fetched again "
                     "at growing intervals, up to 30 min apart, until they are 7 days old; all other events are "
-                    "collected."
+                    "collected.",
+                    "error",
                 )
         for known in [*self._unreadable]:
             if not any(_overlap(known, window) for window in unread):
                 self._unreadable.remove(known)
-                self.info(f"Unreadable range: the events from {_bounds(known)} were delivered")
+                self.log(f"Unreadable range: the events from {_bounds(known)} were delivered", "info")
 
     def _report_end_of_backlog(self, checkpoint: Checkpoint) -> None:
         if checkpoint.unread or not any(reader.caught_up for reader in checkpoint.live):
@@ -195,7 +186,8 @@ class Reporter:
         elif self._is_behind and self._confirmations >= CONFIRMED_BY:
             nothing = "" if self._has_lost else "; nothing was lost"
             letters = " or in the dead-letter file" if self._letters else ""
-            self.info(f"Caught up: every event up to {moment(checkpoint.watermark_ms)} is delivered{letters}{nothing}")
+            up_to = moment(checkpoint.watermark_ms)
+            self.log(f"Caught up: every event up to {up_to} is delivered{letters}{nothing}", "info")
             self._is_behind = self._has_lost = False
 
 

@@ -124,13 +124,6 @@ class Scripted(Http):
         return max(200, answer), self.headers, bodies.get(answer, b'{"event_ids": ["1"]}')
 
 
-class Errors(list[str]):
-    """The error lines."""
-
-    def error(self, text: str) -> None:
-        self.append(text)
-
-
 def events(count: int, start: int = 0, size: int = 0) -> list[Event]:
     """Return events whose uuids are numbered from `start` on, of about `size` characters."""
     fields = (
@@ -157,7 +150,7 @@ class Caller:
         self.arrived_at: dict[str, float] = {}
         self.done: set[str] = set()
         self.outcomes: list[Outcome] = []
-        self.errors = Errors()
+        self.errors: list[str] = []
         self.quarantined = 0
         self.rate, self.every_s = 0, 5.0
         self.killed_at: list[float] = []
@@ -174,7 +167,9 @@ class Caller:
         def sdk_push(texts: list[Any]) -> None:
             self.intake.send_chunk(texts)
 
-        self.intake = Intake(sdk_push, lambda: http, lambda: (URL, "key"), self.folder, self.errors, self.timeline)
+        self.intake = Intake(
+            sdk_push, lambda: http, lambda: (URL, "key"), self.folder, self.errors.append, self.timeline
+        )
         for task in (self._push, self._resend):
             self.timeline.start(partial(self._until_killed, task, self._process))
 

@@ -72,13 +72,6 @@ class Platform(LoopbackServer):
         }
 
 
-class Silent:
-    """A report that nobody reads."""
-
-    def error(self, text: str) -> None:
-        pass
-
-
 class PlainConnector(SdkConnector):
     """Its form has what the SDK needs; it runs what a test gives it."""
 

@@ -16,7 +16,7 @@ from sekoia_automation.trigger import LivenessHandler, Trigger
 
 from cyberark_modules.events import Event
 from cyberark_modules.sdk import connector as sdk_connector
-from sdk.scene import KEY, PlainConnector, Platform, Silent
+from sdk.scene import KEY, PlainConnector, Platform
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -55,7 +55,7 @@ def test_the_sdk_is_the_one_whose_private_names_are_used(connector: PlainConnect
 
 
 def test_the_receipt_of_each_request_is_kept(connector: PlainConnector, platform: Platform) -> None:
-    intake = connector.make_intake(Silent())
+    intake = connector.make_intake()
     assert intake.push(pushed()).accepted == 3
     assert platform.texts == [event.text for event in pushed()]
     platform.body = b"<html>"
@@ -71,7 +71,7 @@ def test_without_an_intake_nothing_is_sent(connector: PlainConnector, platform: 
 
 def test_dead_letters_go_to_the_address_of_the_sdk(connector: PlainConnector, platform: Platform) -> None:
     connector.configuration.intake_server = f"{platform.url}/"
-    intake = connector.make_intake(Silent())
+    intake = connector.make_intake()
     intake._letters.cut(["held"])
     intake.resend()
     assert platform.asked == ["/batch"]

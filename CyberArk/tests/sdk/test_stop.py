@@ -21,7 +21,7 @@ PROCESS = textwrap.dedent("""
     from cyberark_modules import context
     from cyberark_modules.context import Stopping
     from cyberark_modules.sdk import process
-    from sdk.scene import PlainConnector, Silent
+    from sdk.scene import PlainConnector
     from sekoia_automation.module import Module
 
     busy, stop_within, exit_within = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
@@ -29,7 +29,7 @@ PROCESS = textwrap.dedent("""
 
     class Connector(PlainConnector):
         def run(self):
-            intake = self.make_intake(Silent())
+            intake = self.make_intake()
             print("running", flush=True)
             if busy == "C":  # no handler of a signal runs in a call like that, and nothing interrupts it
                 mutex = ctypes.create_string_buffer(64)
