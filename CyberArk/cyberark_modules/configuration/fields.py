@@ -17,6 +17,10 @@ _EDGES = re.compile(rf"^{_BLANK}+|{_BLANK}+\Z")
 # Scheme, user and password, host and port, and what follows.
 _LABEL = "[a-z0-9_-]{1,63}"
 _ADDRESS = re.compile(rf"(?:https?://)?(?:[^\s/?#@]*@)?({_LABEL}(?:\.{_LABEL})*(?::\d{{1,5}})?)(?:[/?#]\S*)?")
+# The title and the description of each field, by its name, which is in one of the forms only.
+FIELDS: dict[str, dict[str, str]] = {}
+for _form, _part in (("manifest.json", "configuration"), ("connector_audit_logs.json", "arguments")):
+    FIELDS |= json.loads((Path(__file__).parents[2] / _form).read_text("utf-8"))[_part]["properties"]
 
 
 def address(value: object) -> str:
@@ -49,16 +53,6 @@ def entries(value: object) -> list[str]:
     if not isinstance(found, list):
         raise ValueError("Enter a list.")
     return list(dict.fromkeys(text for entry in found if (text := trim(entry))))
-
-
-def _fields_of(form: str, part: str) -> dict[str, dict[str, str]]:
-    content = json.loads((Path(__file__).parents[2] / form).read_text("utf-8"))
-    fields: dict[str, dict[str, str]] = content[part]["properties"]
-    return fields
-
-
-# The title and the description of each field, by its name, which is in one of the forms only.
-FIELDS = {**_fields_of("manifest.json", "configuration"), **_fields_of("connector_audit_logs.json", "arguments")}
 
 
 def field_faults(model: type[BaseModel], values: dict[str, Any]) -> Iterator[str]:
