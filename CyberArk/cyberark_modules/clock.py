@@ -61,7 +61,3 @@ class ServiceClock:
     def later_ms(self) -> int:
         """Return the epoch time (ms) by the later of the service's clock and this machine's."""
         return max(self.now_ms(), int(self.clock.wall() * 1000))
-
-    def skew(self) -> float:
-        """Return how many seconds this machine's clock is ahead of the service's; 0 when unknown."""
-        return 0.0 if self._offset is None else self.clock.wall() - self.now_ms() / 1000

@@ -136,9 +136,10 @@ class Checks:
         if missing := token.missing():
             # CyberArk Audit is the judge of a token: what it lacks matters if the query fails.
             found.append(f"It lacks {', '.join(missing)}.")
-        if abs(skew := self.service_clock.skew()) >= CLOCK_OFF_S:
-            side = "ahead of" if skew > 0 else "behind"
-            found.append(f"This machine's clock is {abs(skew):.0f} s {side} CyberArk's: correct it if it is wrong.")
+        ahead_s = self.service_clock.clock.wall() - self.service_clock.now_ms() / 1000
+        if abs(ahead_s) >= CLOCK_OFF_S:
+            side = "ahead of" if ahead_s > 0 else "behind"
+            found.append(f"This machine's clock is {abs(ahead_s):.0f} s {side} CyberArk's: correct it if it is wrong.")
         return " ".join(found)
 
     def _open_query(self) -> str:

@@ -146,6 +146,7 @@ class Profile:
     def observations(self) -> dict[str, str]:
         """Return what was observed, by what it is about."""
         sent = [seconds for seconds in self._retry_after if seconds is not None]
+        ahead_s = self._clock.clock.wall() - self._clock.now_ms() / 1000
         return {
             **{f"answers of {endpoint}": _counted(calls) for endpoint, calls in self._calls.items()},
             "a second query within a minute": self._second_query,
@@ -157,7 +158,7 @@ class Profile:
             "events": f"{len(self._keys)}, of which {len(self._delays_s)} arrived meanwhile",
             "delay between event and API": _spread(self._delays_s).removeprefix(": ") or "not observed",
             "events behind newer ones": f"{len(self._behind_s)}{_spread(self._behind_s)}",
-            "this machine's clock": f"{self._clock.skew():+.1f} s compared with CyberArk's",
+            "this machine's clock": f"{ahead_s:+.1f} s compared with CyberArk's",
         }
 
     def report(self) -> str:
