@@ -54,7 +54,7 @@ class CyberArkAccountValidator(AccountValidator):
             return diagnose(error.failure).text(error.failure)
         if token.claims is None:
             host = urlsplit(account.auth_base_url).netloc
-            failure = Failure(Service.IDENTITY, FailureKind.TOKEN, host, ENDPOINT, missing=token.missing())
+            failure = Failure(Service.IDENTITY, FailureKind.SHAPE, host, ENDPOINT, missing=token.missing())
             return diagnose(failure).text(failure)
         self.log(f"CyberArk Identity issues tokens for tenant {token.tenant_id or 'unknown'}", level="info")
         return ""

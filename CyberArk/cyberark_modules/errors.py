@@ -19,7 +19,6 @@ class FailureKind(StrEnum):
     STATUS = "the service answered with an error status"
     NOT_JSON = "the answer is not JSON"
     SHAPE = "the answer has an unexpected structure"
-    NOT_INTAKE = "the answer does not come from a Sekoia intake"
     REDIRECT = "the service redirected the request"
     NAME = "the host name cannot be resolved"
     CERTIFICATE_AUTHORITY = "the certificate is issued by an authority that is not trusted here"
@@ -31,7 +30,6 @@ class FailureKind(StrEnum):
     CONNECTION = "the connection was rejected or broken off"
     TIMEOUT = "no complete answer in time"
     NEW_TOKEN = "the service does not accept a new token yet"  # noqa: S105
-    TOKEN = "the token lacks a claim"  # noqa: S105
     NO_PASSWORD = "no password is configured"  # noqa: S105
 
 

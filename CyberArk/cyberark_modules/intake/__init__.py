@@ -180,7 +180,7 @@ def send(http: Http, url: str, intake_key: str, texts: Sequence[str], deadline_s
     try:
         body = orjson.dumps({"intake_key": intake_key, "jsons": list(texts)})
         answer = http.post(Service.INTAKE, url, ENDPOINT, headers, body, deadline_s)
-        failed = answer.unusable(FailureKind.NOT_INTAKE)  # a block page, a proxy, a web site
+        failed = answer.unusable()  # a block page, a proxy, a web site
         receipt = answer.json()
         if not receipt or isinstance(receipt.get("event_ids"), list):
             return

@@ -62,7 +62,7 @@ def test_another_200_is_no_intake(tmp_path: Path, body: bytes) -> None:
     outcome = caller.push()
     assert len(outcome.remaining) == 3
     [(_, error)] = caller.intake._failed
-    assert error.failure.kind is FailureKind.NOT_INTAKE
+    assert error.failure.kind is FailureKind.SHAPE
 
 
 @pytest.mark.parametrize("rate", [0, 20], ids=["quiet", "20/s"])
