@@ -34,7 +34,6 @@ class CyberArkAccountValidator(AccountValidator):
         except Exception as error:  # a defect of ours must not leave the person without an answer
             problem = f"The account could not be checked because of an unexpected {type(error).__name__}."
         if problem:
-            self.log(problem, level="info")
             self.error(problem)
         return not problem
 

@@ -59,9 +59,8 @@ class Reporter:
         text = "" if what == "throttling" else f"{what.capitalize()} failed. "
         # What the service is only slow or busy for is no error of the configuration, however long it lasts.
         level: LogLevelStr = "critical" if row.resolved_by == "person" else "warning"
-        self._note_failure(
-            what, text + row.text(error.failure), level, row.name, escalates=row.resolved_by == "person if it lasts"
-        )
+        escalates = row.resolved_by == "person if it lasts"
+        self._note_failure(what, text + row.text(error.failure), level, row.name, escalates)
 
     def checkpoint_failed(self, error: Exception, consequence: str) -> None:
         """Log, once, that the state cannot be read or saved."""
