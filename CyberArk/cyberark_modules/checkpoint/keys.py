@@ -102,7 +102,7 @@ class Keys:
         return bucket is not None and event.key in bucket.keys
 
     def unseen(self, events: Sequence[Event], until_ms: int | None = None) -> tuple[Event, ...]:
-        """Return the new events of a page, each once; from `until_ms` on, they belong to the rest of a split window."""
+        """Return the new events of a page, each once; from `until_ms` on, they belong to another window."""
         new = (event for event in self.legacy.unknown(events) if event not in self)
         own = (event for event in new if until_ms is None or (event.time_ms or 0) < until_ms)
         return tuple({event.key: event for event in own}.values())
