@@ -109,7 +109,7 @@ class Sandbox:
     async def _handle(self, service: Service, received: web.BaseRequest) -> web.StreamResponse:
         arrived = self._loop.time()
         headers = {name.lower(): value for name, value in received.headers.items()}
-        body = await received.content.read()  # of any size: the intake refuses what is too large itself
+        body = await received.content.read()  # of any size: the intake itself rejects what is too large
         request = Request(received.method, received.path, headers, body)
         response = Response(ending="hang") if self._is_forgotten(received) else self.world.answer(service, request)
         await asyncio.sleep(max(0.0, arrived + response.delay - self._loop.time()))
@@ -118,7 +118,7 @@ class Sandbox:
         if response.ending == "complete":
             return web.Response(status=response.status, headers=response.headers, body=response.body)
         answer = web.StreamResponse(status=response.status, headers=response.headers)
-        with suppress(ConnectionError):  # who called has given up
+        with suppress(ConnectionError):  # the caller has timed out
             await _end_badly(received, response, answer, self.world.settings.network.trickle_s)
         return answer
 

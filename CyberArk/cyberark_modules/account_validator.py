@@ -44,7 +44,7 @@ class CyberArkAccountValidator(AccountValidator):
             return " ".join(faults)
         account = cast(CyberArkModuleConfiguration, self.module.configuration)
         mask(account.password, account.credentials)
-        if account.corrections:  # the connector puts up with it, for accounts of the published 1.0.0
+        if account.corrections:  # the connector accepts them, for accounts of the published 1.0.0
             return " ".join(account.corrections)
         http = Http(str(self.module.manifest.get("version", "")))
         try:

@@ -72,7 +72,7 @@ class CyberArkError(Exception):
 
 
 class TransientError(CyberArkError):
-    """Make the same call again after a pause. `retry_after` is the pause that the service asked for (s)."""
+    """Make the same call again after a pause. `retry_after` is the pause that the service requested (s)."""
 
     def __init__(self, failure: Failure, retry_after: float | None = None) -> None:
         super().__init__(failure)

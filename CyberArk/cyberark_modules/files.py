@@ -1,4 +1,4 @@
-"""A file beside the state, on disk or in S3: written whole or not at all.
+"""Read and write a file of the state, on disk or in S3: whole or not at all.
 
 The SDK's PersistentJSON truncates a file before it writes it, and its S3 client waits a minute for an answer. What
 belongs to one process begins with its mark, and is not written once another process has put its own there.

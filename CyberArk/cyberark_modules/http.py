@@ -25,7 +25,7 @@ from .errors import ClientError, Failure, FailureKind, Service, Throttled, Trans
 # Deadlines (s): of a token, of a query that is opened, of a page of results, of a push to the intake.
 TOKEN_S, QUERY_S, PAGE_S, PUSH_S = 30.0, 60.0, 30.0, 120.0
 CONNECT_S = 10.0
-# Firewalls forget an idle connection without telling either side, some after 20 s.
+# Firewalls drop an idle connection without notice to either side, some after 20 s.
 IDLE_S = 15.0
 # What an error of the library means, by its type and by words in it; the special ones first.
 _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, FailureKind], ...] = (
@@ -74,7 +74,7 @@ class Answer:
 class Http:
     """Posts with connections that are kept alive, one call at a time in each. Thread-safe.
 
-    `observe(endpoint, outcome, seconds)` is told of each call; the outcome is its status, or `error`. Certificates are
+    `observe(endpoint, outcome, seconds)` follows each call; the outcome is its status, or `error`. Certificates are
     verified against `REQUESTS_CA_BUNDLE` or certifi.
     """
 

@@ -41,7 +41,7 @@ class Figure:
 def throughput(quick: bool) -> Iterator[Figure]:
     """Measure one cursor, in the minute before a second query may be opened; its bound is page size ÷ page latency."""
     run = drain(int((15.0 if quick else 54.0) / PAGE_S) * _PAGE_SIZE, 6 * _HOUR, PAGE_S, PUSH_S)
-    yield Figure("backfill, of one cursor's bound", 100 * run.events_per_second / _ONE_CURSOR, "%", 95, at_least=True)
+    yield Figure("backlog, of one cursor's bound", 100 * run.events_per_second / _ONE_CURSOR, "%", 95, at_least=True)
 
 
 def cpu(quick: bool) -> Iterator[Figure]:

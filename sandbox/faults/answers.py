@@ -122,7 +122,7 @@ def fewer_ids(running: Running, request: Request, response: Response) -> Respons
 
 
 def no_intake(running: Running, request: Request) -> Response:
-    """Answer 200 as something that stands where the intake should be."""
+    """Answer 200 as another server in the place of the intake."""
     return Response(200, JSON_HEADERS, running.rng.choice(_NO_INTAKE))
 
 

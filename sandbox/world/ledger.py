@@ -90,7 +90,7 @@ class Ledger:
                 self.rejected.add(sequence)
 
     def query(self, accepted: bool, spacing_s: float) -> None:
-        """Take note of a createQuery, opened or refused because the last one is too recent."""
+        """Note a createQuery, opened or throttled because the last one is too recent."""
         now = self._now()
         with self.lock:
             last = self.query_times[-1] if self.query_times else None

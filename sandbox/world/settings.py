@@ -19,7 +19,7 @@ Rejection: TypeAlias = Literal["400", "403", "413", "500", "block-page", "drop"]
 class IdentitySettings:
     """The web app and the service user, as an administrator set them up.
 
-    Case counts in `application_id`. `clock_ahead_s` moves the Date of the answers. The Audit API refuses a token that
+    Case counts in `application_id`. `clock_ahead_s` moves the Date of the answers. The Audit API rejects a token that
     lacks a claim.
     """
 
@@ -38,14 +38,14 @@ class AuditSettings:
     """The Audit API. A spacing of zero is none.
 
     Queries: `order` "roughly" is by event time, up to `jitter_s` wrong. `date_field`: what dateFrom and dateTo are
-    compared with. `date_to`: what becomes of the events of its second. More than `page_limit` events a page is refused
-    with 400. `refuses_sort`, `refuses_week`: a sortModel, a dateFrom of seven days get 400.
+    compared with. `date_to`: what becomes of the events of its second. More than `page_limit` events a page get
+    400. `refuses_sort`, `refuses_week`: a sortModel, a dateFrom of seven days get 400.
 
     Pages: at most `page_cap` events. `empty_pages`: up to N empty pages in a row stand before one event in
-    `empty_every`. `repeats`: one event in N stands twice in its page. `end`: how a query without further events ends.
+    `empty_every`. `repeats`: one event in N appears twice in its page. `end`: how a query without further events ends.
 
-    Cursors: with `ceiling_s`, one returns only what arrived at most so long after its query was opened. They are
-    refused with `cursor_refusal` when their query is older than `cursor_lifetime_s`.
+    Cursors: with `ceiling_s`, one returns only what arrived at most that long after its query was opened. They are
+    rejected with `cursor_refusal` when their query is older than `cursor_lifetime_s`.
 
     Limits: `pages_at_once` in flight; `rival_s`: another integration opens a query whenever its last is so old.
 
@@ -128,9 +128,9 @@ class SekoiaSettings:
 class NetworkSettings:
     """What lies between the connector and the services; played by the TLS server alone, except `echoes_secrets`.
 
-    `forgets_after_s`: a firewall forgets a connection that was idle that long: requests on it are never answered.
+    `forgets_after_s`: a firewall drops a connection that was idle that long: requests on it are never answered.
     `trickle_s`: the time between two bytes of an answer that trickles. `echoes_secrets`: errors repeat each
-    credential of their request, as it stands and in Base64.
+    credential of their request, as it is and in Base64.
     """
 
     forgets_after_s: float | None = None

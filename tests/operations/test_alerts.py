@@ -76,7 +76,7 @@ SCENARIOS = (
     ),
     Scenario(
         "a backlog of six days is read in five hours",
-        {**BUSY, UNREAD: "518400-1728x300 0x200", OLDEST: "518400+60x300 0x200"},
+        {**BUSY, UNREAD: "518400-1728x300 0x200", OLDEST: "518400-400x300 0x200"},
         minutes=400,
     ),
     Scenario(
@@ -142,13 +142,19 @@ SCENARIOS = (
     ),
     Scenario(
         "the intake is down",
-        {**BUSY, **NOTHING_READ, RETRIES: "0x60 8+1x400", FORWARDED: "0+60x60 3600x400", LETTERS: "0x60 500x400"},
-        {"CyberArkDeliveryFailing": (69, 75), "CyberArkDeadLetters": (80, 100)},
+        {
+            **BUSY,
+            **NOTHING_READ,
+            RETRIES: "0x60 8+1x9 17+0.25x400",
+            FORWARDED: "0+60x60 3600x400",
+            LETTERS: "0x60 500x400",
+        },
+        {"CyberArkDeliveryFailing": (69, 75)},
     ),
     Scenario(
         "the intake is down, and the tenant has an event a minute",
-        {**QUIET, RETRIES: "0x60 8+1x400", FORWARDED: "0+1x60 60x400", LETTERS: "0x60 1+0.01x400"},
-        {"CyberArkDeliveryFailing": (69, 75), "CyberArkDeadLetters": (80, 100)},
+        {**QUIET, RETRIES: "0x60 8+1x9 17+0.25x400", FORWARDED: "0+1x60 60x400", LETTERS: "0x60 1+0.01x400"},
+        {"CyberArkDeliveryFailing": (69, 75)},
     ),
     Scenario(
         "a backlog of six days is read too slowly",

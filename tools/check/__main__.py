@@ -43,7 +43,7 @@ def main(arguments: list[str], variables: Mapping[str, str]) -> int:
     if "FAILED" in outcomes:
         screen.say("\nA check failed: correct it as it says, then check again.")
         return 1
-    screen.say("\nWhat was checked is OK." if "SKIPPED" in outcomes else "\nAll checks passed.")
+    screen.say("\nNo check failed; not all were run." if "SKIPPED" in outcomes else "\nAll checks passed.")
     return 3 if "SKIPPED" in outcomes else 0
 
 

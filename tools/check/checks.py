@@ -128,7 +128,7 @@ class Checks:
         except CyberArkError as error:
             if error.failure.status is None:
                 raise
-        return f"{url} answers, with a certificate that is valid."
+        return f"{url} answers with a valid certificate."
 
     def _fetch_token(self) -> str:
         self._token = token = self._api.authenticate()
@@ -150,7 +150,7 @@ class Checks:
             if error.failure.status == 401 and (missing := self._missing()):
                 raise ConfigurationError(replace(error.failure, kind=FailureKind.STATUS, missing=missing)) from None
             raise
-        return "Opened, for the events of the last hour. The tenant accepts the next query in a minute."
+        return "Opened for the last hour. CyberArk accepts the next one in a minute."
 
     def _fetch_page(self) -> str:
         events = self._patiently(lambda: self._api.fetch(self._cursor)).events
@@ -179,7 +179,7 @@ class Checks:
 
     def _send_event(self) -> str:
         if not self._send:
-            raise Skipped("To check it, add --send: one test event, marked as such, is sent to the intake.")
+            raise Skipped("To check it, add --send: it sends one test event, marked as such.")
         connector, tenant_id = self._values.connector, self._token.tenant_id if self._token else ""
         event = {
             "uuid": str(uuid4()),

@@ -15,7 +15,7 @@ VARIABLES = {
 # Never echoed, and never shown.
 SECRETS = {"password", "api_key", "intake_key"}
 EPILOG = f"""\
-values come from environment variables; what is not set is asked for:
+values come from environment variables; the command asks for what is not set:
   {" ".join(list(VARIABLES.values())[:4])}
   {" ".join(list(VARIABLES.values())[4:])}
 

@@ -39,7 +39,7 @@ class Values:
 def gather(given: Mapping[str, str], ask: Ask | None, say: Callable[[str], None]) -> Values:
     """Return the values, and have secrets masked from now on. Raise Unusable when there is nobody to `ask`.
 
-    `ask(prompt, is_secret)` returns what the person entered; a value that fails validation is asked for again.
+    `ask(prompt, is_secret)` returns what the person entered; a value that fails validation has to be entered again.
     """
     entered: dict[str, str] = {}
     for name, variable in VARIABLES.items():

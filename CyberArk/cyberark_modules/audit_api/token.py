@@ -20,7 +20,7 @@ AUDIENCE = "cyberark.isp.audit"
 ENDPOINT = "/oauth2/token"
 # A node of the service may not know a token yet for some seconds: for this long (s) a rejection is not believed.
 NEW_S = 60.0
-# How much of its life a token is used for; the life (s) when none is told: the shortest one seen is 1799 s.
+# How much of its life a token is used for; the life (s) when none is given: the shortest one seen is 1799 s.
 USED_PART, DEFAULT_LIFE_S = 0.9, 900.0
 
 

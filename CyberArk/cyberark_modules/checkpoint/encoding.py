@@ -142,7 +142,7 @@ def _of_date(date: Any, uuids: tuple[str, ...], now_ms: int, warning: str = "") 
 
 
 def _of_second_edition(saved: dict[str, Any], uuids: tuple[str, ...], now_ms: int) -> Opened:
-    """Continue from gaps, streams and keys."""
+    """Continue from what the second edition had not read, and from its keys."""
     coverage = saved["coverage"]
     watermark_ms = min(int(coverage["watermark_ms"]), now_ms)
     gaps = [(whole_second(gap["start_ms"]), whole_second(gap["end_ms"], up=True)) for gap in coverage["gaps"]]

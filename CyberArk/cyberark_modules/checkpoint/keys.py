@@ -16,7 +16,7 @@ from ..events import KEY_BYTES, Event, uuid_key
 
 MINUTE_MS = 60_000
 BUDGET = 100_000
-# Keys that can still be returned may exceed the budget up to this bound; then so many are kept.
+# Keys that can still be returned may exceed the budget up to this bound; then this many are kept.
 NEEDED_AT_MOST = 3 * BUDGET // 2
 NEEDED_KEPT = 5 * BUDGET // 4
 # A little more than the day that the hourly re-read reads again.

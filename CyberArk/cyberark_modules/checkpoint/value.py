@@ -13,18 +13,18 @@ from .keys import Keys
 SECOND_MS = 1000
 MINUTE_MS = 60 * SECOND_MS
 DAY_MS = 1440 * MINUTE_MS
-# The largest page that every tenant serves: more is refused with HTTP 400.
+# The largest page that every tenant serves: more is rejected with HTTP 400.
 PAGE_SIZE = 500
 # An event that arrives so late is delivered by the query of the next minute.
 OVERLAP_MS = 5 * MINUTE_MS
-# CyberArk keeps the events of seven days; a `dateFrom` of exactly seven days ago is refused.
+# CyberArk keeps the events of seven days; a `dateFrom` of exactly seven days ago is rejected.
 RETENTION_MS = 7 * DAY_MS
 RETENTION_MARGIN_MS = 2 * MINUTE_MS
 # The published connector keeps as many uuids; after a downgrade they are all that it knows.
 UUIDS_KEPT = 1000
-# More unread windows than this are not told apart: the two nearest are read as one.
+# With more unread windows than this, the two nearest are read as one.
 WINDOWS_AT_MOST = 400
-# So many event times show how far a reader is: a few events with a wrong clock do not move it.
+# This many event times show how far a reader is: a few events with a wrong clock do not move it.
 TIMES_KEPT = 16
 Times = tuple[int, ...]
 
@@ -34,8 +34,8 @@ class Window:
     """An interval [start_ms, end_ms) of event time to be read; without an end it is the live edge.
 
     Both bounds are whole seconds, as the API reads them. `again`: it is complete and read once more, for events that
-    arrived late. `to_confirm`: so many queries have ended here; another has yet to bring nothing new. What a page that
-    fails has left is read in pages of `page_size`, and not before `retry_at_ms` after so many `failures`.
+    arrived late. `to_confirm` queries have ended here; another has yet to bring nothing new. What a page that
+    fails has left is read in pages of `page_size`, and not before `retry_at_ms`, after `failures` attempts.
     """
 
     start_ms: int
@@ -163,7 +163,7 @@ class Checkpoint:
         return found
 
     def covered(self, start_ms: int, end_ms: int) -> "Checkpoint":
-        """Return the checkpoint with that interval delivered for good."""
+        """Return the checkpoint with that interval complete."""
         parts = (part for window in self.windows for part in window.without(start_ms, end_ms))
         return replace(self, windows=tuple(parts))
 

@@ -19,7 +19,7 @@ STEADY_S = 60.0
 
 
 class Delivery:
-    """Pushes events through the intake. `forwarded` is told of each push: accepted, too large, and seconds."""
+    """Pushes events through the intake. `forwarded` is called after each push: accepted, too large, and seconds."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Delivery:
         self._failed_at = float("-inf")
 
     def push(self, events: Sequence[Event], confirm: Callable[[Sequence[Event]], None]) -> None:
-        """Push those events until all are done; `confirm` is told of each part, before the next one is tried.
+        """Push those events until all are done; `confirm` is called with each part, before the next one is tried.
 
         Raises Stopping when the connector is to stop before that.
         """

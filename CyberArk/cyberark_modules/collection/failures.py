@@ -12,7 +12,7 @@ from .queries import Queries
 from .rate import RateLimiter
 from .scheduler import Moment, with_reread
 
-# A query that was refused so often is reported; sooner, another integration may have used the minute.
+# A query is reported after this many rejections; before, another integration may have used the minute.
 REPORTED_AFTER = 3
 # A little less than an hour, so that what arrives right after a re-read is delivered within the hour.
 HOURLY_S = 3300.0

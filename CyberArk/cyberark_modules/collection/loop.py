@@ -132,7 +132,7 @@ class Loop:
             yield Arrival(asked, following, last, len(page.events), new)
 
     def _confirm(self, pushed: int, events: Sequence[Event]) -> None:
-        """Remember what is done; save it at once if that is a part, since a stop may precede the rest."""
+        """Note what is done; save it at once if that is a part, since a stop may precede the rest."""
         checkpoint = self.saved.value.delivered(events, self.context.later_ms())
         self.saved.commit(checkpoint, write=len(events) < pushed)
 

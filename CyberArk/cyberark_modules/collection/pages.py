@@ -13,18 +13,18 @@ from ..events import Page
 from .rate import RateLimiter
 
 LIVE_INTERVAL_S = 5.0
-# A page that has failed for so long is given up for another query once others are served: after four failures that
+# A page that has failed for that long is left to another query once others are served: after four failures that
 # come at once, or one that is the end of its deadline.
 GIVEN_UP_AFTER_S = 20.0
 PAUSES_S = (1.0, 5.0, 14.0, 30.0)
-# The pages in flight hold no more than about so many characters, however large the events are.
+# The pages in flight hold no more than about this many characters, however large the events are.
 CHARACTERS_IN_FLIGHT = 8_000_000
 PAGES_BETWEEN_QUERIES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A page that was asked for at `asked_at` (monotonic s) and `asked_ms` (epoch ms, the earlier clock)."""
+    """A page that was requested at `asked_at` (monotonic s) and `asked_ms` (epoch ms, the earlier clock)."""
 
     number: int
     page: Future[Page]
@@ -48,7 +48,7 @@ class Failing:
 
 @dataclass(slots=True)
 class _Turn:
-    """When a reader asked for its last page, when it began to read after a pause, and when it may ask again."""
+    """When a reader requested its last page, when it began to read after a pause, and when it may request the next."""
 
     asked_at: float = -math.inf
     began_at: float | None = None
@@ -71,7 +71,7 @@ class Pages:
         self._asked_since_query = 0
 
     def ask(self, checkpoint: Checkpoint) -> None:
-        """Ask for as many pages as may be in flight; forget readers that are gone, and what arrives for them."""
+        """Request as many pages as may be in flight; drop readers that are gone, and what arrives for them."""
         known = {reader.number for reader in checkpoint.readers}
         for by_number in (self.in_flight, self._turns, self.failing):
             for number in by_number.keys() - known:
@@ -80,7 +80,7 @@ class Pages:
             self.ask_for(reader)
 
     def ask_for(self, reader: Reader) -> None:
-        """Ask for the next page of a reader, if it may be asked for now."""
+        """Request the next page of a reader, if it may be requested now."""
         if not self._has_room() or self._limiter.wait_s() or self._ready_in(reader) > 0:
             return
         now, cursor, turn = self._context.monotonic(), reader.cursor, self._turns[reader.number]
@@ -97,7 +97,7 @@ class Pages:
             self.ask_for(reader)
 
     def wait_s(self, checkpoint: Checkpoint) -> float:
-        """Return in how many seconds a page could be asked for next; infinity if none is to be."""
+        """Return in how many seconds a page could be requested next; infinity if none is to be."""
         if not self._has_room():
             return math.inf
         return max(min(map(self._ready_in, checkpoint.readers), default=math.inf), self._limiter.wait_s())
@@ -111,7 +111,7 @@ class Pages:
                 yield asked, reader
 
     def served(self, asked: InFlight, page: Page) -> None:
-        """Note that a page was served. One that was to be given up is asked for once more: it may be served too."""
+        """Note that a page was served. One that was to be cut out is requested once more: it may be served too."""
         self._limiter.accepted(asked.asked_at)
         self._characters = sum(len(event.text) for event in page.events)
         self.failing.pop(asked.number, None)
@@ -121,7 +121,7 @@ class Pages:
         self._served_at = self._context.monotonic()
 
     def failed(self, asked: InFlight, error: Exception) -> Failing | None:
-        """Note that a page failed: it is asked for again after a pause. HTTP 429 says nothing about the page."""
+        """Note that a page failed: it is requested again after a pause. HTTP 429 says nothing about the page."""
         now = self._context.monotonic()
         if isinstance(error, Throttled):
             self._limiter.refused(error, len(self.in_flight), asked.asked_at)
@@ -140,7 +140,7 @@ class Pages:
         return failing.since < self._served_at
 
     def is_to_be_cut(self, failing: Failing) -> bool:
-        """Return whether a page is given up: others were served since it began to fail, and it has failed again."""
+        """Return whether a page is to be cut out: others were served since it began to fail, and it failed again."""
         return failing.is_given_up() and self.is_alone(failing) and self._served_at < failing.failed_at
 
     def paused(self, reader: Reader) -> None:

@@ -16,7 +16,7 @@ QUERY_MAY_TAKE_MS = 60_000
 # Where another integration uses the query of the minute, nothing shows when the next one is free.
 THROTTLED_S = 5.0
 IDLE_S = 1.0
-# One live query in so many follows empty pages as far as a query that confirms an end does.
+# One live query in this many follows empty pages as far as a query that confirms an end does.
 CONFIRMED_EVERY = 10
 
 

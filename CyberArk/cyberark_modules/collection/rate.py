@@ -1,9 +1,9 @@
-"""How many pages may be in flight, and how far apart calls have to be: learned from what the API refuses.
+"""Decide how many pages may be in flight, and how far apart calls have to be, from the calls that the API throttles.
 
 The limits are not documented, and public clients disagree: none, one page at a time, an interval between pages, one
-call of any kind a minute. So there is one page at first, and one more after ten that were accepted. A refusal (HTTP
-429) takes pages in flight away, down to one; then it doubles the interval between calls. After enough calls that were
-accepted, a little more is tried. If a call is refused although calls as far apart were accepted, the interval is not
+call of any kind a minute. So there is one page at first, and one more after ten that were accepted. HTTP 429
+takes pages in flight away, down to one; then it doubles the interval between calls. After enough calls that were
+accepted, a little more is tried. If a call is throttled although calls as far apart were accepted, the interval is not
 the cause.
 """
 
@@ -15,14 +15,14 @@ AT_ONCE = 5
 LONGEST_INTERVAL_S = 61.0
 SHORTEST_INTERVAL_S = 0.95
 LONGEST_RETRY_AFTER_S = 900.0
-# So many calls are accepted before a little more is tried; twice as many after each try that was refused.
+# This many calls are accepted before a little more is tried; twice as many after each try that was throttled.
 TRY_AFTER = 10
 TRY_AFTER_AT_MOST = 320
 TRY_AFTER_AT_MOST_APART = 40
 # A try that was accepted is followed by the next one sooner.
 TRY_AGAIN_AFTER = 3
 NOT_THROTTLED_AFTER_S = 600.0
-# After so many more refusals than accepted calls, the interval is the cause, whatever was accepted before.
+# With this many more throttled than accepted calls, the interval is the cause, whatever was accepted before.
 REFUSED_MORE_OFTEN = 10
 _NEVER = float("-inf")
 
@@ -44,7 +44,7 @@ class RateLimiter:
 
     @property
     def is_throttled(self) -> bool:
-        """Whether the API refused a call lately, or calls are still kept apart."""
+        """Whether the API throttled a call lately, or calls are still kept apart."""
         return self.interval_s > 0 or self._monotonic() - self._refused_at < NOT_THROTTLED_AFTER_S
 
     def wait_s(self) -> float:
@@ -60,7 +60,7 @@ class RateLimiter:
         self._last_call = self._monotonic()
 
     def accepted(self, asked_at: float | None = None) -> None:
-        """Note that a call was accepted; a page, if it was asked for at that time (monotonic s)."""
+        """Note that a call was accepted; a page, if it was requested at that time (monotonic s)."""
         self._refused_more_often = max(0, self._refused_more_often - 1)
         if asked_at is not None:
             if self.at_once == 1:
@@ -78,7 +78,7 @@ class RateLimiter:
             self.at_once = min(AT_ONCE, self.at_once + 1)
 
     def refused(self, error: Throttled, in_flight: int, asked_at: float) -> None:
-        """Note that a call was refused that was made at that time (monotonic s), with that many others in flight."""
+        """Note that a call was throttled that was made at that time (monotonic s), with that many others in flight."""
         self._refused_at = self._monotonic()
         if error.retry_after:
             self.pause(error.retry_after)

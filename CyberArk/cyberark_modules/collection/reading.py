@@ -14,10 +14,10 @@ LOOK_BACK_MS = 10_000
 MARKS_AT_MOST = 32
 # A live page that reaches so near the present is the last one for now.
 PRESENT_MS = 3_000
-# Where events arrive later than that, so many pages in a row with so few events are.
+# Where events arrive later than that, this many pages in a row with this few events are.
 SHORT_PAGES_END = 2
 SURELY_SHORT = 50
-# So many events in order show that a query has one; an end before the window's is read until it comes empty.
+# This many events in order show that a query has one; an end before the window's is read until it comes empty.
 ORDER_KNOWN_EVENTS = 64
 EMPTY_PAGES_END = 2
 # A second query meets the hole that the first one took for its end: it follows more empty pages.
@@ -136,7 +136,7 @@ def is_far_behind(checkpoint: Checkpoint, reader: Reader) -> bool:
 
 
 def _marked(reader: Reader, page: Page) -> Reader:
-    """Remember the places from which the live edge can be read again."""
+    """Note the places from which the live edge can be read again."""
     marks = reader.marks
     if page.events and page.cursor:
         marks = (*marks, (page.cursor, reader.times))[-MARKS_AT_MOST:]

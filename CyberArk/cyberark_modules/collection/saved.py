@@ -107,7 +107,7 @@ class SavedCheckpoint:
             if self._writing is None and not self._is_saved:
                 self._write()
             if self._writing is not None:
-                with suppress(Exception):  # raised, or reported, when it is settled
+                with suppress(Exception):  # raised, or reported, by the call below
                     self._writing.result(max(0.0, end - self._context.monotonic()))
                 self._settle(0.0)
         return self._is_saved and self._writing is None

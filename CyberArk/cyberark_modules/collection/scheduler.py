@@ -26,7 +26,7 @@ class Moment:
     readers whose page has failed often enough, `in_doubt` whether the live edge waits for a page that may yet do so.
     `probe_ms` is where the live edge can be read if all live readers fail. `live_is_due` goes by the polling
     interval; `windows_in_row` counts the last queries. `is_slow`: calls have to be kept apart;
-    `is_wary`: a page at the live edge was given up a moment ago.
+    `is_wary`: a page at the live edge was cut out a moment ago.
     """
 
     now_ms: int

@@ -27,13 +27,15 @@ ENDPOINT = "/batch"
 BLOCK_EVENTS, FEW_EVENTS, LIMIT_S = 200, 20, 3600.0
 # An event that failed alone is sent again after this long (s), and one that is known to be rejected.
 RETRY_S, REJECTED_RETRY_S = 5.0, 600.0
+# So many parts of the file are sent each second: what is new comes first.
+RESENDS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a push. Push `remaining` again after `pause_s`.
 
-    `done`: accepted, too large, or in the dead-letter file for good. `failure` is set once several requests failed.
+    `done`: accepted, too large, or saved in the dead-letter file. `failure` is set once several requests failed.
     """
 
     done: tuple[Event, ...]
@@ -94,7 +96,7 @@ class Intake:
             self._pushes.failed(error, self._monotonic())
             is_over = self._pushes.failures >= self._patience and not isinstance(error, Throttled)
             if error.failure.status == 413 and count > FEW_EVENTS:
-                self._limit, self._limit_until = count // 2, begun_at + LIMIT_S
+                self._limit, self._limit_until = max(FEW_EVENTS, count // 2), begun_at + LIMIT_S
             elif is_over and self._letters.add(pending[:BLOCK_EVENTS], error.failure.status):
                 self._patience *= 2
                 pending = pending[BLOCK_EVENTS:]
@@ -118,13 +120,13 @@ class Intake:
             failed.append((len(chunk), error))
 
     def resend(self) -> None:
-        """Send the parts of the dead-letter file again that are due, until one fails."""
+        """Send parts of the dead-letter file again that are due, until one fails. Call it every second."""
         self._letters.load()
         if not self._letters.is_saved:
             self._letters.remove(())
         now = self._monotonic()
         due = [part for part in self._letters.parts if max(part.due_at, self._resends.next_at) <= now]
-        for part in sorted(due, key=lambda part: (part.failures, -len(part.texts))):
+        for part in sorted(due, key=lambda part: (part.failures, -len(part.texts)))[:RESENDS_AT_ONCE]:
             begun_at = self._monotonic()
             self._letters.parts.remove(part)
             try:

@@ -18,7 +18,7 @@ from ..http import Http
 
 FILE_NAME = "dead_letters.jsonl"
 LETTERS_AT_MOST, BYTES_AT_MOST = 5_000, 20_000_000
-# A storage that hangs is given up on after this long (s).
+# The time-out of a storage that hangs (s).
 STORED_WITHIN_S = 5.0
 # They are sent in as many parts; those of a start after this long (s): after a kill, some are read and pushed again.
 PARTS, RESEND_AFTER_S = 6, 10.0
@@ -60,7 +60,7 @@ class DeadLetters:
             self.cut(list(self.lines), RESEND_AFTER_S)
 
     def add(self, events: Sequence[Event], status: int | None) -> bool:
-        """Put events into the file; return whether they are in it for good."""
+        """Put events into the file; return whether they are saved in it."""
         fields = ({"uuid": event.uuid, "status": status, "text": event.text} for event in events)
         with self._lock:
             lines = self.lines | {str(line["text"]): json.dumps(line).encode() for line in fields}
@@ -74,8 +74,8 @@ class DeadLetters:
                 self.cut([event.text for event in events])
             if self.fault not in ("", before):
                 self._report(
-                    f"The dead-letter file {self.fault}. Until it takes events again, those that the intake rejects "
-                    "are kept and pushed again, and may delay others; nothing is lost."
+                    f"The dead-letter file {self.fault}. Until it accepts events again, rejected events are "
+                    "pushed again and may delay others; nothing is lost."
                 )
             return not self.fault
 

@@ -148,7 +148,7 @@ class SdkConnector(Connector):
         return f"{server.rstrip('/')}/batch", self.configuration.intake_key
 
     def _send_chunk(self, _url: str, _index: int, chunk: list[Any], _ids: dict[int, list[str]]) -> None:
-        # connector/__init__.py:128 retries for an hour, then forgets the events; those of a 200 without JSON at once.
+        # connector/__init__.py:128 retries for an hour, then drops the events; those of a 200 without JSON at once.
         if self.intake is not None:
             self.intake.send_chunk(chunk)
 

@@ -36,7 +36,7 @@ def faults_of_forms(module: Module, connector: type[Connector]) -> str:
 
 
 def can_log(module: Module) -> bool:
-    """Return whether the platform can be told: it has given a token, and an address for log lines."""
+    """Return whether log lines can be sent: the platform has given a token, and an address for them."""
     return _has(module, ModuleItem.TOKEN_FILE_NAME) and _has(module, *_LOGS)
 
 

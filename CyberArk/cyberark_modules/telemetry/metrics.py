@@ -1,4 +1,4 @@
-"""The Prometheus metrics of this connector, beside the SDK's common ones. No label of ours holds tenant data.
+"""Define the Prometheus metrics of this connector; the SDK adds common ones. No label of ours holds tenant data.
 
 Every series that a dashboard or an alert uses exists from the first scrape on, at zero: an increase from nothing would
 not be seen. No label has a name that a scraper sets itself (job, instance, service, endpoint, namespace, pod).
@@ -26,10 +26,10 @@ WINDOWS = _gauge("windows", "Windows of event time before the live edge that are
 UNREAD = _gauge("unread_seconds", "Event time in unread windows")
 OLDEST_WINDOW = _gauge("oldest_window_age_seconds", "Age of the start of the oldest unread window; 0 without one")
 UNREADABLE = _gauge("unreadable_ranges", "Ranges of event time for which the Audit API keeps failing")
-LOST = _counter("lost_seconds", "Event time that CyberArk does not keep any more and that was not delivered")
+LOST = _counter("lost_seconds", "Event time that was not delivered and that CyberArk no longer keeps")
 REREAD_REACH = _gauge("reread_reach_seconds", "How late an event may arrive and still be found by the hourly re-read")
 DEAD_LETTERS = _gauge("dead_letters", "Events in the dead-letter file")
-DEAD_LETTERS_DELIVERED = _counter("dead_letters_delivered", "Dead letters that the intake has taken")
+DEAD_LETTERS_DELIVERED = _counter("dead_letters_delivered", "Dead letters that the intake accepted later")
 THROTTLED_INTERVAL = _gauge("throttled_interval_seconds", "Interval between calls because of HTTP 429; 0 without one")
 CHECKPOINT_WRITES = _histogram(
     "checkpoint_write_duration_seconds", "Writes of the state by outcome: written, error", ["outcome"]

@@ -14,7 +14,7 @@ from . import duration, metrics, moment
 HOUR_S = 3600.0
 # An address that does not answer may be a short outage; after this long it is more likely wrong.
 ESCALATED_AFTER_S = 900.0
-# The live edge is read to the end twice, by two queries, before anybody is told that everything is delivered.
+# The live edge is read to the end twice, by two queries, before the log says that everything is delivered.
 CONFIRMED_BY = 2
 
 
