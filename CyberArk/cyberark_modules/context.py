@@ -42,17 +42,13 @@ class Context:
         """Return whether the connector is to stop."""
         return self._stop_event.is_set()
 
-    def begin_stop(self) -> None:
-        """Start to count the time that is left: the connector is asked to stop."""
-        if self._stopping_since is None:
-            self._stopping_since = self.monotonic()
-
     def remaining_s(self, within_s: float) -> float:
-        """Return what is left of `within_s` seconds after the request to stop: infinite until there is one."""
+        """Return what is left of `within_s` seconds since a stop was noticed: infinite before."""
         if not self.is_stopping():
             return math.inf
-        self.begin_stop()  # the SDK's own event may have been set in another way
-        return max(0.0, (self._stopping_since or 0.0) + within_s - self.monotonic())
+        if self._stopping_since is None:
+            self._stopping_since = self.monotonic()
+        return max(0.0, self._stopping_since + within_s - self.monotonic())
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         """Start a call in the background."""

@@ -16,9 +16,8 @@ from ..events import KEY_BYTES, Event, uuid_key
 
 MINUTE_MS = 60_000
 BUDGET = 100_000
-# Keys that can still be returned may exceed the budget up to this bound; then this many are kept.
+# Keys that can still be returned may exceed the budget up to this bound.
 NEEDED_AT_MOST = 3 * BUDGET // 2
-NEEDED_KEPT = 5 * BUDGET // 4
 # A little more than the day that the hourly re-read reads again.
 KEPT_MS = 25 * 3_600_000
 
@@ -84,14 +83,13 @@ class Legacy:
 class Keys:
     """The keys by the minute of their event, and those of events without a time by the minute of delivery.
 
-    `evicted` counts those that could still be returned and did not fit, `added` those since the keys were pruned.
+    `size` counts them, `added` those since the keys were pruned.
     """
 
     dated: Buckets = field(default_factory=dict)
     undated: Buckets = field(default_factory=dict)
     complete_from_ms: int = 0
     legacy: Legacy = field(default_factory=Legacy)
-    evicted: int = 0
     size: int = 0
     added: int = 0
 
@@ -128,34 +126,20 @@ class Keys:
     def pruned(self, needed: Sequence[tuple[int, int | None]], now_ms: int) -> "Keys":
         """Return the keys within their budget. `needed` are the intervals of event time that can still be returned."""
         wanted = [(start // MINUTE_MS - 1, end // MINUTE_MS if end is not None else 1 << 60) for start, end in needed]
-        places = sorted([(minute, True) for minute in self.dated] + [(minute, False) for minute in self.undated])
-        oldest = (now_ms - KEPT_MS) // MINUTE_MS
-
-        dropped: set[tuple[int, bool]] = set()
-        size, evicted = self.size, self.evicted
-        for place in places:
-            if any(first <= place[0] <= last for first, last in wanted):
-                continue
-            if place[0] >= oldest and size <= BUDGET:
+        sizes = {(minute, True): len(bucket.keys) for minute, bucket in self.dated.items()}
+        sizes |= {(minute, False): len(bucket.keys) for minute, bucket in self.undated.items()}
+        is_needed = {place: any(first <= place[0] <= last for first, last in wanted) for place in sizes}
+        oldest, size, dropped = (now_ms - KEPT_MS) // MINUTE_MS, self.size, set[tuple[int, bool]]()
+        for place in sorted(sizes, key=lambda place: (is_needed[place], place)):
+            limit = NEEDED_AT_MOST if is_needed[place] else BUDGET
+            if size <= limit and (is_needed[place] or place[0] >= oldest):
                 break
             dropped.add(place)
-            size -= self._size_of(place)
-        kept = NEEDED_KEPT if size > NEEDED_AT_MOST else size
-        for place in places:
-            if size <= kept:
-                break
-            if place not in dropped:
-                dropped.add(place)
-                size -= self._size_of(place)
-                evicted += self._size_of(place)
+            size -= sizes[place]
         legacy = Legacy() if now_ms > self.legacy.before_ms + KEPT_MS else self.legacy
         if not dropped:
             return replace(self, legacy=legacy, added=0)
         dated = {minute: bucket for minute, bucket in self.dated.items() if (minute, True) not in dropped}
         undated = {minute: bucket for minute, bucket in self.undated.items() if (minute, False) not in dropped}
         complete_from_ms = max(self.complete_from_ms, (max(dropped)[0] + 1) * MINUTE_MS)
-        return Keys(dated, undated, complete_from_ms, legacy, evicted, size)
-
-    def _size_of(self, place: tuple[int, bool]) -> int:
-        minute, is_dated = place
-        return len((self.dated if is_dated else self.undated)[minute].keys)
+        return Keys(dated, undated, complete_from_ms, legacy, size)

@@ -1,8 +1,10 @@
 """Delivering: pushed until every event is accepted, or in the dead-letter file."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
@@ -18,25 +20,18 @@ LOOKED_AT_EVERY_S = 30.0
 STEADY_S = 60.0
 
 
+@dataclass(slots=True)
 class Delivery:
-    """Pushes events through the intake. `forwarded` is called after each push: accepted, too large, and seconds."""
+    """Pushes events through the intake. `forwarded` is told of each push: accepted, too large, and seconds."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        context: Context,
-        reporter: Reporter,
-        forwarded: Callable[[int, int, float], None],
-        retry_save: Callable[[], None],
-    ) -> None:
-        self._intake = intake
-        self._context = context
-        self._reporter = reporter
-        self._forwarded = forwarded
-        self._retry_save = retry_save
-        self._resending: Future[None] | None = None
-        self._resend_due = context.monotonic()
-        self._failed_at = float("-inf")
+    _intake: Intake
+    _context: Context
+    _reporter: Reporter
+    _forwarded: Callable[[int, int, float], None]
+    _retry_save: Callable[[], None]
+    _resending: Future[None] | None = None
+    _resend_due: float = -math.inf
+    _failed_at: float = -math.inf
 
     def push(self, events: Sequence[Event], confirm: Callable[[Sequence[Event]], None]) -> None:
         """Push those events until all are done; `confirm` is called with each part, before the next one is tried.

@@ -1,6 +1,7 @@
 """What becomes of a reader or a query that fails, and what the scheduler has to know of it."""
 
 import math
+from dataclasses import dataclass, field
 
 from ..checkpoint.value import RETENTION_MS, Checkpoint, Reader, Window
 from ..context import Context
@@ -20,24 +21,20 @@ SOON_S = 600.0
 WARY_S = 120.0
 
 
+@dataclass(slots=True)
 class Failures:
     """Handles failed pages and queries, and notes what works again."""
 
-    def __init__(
-        self,
-        context: Context,
-        queries: Queries,
-        pages: Pages,
-        limiter: RateLimiter,
-        reporter: Reporter,
-    ) -> None:
-        self.reporter = reporter
-        self._context = context
-        self._queries = queries
-        self._pages = pages
-        self._limiter = limiter
-        self._wary_until = -math.inf
-        self._reread_at = context.monotonic() + SOON_S
+    _context: Context
+    _queries: Queries
+    _pages: Pages
+    _limiter: RateLimiter
+    reporter: Reporter
+    _wary_until: float = -math.inf
+    _reread_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reread_at = self._context.monotonic() + SOON_S
 
     def maintained(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return the checkpoint without what the API no longer returns, with the hourly re-read if it is due."""

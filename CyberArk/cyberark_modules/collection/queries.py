@@ -1,6 +1,7 @@
 """The query of the minute: the API accepts one, counted for the whole tenant, across restarts."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -29,29 +30,22 @@ class Opening:
     opened_ms: int
 
 
+@dataclass(slots=True)
 class Queries:
     """When a query may be opened, and the one that is being opened. `frequency_s` is the polling interval (s)."""
 
-    def __init__(
-        self,
-        open_query: Callable[[int, int | None, int, Mapping[str, Sequence[str]]], str],
-        filters: Mapping[str, Sequence[str]],
-        frequency_s: float,
-        digest: str,
-        context: Context,
-        backoff: Backoff,
-    ) -> None:
-        self._open_query = open_query
-        self._filters = filters
-        self._frequency_s = max(QUERY_SPACING_S, frequency_s)
-        self._digest = digest
-        self._context = context
-        self._backoff = backoff
-        self._allowed_at = self.live_due_at = context.monotonic()
-        self.failures = 0
-        self._number = self._live_queries = 0
-        self.windows_in_row = 0
-        self.opening: Opening | None = None
+    _open_query: Callable[[int, int | None, int], str]
+    _frequency_s: float
+    _digest: str
+    _context: Context
+    _backoff: Backoff
+    failures: int = 0
+    windows_in_row: int = 0
+    opening: Opening | None = None
+    live_due_at: float = -math.inf
+    _allowed_at: float = -math.inf
+    _number: int = 0
+    _live_queries: int = 0
 
     def resumed(self, checkpoint: Checkpoint) -> Checkpoint:
         """Keep the spacing to the last query of an earlier process, and drop readers of other settings."""
@@ -85,9 +79,7 @@ class Queries:
             self.windows_in_row = 0
             window = replace(window, to_confirm=int(self._live_queries % CONFIRMED_EVERY == 0))
             self._live_queries += 1
-        cursor = self._context.submit(
-            lambda: self._open_query(window.start_ms, window.end_ms, window.page_size, self._filters)
-        )
+        cursor = self._context.submit(lambda: self._open_query(window.start_ms, window.end_ms, window.page_size))
         self._number = max([self._number, *(reader.number for reader in checkpoint.readers)])
         self.opening = Opening(window, cursor, earlier_ms)
         return checkpoint.with_windows(window)

@@ -108,7 +108,6 @@ class SdkConnector(Connector):
 
     def stop(self, *args: Any, **kwargs: Any) -> None:
         """Ask the connector to end, also as a signal handler: in a thread, since the SDK takes locks on its way."""
-        self.context.begin_stop()
         with suppress(Exception):
             in_daemon_thread(super().stop).result(0.2)
 

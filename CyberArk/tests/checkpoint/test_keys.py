@@ -12,7 +12,7 @@ from cyberark_modules.checkpoint.keys import KEPT_MS, MINUTE_MS, Bucket, Keys, L
 from cyberark_modules.checkpoint.value import Reader
 from cyberark_modules.events import Event, uuid_key
 
-BUDGET, NEEDED_AT_MOST, NEEDED_KEPT = 12, 18, 15
+BUDGET, NEEDED_AT_MOST = 12, 18
 DAY_MIN = KEPT_MS // MINUTE_MS
 minutes = st.integers(0, 2 * DAY_MIN).map(lambda minute: minute - minute % 97)
 deliveries = st.lists(st.tuples(minutes | st.none(), st.integers(1, 6)), max_size=12)
@@ -28,7 +28,7 @@ def test_no_needed_key_is_forgotten_within_the_budget(
     delivered: list[tuple[int | None, int]], needed: list[tuple[int, int | None]], now: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("BUDGET", BUDGET), ("NEEDED_AT_MOST", NEEDED_AT_MOST), ("NEEDED_KEPT", NEEDED_KEPT)):
+        for name, value in (("BUDGET", BUDGET), ("NEEDED_AT_MOST", NEEDED_AT_MOST)):
             patch.setattr(module, name, value)
         keys, places = Keys(), dict[Event, int]()
         for number, count in delivered:
@@ -43,14 +43,13 @@ def test_no_needed_key_is_forgotten_within_the_budget(
     count = sum(is_needed.values())
     assert kept.size == sum(len(bucket.keys) for buckets in (kept.dated, kept.undated) for bucket in buckets.values())
     assert kept.added == 0
-    assert kept.size <= (NEEDED_KEPT if count > NEEDED_AT_MOST else max(BUDGET, count))
+    assert kept.size <= min(NEEDED_AT_MOST, max(BUDGET, count))
     for one, place in places.items():
         if one not in kept:
             assert at(place * 60) < kept.complete_from_ms
             assert count > NEEDED_AT_MOST or not is_needed[one]
         elif not is_needed[one]:
             assert place >= now - DAY_MIN
-    assert kept.evicted == (sum(is_needed.values()) - sum(one in kept and is_needed[one] for one in places))
 
 
 def test_keys_are_forgotten_from_the_oldest_on_only_as_far_as_the_budget_asks() -> None:
@@ -59,8 +58,8 @@ def test_keys_are_forgotten_from_the_oldest_on_only_as_far_as_the_budget_asks() 
     assert over.pruned([(at(60), at(119))], at(600)).dated.keys() == {T0 // MINUTE_MS + 1, T0 // MINUTE_MS + 5}
     many = over.with_events(minute(7, 50_000), T0)
     kept = many.pruned([(at(0), None)], at(600))
-    assert (kept.size, kept.evicted, kept.complete_from_ms) == (90_001, 60_000, at(120))
-    assert many.pruned([(at(180), None)], at(600)).evicted == 0
+    assert (kept.size, kept.complete_from_ms) == (90_001, at(120))
+    assert many.pruned([(at(180), None)], at(600)) == kept
 
 
 def test_a_page_keeps_what_was_not_delivered_each_event_once() -> None:

@@ -95,9 +95,7 @@ def checkpoints(draw: st.DrawFn) -> Checkpoint:
         *windows,
         live_s=HORIZON_S,
         readers=tuple(draw(st.lists(some, max_size=2))),
-        keys=Keys(
-            draw(buckets), draw(buckets), draw(times_ms), Legacy(Bucket().with_keys([b"k" * 12]), 7, 5), 1, 2, 3
-        ),
+        keys=Keys(draw(buckets), draw(buckets), draw(times_ms), Legacy(Bucket().with_keys([b"k" * 12]), 7, 5), 1, 2),
         queried_ms=draw(st.none() | times_ms),
         tenant_id=draw(texts),
         uuids=tuple(draw(st.lists(texts, max_size=3))),

@@ -31,7 +31,7 @@ class Read:
         self.asked: list[str] = []
         self.limiter = RateLimiter(engine.time.monotonic)
         self.pages = Pages(self.fetch, engine.context, self.limiter, Backoff())
-        queries = Queries(lambda *_: "c", {}, 60, "", engine.context, Backoff())
+        queries = Queries(lambda *_: "c", 60, "", engine.context, Backoff())
         self.failures = Failures(engine.context, queries, self.pages, self.limiter, engine.reporter)
         windows = [one.window for one in readers if not one.is_live]
         self.value: Checkpoint = checkpoint(*windows, live_s=0, readers=readers)
