@@ -5,18 +5,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 
-class Clock:
-    """This machine's time; a simulation gives another one."""
-
-    def wall(self) -> float:
-        """Return the epoch time (s). It may jump."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return a time (s) that never jumps."""
-        return time.monotonic()
-
-
 def http_date(text: str | None) -> float | None:
     """Return the epoch time (s) of an HTTP date (RFC 9110, 5.6.7), None if it is not one. Without a zone it is UTC."""
     try:
@@ -26,17 +14,23 @@ def http_date(text: str | None) -> float | None:
         return None
 
 
-class ServiceClock:
-    """The service's time, read off the `Date` header of its answers (RFC 9110, 6.6.1) and carried on in between.
+class Clock:
+    """This machine's time, and the service's: read off the `Date` of its answers (RFC 9110, 6.6.1) and carried on.
 
-    Before the first answer, and with a service that sends no date, it is this machine's. Either clock may be wrong:
-    a caller says with `earlier_ms` or `later_ms` for which side it errs. Thread-safe.
+    Before the first answer, and with a service that sends no date, that is this machine's. Either clock may be wrong:
+    a caller says with `earlier_ms` or `later_ms` for which side it errs. Thread-safe. A simulation gives another one.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self._is_audits = False
-        self._offset: float | None = None  # the service's epoch time minus this machine's monotonic time
+    _is_audits = False
+    _offset: float | None = None  # the service's epoch time minus this machine's monotonic time
+
+    def wall(self) -> float:
+        """Return this machine's epoch time (s). It may jump."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return a time (s) that never jumps."""
+        return time.monotonic()
 
     def observe(self, date_header: str | None, is_audit: bool = True) -> None:
         """Take the `Date` header of an answer that has just arrived into account; anything else is ignored.
@@ -46,18 +40,18 @@ class ServiceClock:
         seen = http_date(date_header)
         if seen is not None and (is_audit or not self._is_audits):
             self._is_audits = is_audit
-            self._offset = seen - self.clock.monotonic()
+            self._offset = seen - self.monotonic()
 
     def now_ms(self) -> int:
         """Return the service's epoch time (ms)."""
         offset = self._offset
-        seconds = self.clock.wall() if offset is None else self.clock.monotonic() + offset
+        seconds = self.wall() if offset is None else self.monotonic() + offset
         return int(seconds * 1000)
 
     def earlier_ms(self) -> int:
         """Return the epoch time (ms) by the earlier of the service's clock and this machine's."""
-        return min(self.now_ms(), int(self.clock.wall() * 1000))
+        return min(self.now_ms(), int(self.wall() * 1000))
 
     def later_ms(self) -> int:
         """Return the epoch time (ms) by the later of the service's clock and this machine's."""
-        return max(self.now_ms(), int(self.clock.wall() * 1000))
+        return max(self.now_ms(), int(self.wall() * 1000))

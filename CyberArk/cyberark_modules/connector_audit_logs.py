@@ -81,7 +81,7 @@ class CyberArkAuditLogsConnector(SdkConnector):
             "action": configuration.filter_actions,
         }
         digest = blake2b(f"{configuration.api_base_url} {filters}".encode(), digest_size=8).hexdigest()
-        self.reporter = reporter = Reporter(self.log, context.service_clock, intake_key, self.allow_critical_again)
+        self.reporter = reporter = Reporter(self.log, context.clock, intake_key, self.allow_critical_again)
         self.saved = saved = SavedCheckpoint(CheckpointStore(self.data_path), context, reporter, backoff)
         limiter = RateLimiter(context.monotonic)
         open_query = partial(api.open_query, filters=filters)

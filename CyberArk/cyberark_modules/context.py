@@ -7,7 +7,7 @@ from concurrent.futures import wait as wait_for_one
 from threading import Event
 from typing import Any, TypeVar
 
-from .clock import Clock, ServiceClock
+from .clock import Clock
 from .http import in_daemon_thread
 
 T = TypeVar("T")
@@ -29,11 +29,11 @@ class Context:
     """The clocks and the waits of a run. `stop_event` is the SDK's; `heartbeat` shows that the connector is alive."""
 
     def __init__(self, clock: Clock, stop_event: Event, heartbeat: Callable[[], object]) -> None:
-        self.service_clock = ServiceClock(clock)
+        self.clock = clock
         self.monotonic = clock.monotonic
-        self.now_ms = self.service_clock.now_ms
-        self.earlier_ms = self.service_clock.earlier_ms
-        self.later_ms = self.service_clock.later_ms
+        self.now_ms = clock.now_ms
+        self.earlier_ms = clock.earlier_ms
+        self.later_ms = clock.later_ms
         self._stop_event = stop_event
         self._heartbeat = heartbeat
         self._stopping_since: float | None = None

@@ -19,7 +19,7 @@ import requests
 from requests.exceptions import ProxyError, SSLError
 from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 
-from .clock import Clock, ServiceClock, http_date
+from .clock import Clock, http_date
 from .errors import ClientError, Failure, FailureKind, Service, Throttled, TransientError
 
 # Deadlines (s): of a token, of a query that is opened, of a page of results, of a push to the intake.
@@ -78,10 +78,8 @@ class Http:
     verified against `REQUESTS_CA_BUNDLE` or certifi.
     """
 
-    def __init__(
-        self, version: str, observe: Observer = lambda *_: None, service_clock: ServiceClock | None = None
-    ) -> None:
-        self.service_clock = service_clock or ServiceClock(Clock())
+    def __init__(self, version: str, observe: Observer = lambda *_: None, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self._observe = observe
         self._headers = {"User-Agent": f"sekoiaio-connector/cyberark-{version}", "Accept": "application/json"}
         # How integrations identify themselves to CyberArk's services.
@@ -100,7 +98,7 @@ class Http:
         """
         failure = Failure(service, FailureKind.STATUS, urlsplit(url).netloc, endpoint)
         sent = {**self._headers, **({} if service is Service.INTAKE else self._telemetry), **headers}
-        monotonic = self.service_clock.clock.monotonic
+        monotonic = self.clock.monotonic
         started, outcome = monotonic(), "error"
         try:
             status, received, content = self.within(deadline_s, lambda: self.exchange(url, sent, body, deadline_s))
@@ -117,7 +115,7 @@ class Http:
             raise TransientError(failure)
         if status == 200 and service is not Service.INTAKE:
             # An error may come from a gateway with a clock of its own.
-            self.service_clock.observe(received.get("Date"), service is Service.AUDIT)
+            self.clock.observe(received.get("Date"), service is Service.AUDIT)
         return _judged(Answer(status, received, content, replace(failure, status=status)))
 
     def within(self, seconds: float, call: Callable[[], T]) -> T:

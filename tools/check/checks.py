@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from cyberark_modules.audit_api import AuditApi
 from cyberark_modules.audit_api.token import Token
-from cyberark_modules.clock import Clock, ServiceClock
+from cyberark_modules.clock import Clock
 from cyberark_modules.diagnosis import diagnose
 from cyberark_modules.errors import ConfigurationError, CyberArkError, FailureKind, Service, Throttled, TransientError
 from cyberark_modules.http import Http
@@ -81,8 +81,8 @@ class Checks:
 
     def __init__(self, values: Values, screen: Screen, *, send: bool) -> None:
         self._values, self._screen, self._send = values, screen, send
-        self.service_clock = ServiceClock(Clock())
-        self._http = Http(values.version, service_clock=self.service_clock)
+        self.clock = Clock()
+        self._http = Http(values.version, clock=self.clock)
         self._api = AuditApi(self._http, values.account, values.connector)
         self._token: Token | None = None
         self._cursor = ""
@@ -136,14 +136,14 @@ class Checks:
         if missing := token.missing():
             # CyberArk Audit is the judge of a token: what it lacks matters if the query fails.
             found.append(f"It lacks {', '.join(missing)}.")
-        ahead_s = self.service_clock.clock.wall() - self.service_clock.now_ms() / 1000
+        ahead_s = self.clock.wall() - self.clock.now_ms() / 1000
         if abs(ahead_s) >= CLOCK_OFF_S:
             side = "ahead of" if ahead_s > 0 else "behind"
             found.append(f"This machine's clock is {abs(ahead_s):.0f} s {side} CyberArk's: correct it if it is wrong.")
         return " ".join(found)
 
     def _open_query(self) -> str:
-        since_ms = self.service_clock.now_ms() - HOUR_MS
+        since_ms = self.clock.now_ms() - HOUR_MS
         try:
             self._cursor = self._patiently(lambda: self._api.open_query(since_ms, None, PAGE_SIZE, {}))
         except CyberArkError as error:
@@ -184,7 +184,7 @@ class Checks:
         event = {
             "uuid": str(uuid4()),
             "tenantId": tenant_id,
-            "timestamp": self.service_clock.now_ms(),
+            "timestamp": self.clock.now_ms(),
             "username": "nobody",
             "applicationCode": "TEST",
             "auditCode": "TEST0000",

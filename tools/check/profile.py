@@ -12,7 +12,7 @@ from statistics import median
 from typing import TypeVar
 
 from cyberark_modules.audit_api import AuditApi
-from cyberark_modules.clock import Clock, ServiceClock
+from cyberark_modules.clock import Clock
 from cyberark_modules.errors import CursorExpired, CyberArkError, Throttled
 from cyberark_modules.events import Page
 from cyberark_modules.http import Http
@@ -30,7 +30,7 @@ class Profile:
 
     def __init__(self, values: Values, screen: Screen, seconds: float) -> None:
         self._screen, self._version = screen, values.version
-        self._clock = ServiceClock(Clock())
+        self._clock = Clock()
         http = Http(values.version, self._observe, self._clock)
         self._api = AuditApi(http, values.account, values.connector)
         self._ends = time.monotonic() + seconds
@@ -146,7 +146,7 @@ class Profile:
     def observations(self) -> dict[str, str]:
         """Return what was observed, by what it is about."""
         sent = [seconds for seconds in self._retry_after if seconds is not None]
-        ahead_s = self._clock.clock.wall() - self._clock.now_ms() / 1000
+        ahead_s = self._clock.wall() - self._clock.now_ms() / 1000
         return {
             **{f"answers of {endpoint}": _counted(calls) for endpoint, calls in self._calls.items()},
             "a second query within a minute": self._second_query,

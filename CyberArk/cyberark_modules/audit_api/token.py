@@ -52,7 +52,7 @@ class TokenSource:
 
     def __init__(self, http: Http, account: CyberArkModuleConfiguration, deadline_s: float = TOKEN_S) -> None:
         self._http, self._account, self._deadline_s = http, account, deadline_s
-        self._monotonic = clock = http.service_clock.clock.monotonic
+        self._monotonic = clock = http.clock.monotonic
         self._lock = Lock()
         self._cache = TLRUCache[str, Token](1, lambda _, token, now: now + USED_PART * token.life_s, timer=clock)
         self._failed: tuple[float, CyberArkError] | None = None

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ..checkpoint.encoding import encode, first_run, open_checkpoint
@@ -26,26 +26,26 @@ _UNREADABLE = "The state cannot be read. Nothing is collected until it can be re
 SAVED_WITHIN_S = 4.0
 
 
+@dataclass(slots=True)
 class SavedCheckpoint:
     """Holds the checkpoint. While it cannot be saved, collection goes on, and saving is tried again.
 
     There is one write at a time. While writes fail, or take long, nothing waits for them.
     """
 
-    def __init__(self, store: CheckpointStore, context: Context, reporter: Reporter, backoff: Backoff) -> None:
-        self.value: Checkpoint
-        self.is_loaded = False
-        self._store = store
-        self._context = context
-        self._reporter = reporter
-        self._backoff = backoff
-        self._writing: Future[None] | None = None
-        self._is_saved = True  # by the write in flight, if there is one
-        self._is_backup_due = False
-        self._is_prompt = True
-        self._began = 0.0
-        self._due = float("-inf")
-        self._failures = 0
+    _store: CheckpointStore
+    _context: Context
+    _reporter: Reporter
+    _backoff: Backoff
+    value: Checkpoint = field(init=False)
+    is_loaded: bool = False
+    _writing: Future[None] | None = None
+    _is_saved: bool = True  # by the write in flight, if there is one
+    _is_backup_due: bool = False
+    _is_prompt: bool = True
+    _began: float = 0.0
+    _due: float = float("-inf")
+    _failures: int = 0
 
     def load(self, authenticate: Callable[[], str], start_time_h: int) -> tuple[Event, ...]:
         """Load what was saved, once the service's time is known, by which it is judged. Raises Stopping.

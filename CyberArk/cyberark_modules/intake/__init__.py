@@ -14,7 +14,6 @@ from typing import Any
 import orjson  # several times cheaper than the standard library
 from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
 
-from ..clock import Clock
 from ..errors import CyberArkError, Failure, FailureKind, Service, Throttled, TransientError
 from ..events import Event
 from ..http import Http
@@ -56,15 +55,14 @@ class Intake:
     def __init__(
         self,
         sdk_push: Callable[[list[Any]], Any],
-        http: Callable[[], Http],
+        http: Http,
         target: Callable[[], tuple[str, str]],
         folder: Path,
         report: Callable[[str], None],
-        clock: Clock,
     ) -> None:
         self._sdk_push, self._http, self._target = sdk_push, http, target
-        self._report, self._monotonic = report, clock.monotonic
-        self._letters = DeadLetters(folder, http, report, clock)
+        self._report, self._monotonic = report, http.clock.monotonic
+        self._letters = DeadLetters(folder, http, report)
         self._pushes, self._resends = Pace(), Pace()
         self._accepted, self._failed = set[str](), list[tuple[int, CyberArkError]]()  # the receipts of a push
         # After as many failures of pushes a block goes to the file, the next one after twice as many: eight in a day.
@@ -114,7 +112,7 @@ class Intake:
         """Send one request of the SDK, in one of its threads, and keep the receipt."""
         accepted, failed = self._accepted, self._failed
         try:
-            send(self._http(), *self._target(), chunk, self._pushes.deadline_s)
+            send(self._http, *self._target(), chunk, self._pushes.deadline_s)
             accepted.update(chunk)
         except CyberArkError as error:
             failed.append((len(chunk), error))
@@ -130,7 +128,7 @@ class Intake:
             begun_at = self._monotonic()
             self._letters.parts.remove(part)
             try:
-                send(self._http(), *self._target(), part.texts, self._resends.deadline_s)
+                send(self._http, *self._target(), part.texts, self._resends.deadline_s)
             except CyberArkError as error:
                 self._retry(part, error)
                 return

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from ..clock import Clock
 from ..events import Event
 from ..files import stored_file
 from ..http import Http
@@ -37,10 +36,9 @@ class Part:
 class DeadLetters:
     """The lines of the file by their texts, and the parts in which they are sent, the newest first. Thread-safe."""
 
-    def __init__(self, folder: Path, http: Callable[[], Http], report: Callable[[str], None], clock: Clock) -> None:
+    def __init__(self, folder: Path, http: Http, report: Callable[[str], None]) -> None:
         self._file, self._http = stored_file(folder / FILE_NAME), http
-        self._report, self._clock = report, clock
-        self._lock, self._storage_lock = Lock(), Lock()
+        self._report, self._lock, self._storage_lock = report, Lock(), Lock()
         self._is_loaded = False
         self.fault = ""  # why the last events were not added
         self.is_saved = True  # False: nobody knows what the last write has left in the file
@@ -87,7 +85,7 @@ class DeadLetters:
 
     def cut(self, texts: Sequence[str], after_s: float = 0.0) -> None:
         """Have texts of the file sent in a few parts: when one fails, that may take as long as a deadline."""
-        now, size = self._clock.monotonic(), math.ceil(len(texts) / PARTS)
+        now, size = self._http.clock.monotonic(), math.ceil(len(texts) / PARTS)
         self.parts += [Part(texts[at : at + size], now, now + after_s) for at in range(0, len(texts), size or 1)]
 
     def _save(self, lines: dict[str, bytes]) -> bool:
@@ -105,6 +103,6 @@ class DeadLetters:
         if self._storage_lock.locked():  # a call that hangs may still end: no later one overtakes it
             return False
         with suppress(Exception):  # the storage libraries raise their own errors, not only OSError
-            self._http().within(STORED_WITHIN_S, alone)
+            self._http.within(STORED_WITHIN_S, alone)
             return True
         return False

@@ -54,7 +54,7 @@ class SdkConnector(Connector):
         install_filters()
         self._executor = DaemonExecutor()  # type: ignore[assignment]
         self.context = self.make_context()
-        self.http = Http(str(self.module.manifest.get("version", "")), observe_request, self.context.service_clock)
+        self.http = Http(str(self.module.manifest.get("version", "")), observe_request, self.context.clock)
         # Reentrant: the handler of a signal logs too, in the thread that it has interrupted.
         self._log_lock = RLock()
         self._sending: Future[None] | None = None
@@ -71,9 +71,8 @@ class SdkConnector(Connector):
 
     def make_intake(self) -> Intake:
         """Return a new intake; the SDK's requests are sent through it from now on."""
-        push, clock = self.push_events_to_intakes, self.context.service_clock.clock
         report = partial(self.log, level="error")
-        self.intake = Intake(push, lambda: self.http, self._target, self.data_path, report, clock)
+        self.intake = Intake(self.push_events_to_intakes, self.http, self._target, self.data_path, report)
         return self.intake
 
     def start_monitoring(self) -> None:

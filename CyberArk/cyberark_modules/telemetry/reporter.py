@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from sekoia_automation.module import LogLevelStr
 
 from ..checkpoint.value import DAY_MS, Checkpoint, Window
-from ..clock import ServiceClock
+from ..clock import Clock
 from ..diagnosis import diagnose
 from ..errors import CyberArkError
 from ..events import Event
@@ -24,13 +24,13 @@ class Reporter:
     def __init__(
         self,
         log: Callable[[str, LogLevelStr], None],
-        service_clock: ServiceClock,
+        clock: Clock,
         intake_key: str = "",
         allow_critical: Callable[[], None] = lambda: None,
     ) -> None:
         self.log, self._allow_critical = log, allow_critical
-        self._now_ms = service_clock.now_ms
-        self._monotonic = monotonic = service_clock.clock.monotonic
+        self._now_ms = clock.now_ms
+        self._monotonic = monotonic = clock.monotonic
         self._collected = metrics.COLLECTED.labels(intake_key)
         # What fails at the moment: since when (monotonic, s), and the level at which each kind of it was logged.
         self._failing: dict[str, tuple[float, dict[str, LogLevelStr]]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cyberark_modules.audit_api import AuditApi
-from cyberark_modules.clock import Clock, ServiceClock
+from cyberark_modules.clock import Clock
 from cyberark_modules.configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfiguration
 from cyberark_modules.http import Http
 from fakes.http_server import FakeTenant
@@ -31,7 +31,7 @@ class Client:
         self.http = Http(
             "1.2.3",
             lambda endpoint, outcome, _: self.observed.append((endpoint, outcome)),
-            ServiceClock(self.clock),
+            self.clock,
         )
         account = {
             "auth_base_url": tenant.url,

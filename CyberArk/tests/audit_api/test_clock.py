@@ -2,7 +2,7 @@
 
 import pytest
 
-from cyberark_modules.clock import Clock, ServiceClock, http_date
+from cyberark_modules.clock import Clock, http_date
 from cyberark_modules.errors import Backoff, ConfigurationError, Failure, FailureKind, Service, TransientError
 
 DATE, EPOCH_S = "Sun, 06 Nov 1994 08:49:37 GMT", 784111777
@@ -27,11 +27,6 @@ def clock() -> FixedClock:
     return FixedClock()
 
 
-@pytest.fixture
-def service_clock(clock: FixedClock) -> ServiceClock:
-    return ServiceClock(clock)
-
-
 @pytest.mark.usefixtures("far_east")
 @pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000", ""])
 def test_a_date_without_a_zone_is_utc(zone: str) -> None:
@@ -39,40 +34,38 @@ def test_a_date_without_a_zone_is_utc(zone: str) -> None:
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "Sun, 99 Nov 1994 08:49:37 GMT"])
-def test_without_a_date_the_services_time_is_this_machines(
-    clock: FixedClock, service_clock: ServiceClock, header: str | None
-) -> None:
-    service_clock.observe(header)
+def test_without_a_date_the_services_time_is_this_machines(clock: FixedClock, header: str | None) -> None:
+    clock.observe(header)
     clock.wall_ahead = 3600
-    assert service_clock.now_ms() == service_clock.earlier_ms() == (EPOCH_S + 3600) * 1000
+    assert clock.now_ms() == clock.earlier_ms() == (EPOCH_S + 3600) * 1000
 
 
 @pytest.mark.parametrize(("wall_ahead", "earlier", "later"), [(0, 0, 0), (7200, 0, 7200), (-7200, -7200, 0)])
 def test_of_two_clocks_the_earlier_and_the_later_are_given(
-    clock: FixedClock, service_clock: ServiceClock, wall_ahead: int, earlier: int, later: int
+    clock: FixedClock, wall_ahead: int, earlier: int, later: int
 ) -> None:
-    service_clock.observe(DATE)
+    clock.observe(DATE)
     clock.wall_ahead = wall_ahead
-    assert service_clock.now_ms() == EPOCH_S * 1000
-    assert service_clock.earlier_ms() == (EPOCH_S + earlier) * 1000
-    assert service_clock.later_ms() == (EPOCH_S + later) * 1000
+    assert clock.now_ms() == EPOCH_S * 1000
+    assert clock.earlier_ms() == (EPOCH_S + earlier) * 1000
+    assert clock.later_ms() == (EPOCH_S + later) * 1000
 
 
-def test_the_time_is_carried_on_and_corrected(clock: FixedClock, service_clock: ServiceClock) -> None:
-    service_clock.observe(DATE)
+def test_the_time_is_carried_on_and_corrected(clock: FixedClock) -> None:
+    clock.observe(DATE)
     clock.ahead = 100
-    assert service_clock.now_ms() == (EPOCH_S + 100) * 1000
-    service_clock.observe(DATE)
-    assert service_clock.now_ms() == EPOCH_S * 1000
+    assert clock.now_ms() == (EPOCH_S + 100) * 1000
+    clock.observe(DATE)
+    assert clock.now_ms() == EPOCH_S * 1000
 
 
-def test_identitys_date_counts_until_the_audit_api_has_given_its_own(service_clock: ServiceClock) -> None:
+def test_identitys_date_counts_until_the_audit_api_has_given_its_own(clock: FixedClock) -> None:
     later = DATE.replace("08:49", "09:49")
-    service_clock.observe(later, is_audit=False)
-    assert service_clock.now_ms() == (EPOCH_S + 3600) * 1000
+    clock.observe(later, is_audit=False)
+    assert clock.now_ms() == (EPOCH_S + 3600) * 1000
     for is_audit in (True, False):
-        service_clock.observe(DATE if is_audit else later, is_audit)
-        assert service_clock.now_ms() == EPOCH_S * 1000
+        clock.observe(DATE if is_audit else later, is_audit)
+        assert clock.now_ms() == EPOCH_S * 1000
 
 
 def test_pauses_grow_and_stay_bounded() -> None:

@@ -279,4 +279,4 @@ def test_the_date_of_cyberarks_complete_answers_is_read(
     tenant.script["other"] = [Answer(status, headers={"Date": DATE})]
     with suppress(CyberArkError):
         post(tenant, http, service=service)
-    assert (abs(http.service_clock.now_ms() / 1000 - EPOCH_S) < 5) is is_read
+    assert (abs(http.clock.now_ms() / 1000 - EPOCH_S) < 5) is is_read

@@ -18,9 +18,9 @@ class Engine:
         self.time = VirtualTime()
         self.stop_event = Event()
         self.context = VirtualContext(self.time, self.stop_event)
-        self.service_clock = self.context.service_clock
+        self.clock = self.context.clock
         self.lines: list[tuple[str, str]] = []
-        self.reporter = Reporter(lambda text, level: self.lines.append((level, text)), self.service_clock)
+        self.reporter = Reporter(lambda text, level: self.lines.append((level, text)), self.clock)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cyberark_modules.clock import Clock
 from cyberark_modules.files import DiskFile
 from cyberark_modules.http import Http
 from cyberark_modules.intake import dead_letters
@@ -18,7 +17,7 @@ from intake.world import Caller, events, named
 
 
 def letters_in(folder: Path) -> DeadLetters:
-    letters = DeadLetters(folder, lambda: Http("1"), lambda _: None, Clock())
+    letters = DeadLetters(folder, Http("1"), lambda _: None)
     letters.load()
     return letters
 

@@ -94,7 +94,7 @@ class Scripted(Http):
 
     def __post_init__(self) -> None:
         super().__init__("1")
-        self.service_clock.clock = self.timeline
+        self.clock = self.timeline
 
     def within(self, seconds: float, call: Callable[[], T]) -> T:
         return call()
@@ -167,9 +167,7 @@ class Caller:
         def sdk_push(texts: list[Any]) -> None:
             self.intake.send_chunk(texts)
 
-        self.intake = Intake(
-            sdk_push, lambda: http, lambda: (URL, "key"), self.folder, self.errors.append, self.timeline
-        )
+        self.intake = Intake(sdk_push, http, lambda: (URL, "key"), self.folder, self.errors.append)
         for task in (self._push, self._resend):
             self.timeline.start(partial(self._until_killed, task, self._process))
 

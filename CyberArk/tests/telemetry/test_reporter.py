@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from checkpoint.values import at, checkpoint, event, reader, window
 from cyberark_modules.checkpoint.keys import Keys
 from cyberark_modules.checkpoint.value import Checkpoint, Window
-from cyberark_modules.clock import ServiceClock
+from cyberark_modules.clock import Clock
 from cyberark_modules.errors import ConfigurationError, Failure, FailureKind, Service, TransientError
 from cyberark_modules.telemetry import metrics
 from cyberark_modules.telemetry.reporter import Reporter
@@ -25,8 +25,8 @@ class Reported(Reporter):
 
     def __init__(self) -> None:
         self.time, self.lines = VirtualTime(), list[tuple[str, str]]()
-        self.service_clock = ServiceClock(self.time)
-        super().__init__(self.note, self.service_clock, "k")
+        self.clock = self.time
+        super().__init__(self.note, self.clock, "k")
 
     def note(self, text: str, level: str) -> None:
         self.lines.append((level, text))
