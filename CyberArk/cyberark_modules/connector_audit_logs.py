@@ -20,6 +20,11 @@ from .masking import mask
 from .sdk.connector import SdkConnector
 from .telemetry.reporter import Reporter
 
+SAVED = "Stopped; what the intake has accepted is saved"
+UNSAVED = (
+    "Stopped; the state could not be saved. After a restart, the events delivered since the last save are sent again"
+)
+
 
 class CyberArkAuditLogsConnector(SdkConnector):
     """Forwards every audit event of a CyberArk tenant to a Sekoia intake, at least once; duplicates are rare."""
@@ -70,7 +75,8 @@ class CyberArkAuditLogsConnector(SdkConnector):
                 loop.saved.commit(loop.queries.resumed(loop.saved.value), write=False)
             loop.run()
         except Stopping:
-            self._log_stop(loop.saved)
+            is_saved = not loop.saved.is_loaded or loop.saved.save_last(self.context.remaining_s(LAST_WRITE_WITHIN_S))
+            self.log(SAVED if is_saved else UNSAVED, level="info" if is_saved else "error")
 
     def _wired(self, api: AuditApi) -> Loop:
         configuration, context, backoff = self.configuration, self.context, self.backoff
@@ -91,13 +97,3 @@ class CyberArkAuditLogsConnector(SdkConnector):
         forwarded = partial(self.count_forwarded, intake_key)
         delivery = Delivery(self.make_intake(), context, reporter, forwarded, saved.save)
         return Loop(context, saved, queries, pages, limiter, failures, delivery)
-
-    def _log_stop(self, saved: SavedCheckpoint) -> None:
-        if not saved.is_loaded or saved.save_last(self.context.remaining_s(LAST_WRITE_WITHIN_S)):
-            self.log("Stopped; what the intake has accepted is saved", level="info")
-        else:
-            self.log(
-                "Stopped; the state could not be saved. After a restart, the events delivered since the last save are "
-                "sent again",
-                level="error",
-            )

@@ -95,12 +95,8 @@ class ClientError(ConfigurationError):
     """An error status other than the transient ones; the caller knows what its endpoint means by `status`."""
 
 
-class StateUnreadable(Exception):
-    """The stored checkpoint exists and cannot be read now (storage down, permissions): this is not a first run."""
-
-
-class StateUnwritable(Exception):
-    """The checkpoint could not be written: a restart delivers again what was delivered since the last write."""
+class StorageFailed(Exception):
+    """The stored checkpoint cannot be read now, which is no first run; or it could not be written: try again."""
 
 
 class StateTaken(Exception):

@@ -8,7 +8,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import StateTaken, StateUnreadable, StateUnwritable
+from ..errors import StateTaken, StorageFailed
 from ..files import stored_file
 
 FILE_NAME = "context.json"
@@ -32,12 +32,12 @@ class CheckpointStore:
     def load(self) -> tuple[bytes | None, bytes | None]:
         """Return the state and its backup as they were saved (None: there is none), and claim it.
 
-        Raises StateUnreadable when the storage cannot be read now.
+        Raises StorageFailed when the storage cannot be read now.
         """
         try:
             content, backup = self._file.read(), self._backup.read()
         except Exception as error:  # the storage libraries raise their own errors, not only OSError
-            raise StateUnreadable(f"{type(error).__name__}: {error}") from None
+            raise StorageFailed(f"{type(error).__name__}: {error}") from None
         with suppress(Exception):  # it can be read, but not written: collection continues, and `save` claims it
             self._file.write(self._owned(content or b"{}"))
             self._is_claimed = True
@@ -46,7 +46,7 @@ class CheckpointStore:
     def save(self, content: bytes, backup: bool = False) -> None:
         """Write the state, and its backup if asked. Call `load` first.
 
-        Raises StateUnwritable, and StateTaken when another instance has loaded it since: send nothing more, and stop.
+        Raises StorageFailed, and StateTaken when another instance has loaded it since: send nothing more, and stop.
         """
         try:
             if self._is_claimed:
@@ -59,7 +59,7 @@ class CheckpointStore:
         except StateTaken:
             raise
         except Exception as error:
-            raise StateUnwritable(f"{type(error).__name__}: {error}") from None
+            raise StorageFailed(f"{type(error).__name__}: {error}") from None
 
     def _owned(self, content: bytes) -> bytes:
         """Return that JSON object with the mark of this instance as its first entry; a damaged one stays damaged."""

@@ -11,7 +11,7 @@ from ..checkpoint.encoding import encode, first_run, open_checkpoint
 from ..checkpoint.store import CheckpointStore
 from ..checkpoint.value import MINUTE_MS, RETENTION_MARGIN_MS, RETENTION_MS, Checkpoint
 from ..context import Context
-from ..errors import Backoff, CyberArkError, StateUnreadable, StateUnwritable
+from ..errors import Backoff, CyberArkError, StorageFailed
 from ..events import Event
 from ..telemetry import metrics, moment
 from ..telemetry.reporter import Reporter
@@ -80,7 +80,7 @@ class SavedCheckpoint:
         while True:
             try:
                 return self._context.finish(call)
-            except (CyberArkError, StateUnreadable) as error:
+            except (CyberArkError, StorageFailed) as error:
                 failures += 1
                 pause_s = self._backoff.pause(error, failures)
                 if isinstance(error, CyberArkError):
@@ -142,12 +142,12 @@ class SavedCheckpoint:
         if not is_done:
             if self._is_prompt and is_late:
                 self._is_prompt = False
-                self._reporter.checkpoint_failed(StateUnwritable("the storage does not answer"), _UNSAVED)
+                self._reporter.checkpoint_failed(StorageFailed("the storage does not answer"), _UNSAVED)
             return False
         writing, self._writing, self._is_prompt = self._writing, None, False
         try:
             writing.result(0)
-        except StateUnwritable as error:
+        except StorageFailed as error:
             self._is_saved, self._is_backup_due = False, True
             self._failures += 1
             self._due = self._context.monotonic() + self._backoff.pause(error, self._failures)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cyberark_modules.checkpoint.store import FILE_NAME, CheckpointStore
-from cyberark_modules.errors import StateTaken, StateUnreadable, StateUnwritable
+from cyberark_modules.errors import StateTaken, StorageFailed
 from fakes import s3
 
 
@@ -64,7 +64,7 @@ def test_the_instance_that_loaded_last_is_the_owner_and_the_other_writes_nothing
 def test_what_cannot_be_read_is_no_first_run(tmp_path: Path, s3_address: str) -> None:
     (tmp_path / FILE_NAME).mkdir()
     for folder in (tmp_path, s3.bucket(s3_address, create=False)):
-        with pytest.raises(StateUnreadable, match=r"IsADirectory|NoSuchBucket"):
+        with pytest.raises(StorageFailed, match=r"IsADirectory|NoSuchBucket"):
             CheckpointStore(folder).load()
 
 
@@ -74,7 +74,7 @@ def test_what_can_be_read_but_not_written_is_loaded_and_saving_says_so(tmp_path:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("os.fsync", _read_only)
         assert store.load()[0] == b'{"a":1}'
-        with pytest.raises(StateUnwritable, match="PermissionError: read-only"):
+        with pytest.raises(StorageFailed, match="PermissionError: read-only"):
             store.save(b"{}")
     store.save(b'{"a":2}')
     assert without_mark(CheckpointStore(tmp_path).load()[0]) == b'{"a":2}'

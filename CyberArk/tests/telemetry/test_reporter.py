@@ -9,7 +9,6 @@ from prometheus_client import REGISTRY
 from checkpoint.values import at, checkpoint, event, reader, window
 from cyberark_modules.checkpoint.keys import Keys
 from cyberark_modules.checkpoint.value import Checkpoint, Window
-from cyberark_modules.clock import Clock
 from cyberark_modules.errors import ConfigurationError, Failure, FailureKind, Service, TransientError
 from cyberark_modules.telemetry import metrics
 from cyberark_modules.telemetry.reporter import Reporter
