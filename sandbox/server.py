@@ -99,7 +99,8 @@ class Sandbox:
             connections = [connection.transport for connection in handler.connections if connection.transport]
             await handler.shutdown(timeout=0.1)
             for transport in connections:
-                transport.abort()  # a clean end of TLS would wait for the other side
+                with suppress(AttributeError):  # Python 3.11.2, of one that has ended meanwhile
+                    transport.abort()  # a clean end of TLS would wait for the other side
         waiting = asyncio.all_tasks() - {asyncio.current_task()}
         for task in waiting:
             task.cancel()
