@@ -33,22 +33,27 @@ def reference() -> str:
     """Return every diagnosis with an anchor of its own."""
     lines = []
     for heading, rows in diagnoses().items():
-        lines += [f"### {heading}", "", "| Code | Problem | Correct |", "| --- | --- | --- |"]
+        lines += [f"### {heading}", ""]
         for row in rows:
             problem = row.problem.replace("{service}", "the service").replace("{status}", "5xx")
             problem = problem[0].upper() + problem[1:]
-            lines.append(f'| <a id="{row.name}"></a>`{row.name}` | {problem} | {_place(row)} |')
+            lines.append(f'- <a id="{row.name}"></a>`{row.name}`: {problem}{_place(row)}')
         lines.append("")
     return "\n".join(lines).rstrip("\n")
 
 
 def _place(row: diagnosis.Diagnosis) -> str:
+    """Return what to correct: the step alone where the problem names the fields."""
     if row.resolved_by == "time" and not row.fields:
-        return "nothing"
+        return " Nothing to correct."
+    problem = row.problem.lower()
+    is_named = row.steps and all(field.lower() in problem for field in row.fields)
+    places = [] if is_named else [*row.fields]
     if row.is_about_address:
-        return "the address in the message"
-    steps = [row.link.removesuffix(f" of {diagnosis.PAGE}")] if row.steps else []
-    return "; ".join([*row.fields, *steps]) or "see the message"
+        places.append("the address in the message")
+    if row.steps:
+        places.append(row.link.removesuffix(f" of {diagnosis.PAGE}"))
+    return f" Correct: {'; '.join(places)}." if places else ""
 
 
 def other_codes(page: str) -> str:
