@@ -1,6 +1,6 @@
 """The checkpoint: all that a restart needs, as one frozen value that is saved whole. No I/O.
 
-Times are epoch milliseconds. What no window names was delivered; everything else is unread.
+Times are epoch milliseconds. What no window names is done: delivered, or lost. What is read `again` is done, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -111,8 +111,8 @@ class Checkpoint:
     """What is still to be read, what is being read, and the keys of what was delivered.
 
     `windows` are in order, none overlaps another; the last one is the live edge, and starts at the watermark.
-    `queried_ms` is when the last query was opened, or was about to be; `tenant_id` whose events these are; `uuids`
-    are the last ones delivered, for a downgrade.
+    `queried_ms` is the latest time at which the API may have counted the last query; `tenant_id` whose events these
+    are; `uuids` are the last ones delivered, for a downgrade.
     """
 
     windows: tuple[Window, ...]

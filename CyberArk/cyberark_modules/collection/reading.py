@@ -1,7 +1,7 @@
 """What a page makes of its reader, and what the end of a reader makes of the checkpoint. Pure.
 
-An end is never believed at once: the live edge is queried again every minute, and a closed window is complete when a
-second query brings its last event again and nothing new; or a third, where not even that event comes.
+An end before that of the window is never believed at once: the live edge is queried again every minute, and a closed
+window is complete when a second query brings its last event again and nothing new; or a third, where none comes.
 """
 
 from dataclasses import replace
