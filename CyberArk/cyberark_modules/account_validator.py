@@ -13,8 +13,7 @@ from .errors import CyberArkError, Failure, FailureKind, Service
 from .http import Http
 from .masking import mask
 
-# A person waits.
-WITHIN_S = 12.0
+WITHIN_S = 12.0  # a person waits
 
 
 class CyberArkAccountValidator(AccountValidator):

@@ -45,8 +45,7 @@ class Clock:
     def now_ms(self) -> int:
         """Return the service's epoch time (ms)."""
         offset = self._offset
-        seconds = self.wall() if offset is None else self.monotonic() + offset
-        return int(seconds * 1000)
+        return int(1000 * (self.wall() if offset is None else self.monotonic() + offset))
 
     def earlier_ms(self) -> int:
         """Return the epoch time (ms) by the earlier of the service's clock and this machine's."""

@@ -70,7 +70,7 @@ class CyberArkAuditLogsConnector(SdkConnector):
     def _collect(self, api: AuditApi, loop: Loop) -> None:
         try:
             if not loop.saved.is_loaded:
-                rejected = loop.saved.load(lambda: api.authenticate().tenant_id, self.configuration.start_time)
+                rejected = loop.saved.load(lambda: api.tokens.token().tenant_id, self.configuration.start_time)
                 loop.delivery.push(rejected, lambda _: None)
                 loop.saved.commit(loop.queries.resumed(loop.saved.value), write=False)
             loop.run()

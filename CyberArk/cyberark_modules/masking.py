@@ -13,7 +13,6 @@ MASK = "**********"
 _BEGINNING, _REST = 24, r"[\w.~+/=%-]*"
 # The forms' secrets come first and are kept; of access tokens, the last ones.
 _OF_FORMS, _OF_TOKENS = 16, 24
-_URL_SAFE = str.maketrans("+/", "-_")
 _secrets: list[str] = []
 _pattern = re.compile("(?!)")
 
@@ -46,4 +45,4 @@ def _forms(value: str) -> Iterator[str]:
         encoded = b64encode(bytes(before) + raw).decode().rstrip("=")
         form = encoded[before and before + 1 : len(encoded) - bool((before + len(raw)) % 3)]
         if len(form) > 5:
-            yield from (form, form.translate(_URL_SAFE))
+            yield from (form, form.translate(str.maketrans("+/", "-_")))

@@ -131,7 +131,7 @@ class Checks:
         return f"{url} answers with a valid certificate."
 
     def _fetch_token(self) -> str:
-        self._token = token = self._api.authenticate()
+        self._token = token = self._api.tokens.token()
         found = [f"Valid for {token.life_s / 60:.0f} minutes."]
         if missing := token.missing():
             # CyberArk Audit is the judge of a token: what it lacks matters if the query fails.

@@ -49,7 +49,7 @@ class Profile:
     def run(self) -> None:
         """Observe until the time is over. Raise CyberArkError when the tenant lets nobody in."""
         self._screen.say("Requesting a token.")
-        self._api.authenticate()
+        self._api.tokens.token()
         minute = 0
         while (opened := time.monotonic()) < self._ends:
             cursor = self._open(LONG_MS if minute == 0 else SHORT_MS)

@@ -10,7 +10,7 @@ from ..configuration import CyberArkAuditLogsConfiguration, CyberArkModuleConfig
 from ..errors import ClientError, CursorExpired, Service
 from ..events import Page, read_page
 from ..http import PAGE_S, QUERY_S, Answer, Http
-from .token import Token, TokenSource
+from .token import TokenSource
 
 CREATE_QUERY = "/api/audits/stream/createQuery"
 RESULTS = "/api/audits/stream/results"
@@ -25,12 +25,8 @@ class AuditApi:
     def __init__(
         self, http: Http, account: CyberArkModuleConfiguration, configuration: CyberArkAuditLogsConfiguration
     ) -> None:
-        self._http, self._tokens = http, TokenSource(http, account)
+        self._http, self.tokens = http, TokenSource(http, account)
         self._base_url, self._api_key = configuration.api_base_url, configuration.api_key
-
-    def authenticate(self) -> Token:
-        """Return the token in use, fetched if need be."""
-        return self._tokens.token()
 
     def open_query(
         self, since_ms: int, until_ms: int | None, page_size: int, filters: Mapping[str, Sequence[str]]
@@ -74,7 +70,7 @@ class AuditApi:
     def _post(self, path: str, document: Mapping[str, Any], deadline_s: float) -> Answer:
         body = json.dumps(document, separators=(",", ":")).encode()
         while True:
-            token = self._tokens.token()
+            token = self.tokens.token()
             headers = {
                 "Authorization": f"Bearer {token.value.get_secret_value()}",
                 "x-api-key": self._api_key.get_secret_value(),
@@ -82,12 +78,12 @@ class AuditApi:
             }
             try:
                 answer = self._http.post(Service.AUDIT, self._base_url + path, path, headers, body, deadline_s)
-                self._tokens.accepted()
+                self.tokens.accepted()
                 return answer
             except ClientError as error:
                 if error.status != 401:
                     raise
-                self._tokens.rejected(token, error.failure)
+                self.tokens.rejected(token, error.failure)
 
 
 def _date(epoch_s: int) -> str:

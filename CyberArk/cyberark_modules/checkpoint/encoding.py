@@ -9,6 +9,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from .value import DAY_MS, OVERLAP_MS, UUIDS_KEPT, Checkpoint, Window, whole_sec
 FORMAT, SECOND_EDITION = 3, 2
 LATEST_MS = 4_102_444_800_000  # the year 2100
 _CHECKPOINT = TypeAdapter(Checkpoint)
+_packed = attrgetter("packed")  # of a bucket, its saved form
 
 
 class BadCheckpoint(Exception):
@@ -39,10 +41,6 @@ def encode(checkpoint: Checkpoint) -> bytes:
     except orjson.JSONEncodeError:  # a lone surrogate, which only the standard library can write
         document["collection"]["checkpoint"] = asdict(saved)
         return json.dumps(document, default=_packed).encode()
-
-
-def _packed(bucket: Bucket) -> str:
-    return bucket.packed
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,6 @@ class Legacy:
 
     def unknown(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return those of a page's events that the earlier edition did not deliver."""
-        if not self.before_ms:
-            return events
         known = {
             index
             for index, event in enumerate(events)

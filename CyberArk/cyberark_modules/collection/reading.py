@@ -27,22 +27,20 @@ IDLE_PAGES_END = 20
 def after_page(reader: Reader, page: Page, new: int) -> Reader:
     """Return the reader after that page, of whose events `new` were not delivered before."""
     times = tuple(event.time_ms for event in page.events if event.time_ms is not None)
+    last, newest_ms = (*reader.times, *times)[-TIMES_KEPT:], max(reader.newest_ms, *times, 0)
+    is_short = len(page.events) < SURELY_SHORT and (page.events or reader.caught_up)
+    is_idle = not new and newest_ms == reader.newest_ms and reader.position_at(last) == reader.position_ms
     following = replace(
         reader,
         cursor=page.cursor or reader.cursor,
-        times=(*reader.times, *times)[-TIMES_KEPT:],
-        newest_ms=max(reader.newest_ms, *times, 0),
+        times=last,
+        newest_ms=newest_ms,
         span_ms=max(times) - min(times) if times else reader.span_ms,
         events=reader.events + len(times),
         new=reader.new + new,
-        is_disordered=reader.is_disordered or _is_disordered(reader.times, times),
-    )
-    is_short = len(page.events) < SURELY_SHORT and (page.events or reader.caught_up)
-    is_idle = not new and following.newest_ms == reader.newest_ms and following.position_ms == reader.position_ms
-    following = replace(
-        following,
         idle_pages=reader.idle_pages + 1 if is_idle else 0,
         short_pages=reader.short_pages + bool(page.events) if is_short else 0,
+        is_disordered=reader.is_disordered or _is_disordered(reader.times, times),
     )
     return _marked(following, page) if reader.is_live else following
 

@@ -17,7 +17,7 @@ PAGE = Answer(body={"data": [{}]})
 
 
 def test_the_credentials_travel_by_http_basic(tenant: FakeTenant, client: Client) -> None:
-    client.api.authenticate()
+    client.api.tokens.token()
     sent = tenant.received["token"][0]
     assert sent.path == "/oauth2/token/R%26D%2050%25"
     assert sent.body == b"grant_type=client_credentials&scope=isp.audit.events%3Aread"
@@ -27,7 +27,7 @@ def test_the_credentials_travel_by_http_basic(tenant: FakeTenant, client: Client
 
 def test_one_request_serves_all_who_need_a_token_at_once(tenant: FakeTenant, client: Client) -> None:
     with ThreadPoolExecutor(8) as threads:
-        tokens = list(threads.map(lambda _: client.api.authenticate(), range(8)))
+        tokens = list(threads.map(lambda _: client.api.tokens.token(), range(8)))
     assert all(token is tokens[0] for token in tokens)
     assert len(tenant.received["token"]) == 1
 
@@ -42,7 +42,7 @@ def test_one_request_fails_for_all_who_need_a_token_at_once(tenant: FakeTenant, 
 
     def ask(_: int) -> bool:
         with pytest.raises(ClientError):
-            client.api.authenticate()
+            client.api.tokens.token()
         return True
 
     tenant.script["token"] = late
@@ -61,16 +61,16 @@ def test_a_token_is_renewed_before_it_expires_whatever_its_lifetime(
 ) -> None:
     tenant.script["token"] = lambda _: tenant.token_answer(lifetime)
     used_s = lifetime if lifetime in (18000, 1799, 30) else 900
-    first = client.api.authenticate()
+    first = client.api.tokens.token()
     client.clock.ahead = used_s * 0.85
-    assert client.api.authenticate() is first
+    assert client.api.tokens.token() is first
     client.clock.ahead = used_s * 0.95
-    assert client.api.authenticate() is not first
+    assert client.api.tokens.token() is not first
 
 
 def test_an_old_token_that_is_rejected_is_renewed_once_for_all(tenant: FakeTenant, client: Client) -> None:
     together = threading.Barrier(5)
-    client.api.authenticate()
+    client.api.tokens.token()
     client.clock.ahead = 61
 
     def answer(request: Received) -> Answer:
@@ -134,13 +134,13 @@ def test_a_token_is_judged_by_the_api_and_a_rejection_tells_what_it_lacks(
 def test_both_forms_of_a_scope_and_of_an_audience_are_known(tenant: FakeTenant, client: Client, scp: Any) -> None:
     claims = {"aud": ["other", "cyberark.isp.audit"], "tenant_id": 5, **scp}
     tenant.script["token"] = lambda _: tenant.token_answer(claims=claims)
-    token = client.api.authenticate()
+    token = client.api.tokens.token()
     assert (token.missing(), token.tenant_id) == ((), "5")
 
 
 def test_without_a_password_nobody_is_asked(tenant: FakeTenant) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        Client(tenant, password="").api.authenticate()
+        Client(tenant, password="").api.tokens.token()
     assert raised.value.failure.kind is FailureKind.NO_PASSWORD
     assert not tenant.received["token"]
 
@@ -148,7 +148,7 @@ def test_without_a_password_nobody_is_asked(tenant: FakeTenant) -> None:
 def test_a_login_name_without_its_suffix_is_told(tenant: FakeTenant) -> None:
     tenant.script["token"] = [Answer(401, {"error": "access_denied"})]
     with pytest.raises(ClientError) as raised:
-        Client(tenant, login_name="siem-svc").api.authenticate()
+        Client(tenant, login_name="siem-svc").api.tokens.token()
     assert raised.value.failure.missing == ("suffix",)
 
 
@@ -159,6 +159,6 @@ def test_what_is_no_jwt_has_no_claims(token: str) -> None:
 
 def test_nothing_that_is_shown_holds_a_secret(tenant: FakeTenant, client: Client) -> None:
     client.api.fetch(client.open())
-    shown = "".join(repr(vars(thing)) for thing in (client.api, client.api._tokens, client.api.authenticate()))
+    shown = "".join(repr(vars(thing)) for thing in (client.api, client.api.tokens, client.api.tokens.token()))
     assert not any(secret in shown for secret in (PASSWORD, API_KEY, *tenant.tokens))
-    assert CLAIMS["tenant_id"] not in repr(client.api.authenticate())
+    assert CLAIMS["tenant_id"] not in repr(client.api.tokens.token())
