@@ -65,6 +65,7 @@ class Delivery:
 
     def resend(self) -> None:
         """Have dead letters sent again that are due, in the background."""
+        self._reporter.dead_letters(self._intake.dead_letters, self._intake.dead_letters_delivered)
         if self._context.monotonic() - STEADY_S > self._failed_at < self._intake.accepted_at:
             self._reporter.recovered("delivery")
         is_running = self._resending is not None and not self._resending.done()
@@ -73,4 +74,3 @@ class Delivery:
         every_s = RESEND_EVERY_S if self._intake.dead_letters else LOOKED_AT_EVERY_S
         self._resend_due = self._context.monotonic() + every_s
         self._resending = self._context.submit(self._intake.resend)
-        self._reporter.dead_letters(self._intake.dead_letters, self._intake.dead_letters_delivered)
