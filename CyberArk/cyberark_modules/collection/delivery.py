@@ -30,7 +30,7 @@ class Delivery:
     _forwarded: Callable[[int, int, float], None]
     _retry_save: Callable[[], None]
     _resending: Future[None] | None = None
-    _resend_due: float = -math.inf
+    _looked_at: float = -math.inf
     _failed_at: float = -math.inf
 
     def push(self, events: Sequence[Event], confirm: Callable[[Sequence[Event]], None]) -> None:
@@ -60,17 +60,16 @@ class Delivery:
     @property
     def wait_s(self) -> float:
         """In how many seconds dead letters are looked at again."""
-        wait_s = self._resend_due - self._context.monotonic()
-        return wait_s if wait_s > 0 else RESEND_EVERY_S
+        every_s = RESEND_EVERY_S if self._intake.dead_letters else LOOKED_AT_EVERY_S
+        return max(0.0, self._looked_at + every_s - self._context.monotonic())
 
     def resend(self) -> None:
         """Have dead letters sent again that are due, in the background."""
         self._reporter.dead_letters(self._intake.dead_letters, self._intake.dead_letters_delivered)
         if self._context.monotonic() - STEADY_S > self._failed_at < self._intake.accepted_at:
             self._reporter.recovered("delivery")
-        is_running = self._resending is not None and not self._resending.done()
-        if is_running or self._context.monotonic() < self._resend_due:
+        if self.wait_s > 0:
             return
-        every_s = RESEND_EVERY_S if self._intake.dead_letters else LOOKED_AT_EVERY_S
-        self._resend_due = self._context.monotonic() + every_s
-        self._resending = self._context.submit(self._intake.resend)
+        self._looked_at = self._context.monotonic()
+        if self._resending is None or self._resending.done():
+            self._resending = self._context.submit(self._intake.resend)
