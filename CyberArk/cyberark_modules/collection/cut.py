@@ -10,6 +10,8 @@ from dataclasses import replace
 from ..checkpoint.value import MINUTE_MS, OVERLAP_MS, PAGE_SIZE, SECOND_MS, Checkpoint, Reader, Window, whole_second
 
 SMALL_PAGE_SIZE = 10
+# Where one page after another fails, each is to leave a second or two: a query for each is all that there is time for.
+REPEATED_PAGE_SIZE = 3
 # The live edge is read in smaller pages for a while after a cut: the next page that fails leaves less.
 WARY_PAGE_SIZE = 50
 LONGEST_RETRY_MINUTES = 30
@@ -34,7 +36,8 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     if window.page_size < PAGE_SIZE and is_narrow:
         part = retried_later(part, now_ms)
     is_long = 0 < 2 * PAGE_SIZE * _distance_ms(reader) < window.end_ms - split_ms
-    size = PAGE_SIZE if is_long and window.page_size == 1 else max(window.page_size, SMALL_PAGE_SIZE)
+    size_behind = PAGE_SIZE if is_long else SMALL_PAGE_SIZE
+    size = size_behind if window.page_size == 1 else window.page_size
     rest = replace(window, start_ms=split_ms, failures=0, retry_at_ms=0, page_size=size)
     return found.covered(window.start_ms, start_ms).with_windows(part, rest)
 
@@ -65,7 +68,7 @@ def _cut_live(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, served:
     before = next((each for each in checkpoint.unread if each.end_ms == checkpoint.watermark_ms), None)
     if before is not None and not before.failures:
         # One such page after another: a single query for all that lies between them.
-        return found.with_windows(Window(before.start_ms, from_ms, page_size=SMALL_PAGE_SIZE))
+        return found.with_windows(Window(before.start_ms, from_ms, page_size=REPEATED_PAGE_SIZE))
     # What it has read may still get late events, which the next live query would have returned.
     read = Window(checkpoint.watermark_ms, next_ms, to_confirm=1)
     part, rest = Window(next_ms, split_ms, page_size=1), Window(split_ms, from_ms)
@@ -94,7 +97,9 @@ def _split_ms(reader: Reader, end_ms: int) -> int:
     if len(reader.times) > 1 and not reader.is_disordered:
         # Half as much again as between two events, or a quarter more than a page has.
         step_ms = distance_ms * 3 // 2 if reader.window.page_size == 1 else reader.span_ms * 5 // 4
+        if reader.window.failures and distance_ms < SECOND_MS:
+            step_ms = 0  # the same second again
         next_ms = max(next_ms, reader.times[-1])
     else:
         step_ms = (end_ms - next_ms) // (1 if reader.window.page_size == PAGE_SIZE and not reader.times else 2)
-    return min(end_ms, whole_second(next_ms + max(step_ms, SECOND_MS), up=True))
+    return min(end_ms, max(whole_second(next_ms) + SECOND_MS, whole_second(next_ms + step_ms, up=True)))

@@ -77,10 +77,7 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
     longest_ms = LONGEST_RETRY_MINUTES * MINUTE_MS
     waiting = [each for each in unread if not 0 < each.retry_at_ms - moment.retry_ms <= longest_ms]
     if waiting:
-        # What is unread comes first, and of that what has not failed; then what is to be confirmed, or read again.
-        return checkpoint, min(
-            waiting, key=lambda each: (each.again, each.to_confirm, each.failures, -each.page_size, each.start_ms)
-        )
+        return checkpoint, min(waiting, key=_turn)
     remaining = {_remaining_s(reader, moment): reader for reader in checkpoint.window_readers}
     longest_s = max(remaining, default=0.0)
     if longest_s < 2 * WORTH_SPLITTING_S:
@@ -91,6 +88,15 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
         return None
     before, after = replace(reader.window, end_ms=split_ms), Window(split_ms, reader.window.end_ms)
     return checkpoint.with_windows(before, after).with_reader(replace(reader, window=before)), after
+
+
+def _turn(window: Window) -> tuple[int, ...]:
+    """Return what orders the windows: unread before to be confirmed or read again, then by failures.
+
+    The oldest comes first; of those that have failed the longest, which keeps back most besides what fails.
+    """
+    first_ms = window.start_ms - (window.end_ms or 0) if window.failures else window.start_ms
+    return window.again, window.to_confirm, window.failures, -window.page_size, first_ms
 
 
 def _remaining_s(reader: Reader, moment: Moment) -> float:

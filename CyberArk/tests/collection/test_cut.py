@@ -79,6 +79,14 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
                 window(50, 60, page_size=10, to_confirm=1),
             ],
         ),
+        # Of a second with many events, itself alone waits, from its second failure on.
+        (
+            reader(1, window=window(0, 60, page_size=1, failures=1), times_s=[20.5, 20.9]),
+            [
+                window(20, 21, page_size=1, failures=2, retry_at_ms=at(NOW_S + 2 * 60)),
+                window(21, 60, page_size=10),
+            ],
+        ),
         # A window that is read again is given up.
         (reader(1, window=window(0, 500, again=True), times_s=IN_ORDER), []),
     ],
@@ -122,7 +130,7 @@ WAITING, APART = window(450, 500, failures=1), window(450, 499)
         # Behind a query that is served, nothing needs to be read again; the nearest one counts.
         ([reader(2, 593), reader(3, 597), reader(4, 500)], [], [READ, window(580, 593, page_size=1), window(593)]),
         # One such page after another: a single query for what lies between them, unless the one before waits.
-        ([], [window(450, 500)], [window(450, 596, page_size=10), window(596)]),
+        ([], [window(450, 500)], [window(450, 596, page_size=3), window(596)]),
         ([], [WAITING], [WAITING, READ, PART, window(596)]),
         ([], [APART], [APART, READ, PART, window(596)]),
     ],
