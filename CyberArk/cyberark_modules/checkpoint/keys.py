@@ -6,6 +6,7 @@ far back none is missing, which bounds the hourly re-read.
 """
 
 from base64 import b64decode, b64encode
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
@@ -46,7 +47,6 @@ class Bucket:
 
 
 SavedBucket = Annotated[Bucket, PlainValidator(Bucket.unpacked)]
-Buckets = Mapping[int, SavedBucket]
 _NONE = Bucket()
 
 
@@ -79,13 +79,12 @@ class Legacy:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys by the minute of their event, and those of events without a time by the minute of delivery.
+    """The keys by minute: that of their event, or of the delivery of an event without a time.
 
     `size` counts them, `added` those since the keys were pruned.
     """
 
-    dated: Buckets = field(default_factory=dict)
-    undated: Buckets = field(default_factory=dict)
+    by_minute: Mapping[int, SavedBucket] = field(default_factory=dict)
     complete_from_ms: int = 0
     legacy: Legacy = field(default_factory=Legacy)
     size: int = 0
@@ -93,8 +92,8 @@ class Keys:
 
     def __contains__(self, event: Event) -> bool:
         if event.time_ms is None:
-            return any(event.key in bucket.keys for bucket in self.undated.values())
-        bucket = self.dated.get(event.time_ms // MINUTE_MS)
+            return any(event.key in bucket.keys for bucket in self.by_minute.values())
+        bucket = self.by_minute.get(event.time_ms // MINUTE_MS)
         return bucket is not None and event.key in bucket.keys
 
     def unseen(self, events: Sequence[Event], until_ms: int | None = None) -> tuple[Event, ...]:
@@ -105,39 +104,29 @@ class Keys:
 
     def with_events(self, events: Iterable[Event], now_ms: int) -> "Keys":
         """Return the keys with those of events that were delivered now."""
-        dated: dict[int, list[bytes]] = {}
-        undated: dict[int, list[bytes]] = {}
+        new = defaultdict[int, list[bytes]](list)
         for event in events:
-            if event.time_ms is None:
-                undated.setdefault(now_ms // MINUTE_MS, []).append(event.key)
-            else:
-                dated.setdefault(event.time_ms // MINUTE_MS, []).append(event.key)
-        size = self.size
-        merged = []
-        for buckets, keys_of in ((self.dated, dated), (self.undated, undated)):
-            new = {minute: buckets.get(minute, _NONE).with_keys(keys) for minute, keys in keys_of.items()}
-            size += sum(len(new[minute].keys) - len(buckets.get(minute, _NONE).keys) for minute in new)
-            merged.append({**buckets, **new} if new else buckets)
-        added = self.added + size - self.size
-        return replace(self, dated=merged[0], undated=merged[1], size=size, added=added)
+            new[(now_ms if event.time_ms is None else event.time_ms) // MINUTE_MS].append(event.key)
+        changed = {minute: self.by_minute.get(minute, _NONE).with_keys(keys) for minute, keys in new.items()}
+        before = sum(len(self.by_minute.get(minute, _NONE).keys) for minute in changed)
+        added = sum(len(bucket.keys) for bucket in changed.values()) - before
+        by_minute = {**self.by_minute, **changed}
+        return replace(self, by_minute=by_minute, size=self.size + added, added=self.added + added)
 
     def pruned(self, needed: Sequence[tuple[int, int | None]], now_ms: int) -> "Keys":
         """Return the keys within their budget. `needed` are the intervals of event time that can still be returned."""
         wanted = [(start // MINUTE_MS - 1, end // MINUTE_MS if end is not None else 1 << 60) for start, end in needed]
-        sizes = {(minute, True): len(bucket.keys) for minute, bucket in self.dated.items()}
-        sizes |= {(minute, False): len(bucket.keys) for minute, bucket in self.undated.items()}
-        is_needed = {place: any(first <= place[0] <= last for first, last in wanted) for place in sizes}
-        oldest, size, dropped = (now_ms - KEPT_MS) // MINUTE_MS, self.size, set[tuple[int, bool]]()
-        for place in sorted(sizes, key=lambda place: (is_needed[place], place)):
-            limit = NEEDED_AT_MOST if is_needed[place] else BUDGET
-            if size <= limit and (is_needed[place] or place[0] >= oldest):
+        is_needed = {minute: any(first <= minute <= last for first, last in wanted) for minute in self.by_minute}
+        oldest, size, dropped = (now_ms - KEPT_MS) // MINUTE_MS, self.size, set[int]()
+        for minute in sorted(is_needed, key=lambda minute: (is_needed[minute], minute)):
+            limit = NEEDED_AT_MOST if is_needed[minute] else BUDGET
+            if size <= limit and (is_needed[minute] or minute >= oldest):
                 break
-            dropped.add(place)
-            size -= sizes[place]
+            dropped.add(minute)
+            size -= len(self.by_minute[minute].keys)
         legacy = Legacy() if now_ms > self.legacy.before_ms + KEPT_MS else self.legacy
         if not dropped:
             return replace(self, legacy=legacy, added=0)
-        dated = {minute: bucket for minute, bucket in self.dated.items() if (minute, True) not in dropped}
-        undated = {minute: bucket for minute, bucket in self.undated.items() if (minute, False) not in dropped}
-        complete_from_ms = max(self.complete_from_ms, (max(dropped)[0] + 1) * MINUTE_MS)
-        return Keys(dated, undated, complete_from_ms, legacy, size)
+        kept = {minute: bucket for minute, bucket in self.by_minute.items() if minute not in dropped}
+        complete_from_ms = max(self.complete_from_ms, (max(dropped) + 1) * MINUTE_MS)
+        return Keys(kept, complete_from_ms, legacy, size)

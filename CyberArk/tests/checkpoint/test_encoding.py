@@ -76,8 +76,8 @@ WINDOWS = json.loads(SAVED)["collection"]["checkpoint"]["windows"]
         changed("windows", WINDOWS[:-1]),
         changed("windows", [WINDOWS[1], WINDOWS[0], WINDOWS[2]]),
         changed("windows", [WINDOWS[0] | {"end_ms": T0}, WINDOWS[2]]),
-        changed("keys.dated", {"1": "AAAA"}),
-        changed("keys.undated", {"1": "no Base64"}),
+        changed("keys.by_minute", {"1": "AAAA"}),
+        changed("keys.by_minute", {"1": "no Base64"}),
         changed("keys.legacy.uuids", "é"),
         changed("readers", [{"number": 1, "window": WINDOWS[2], "opened_ms": T0, "cursor": "c"}]),  # without marks
         changed("queried_ms", "soon"),

@@ -41,7 +41,7 @@ def test_no_needed_key_is_forgotten_within_the_budget(
         one: any(s <= place <= (10**9 if e is None else e) for s, e in needed) for one, place in places.items()
     }
     count = sum(is_needed.values())
-    assert kept.size == sum(len(bucket.keys) for buckets in (kept.dated, kept.undated) for bucket in buckets.values())
+    assert kept.size == sum(len(bucket.keys) for bucket in kept.by_minute.values())
     assert kept.added == 0
     assert kept.size <= min(NEEDED_AT_MOST, max(BUDGET, count))
     for one, place in places.items():
@@ -55,7 +55,7 @@ def test_no_needed_key_is_forgotten_within_the_budget(
 def test_keys_are_forgotten_from_the_oldest_on_only_as_far_as_the_budget_asks() -> None:
     over = Keys().with_events([*minute(1, 60_000), *minute(3, 40_000), *minute(5, 1)], T0)
     assert over.pruned([], at(600)).complete_from_ms == at(120)
-    assert over.pruned([(at(60), at(119))], at(600)).dated.keys() == {T0 // MINUTE_MS + 1, T0 // MINUTE_MS + 5}
+    assert over.pruned([(at(60), at(119))], at(600)).by_minute.keys() == {T0 // MINUTE_MS + 1, T0 // MINUTE_MS + 5}
     many = over.with_events(minute(7, 50_000), T0)
     kept = many.pruned([(at(0), None)], at(600))
     assert (kept.size, kept.complete_from_ms) == (90_001, at(120))
@@ -111,7 +111,7 @@ def test_those_uuids_are_kept_as_long_as_keys_are(later_s: int, is_kept: bool) -
 def test_what_live_readers_and_unread_windows_can_return_is_needed(readers: tuple[Reader, ...], oldest: int) -> None:
     keys = Keys().with_events([event(number * 60) for number in range(12)], T0)
     saved = checkpoint(window(0, 1, again=True), live_s=300, keys=keys, readers=readers)
-    assert min(saved.pruned(at(0) + 2 * KEPT_MS).keys.dated) == T0 // MINUTE_MS + oldest
+    assert min(saved.pruned(at(0) + 2 * KEPT_MS).keys.by_minute) == T0 // MINUTE_MS + oldest
     unread = checkpoint(window(60, 130), live_s=300, keys=keys)
-    kept = {number - T0 // MINUTE_MS for number in unread.pruned(at(0) + 2 * KEPT_MS).keys.dated}
+    kept = {number - T0 // MINUTE_MS for number in unread.pruned(at(0) + 2 * KEPT_MS).keys.by_minute}
     assert kept == {0, 1, 2, *range(4, 12)}

@@ -45,9 +45,9 @@ def checkpoint(*windows: Window, live_s: float = 0, **fields: Any) -> Checkpoint
 def plain(one: Checkpoint) -> object:
     """What can be compared: buckets are told apart by their keys."""
     keys = one.keys
-    buckets = [{minute: bucket.keys for minute, bucket in each.items()} for each in (keys.dated, keys.undated)]
+    buckets = {minute: bucket.keys for minute, bucket in keys.by_minute.items()}
     legacy = (keys.legacy.uuids.keys, keys.legacy.before_ms, keys.legacy.from_ms)
-    return replace(one, keys=replace(keys, dated={}, undated={}, legacy=Legacy())), buckets, legacy
+    return replace(one, keys=replace(keys, by_minute={}, legacy=Legacy())), buckets, legacy
 
 
 def seconds_in(windows: tuple[Window, ...], until_s: int = HORIZON_S) -> set[int]:
@@ -95,7 +95,7 @@ def checkpoints(draw: st.DrawFn) -> Checkpoint:
         *windows,
         live_s=HORIZON_S,
         readers=tuple(draw(st.lists(some, max_size=2))),
-        keys=Keys(draw(buckets), draw(buckets), draw(times_ms), Legacy(Bucket().with_keys([b"k" * 12]), 7, 5), 1, 2),
+        keys=Keys(draw(buckets), draw(times_ms), Legacy(Bucket().with_keys([b"k" * 12]), 7, 5), 1, 2),
         queried_ms=draw(st.none() | times_ms),
         tenant_id=draw(texts),
         uuids=tuple(draw(st.lists(texts, max_size=3))),

@@ -119,7 +119,7 @@ def test_lag_and_age_grow_while_the_loop_waits(reported: Reported) -> None:
 
 def test_the_gauges_show_what_the_checkpoint_holds(reported: Reported) -> None:
     readers = (reader(1, -300), reader(2, -3600, -1800, times_s=range(-3000, -2984)))
-    reported.update(replace(BACKLOG, keys=Keys({}, {}, at(-7200)), readers=readers), 1.5)
+    reported.update(replace(BACKLOG, keys=Keys(complete_from_ms=at(-7200)), readers=readers), 1.5)
     assert (value("windows"), value("unread_seconds")) == (1, 1200)
     assert (value("reread_reach_seconds"), value("throttled_interval_seconds")) == (7200, 1.5)
 
