@@ -29,13 +29,13 @@ CONNECT_S = 10.0
 IDLE_S = 15.0
 # What an error of the library means, by its type and by words in it; the special ones first.
 _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, FailureKind], ...] = (
+    (ProxyError, "", FailureKind.PROXY),
     (requests.ConnectionError, "Failed to resolve", FailureKind.NAME),
     (SSLError, "certificate is not valid for", FailureKind.CERTIFICATE_HOST),
     (SSLError, "certificate (has expired|is not yet valid)", FailureKind.CERTIFICATE_DATE),
     (SSLError, "CERTIFICATE_VERIFY_FAILED", FailureKind.CERTIFICATE_AUTHORITY),
     (SSLError, "NO_CERTIFICATE_OR_CRL_FOUND", FailureKind.TRUST_STORE),
     (SSLError, "", FailureKind.TLS),
-    (ProxyError, "", FailureKind.PROXY),
     ((requests.Timeout, ReadTimeoutError, TimeoutError), "", FailureKind.TIMEOUT),
     (DecodeError, "", FailureKind.SHAPE),
     ((requests.RequestException, HTTPError), "", FailureKind.CONNECTION),

@@ -149,7 +149,7 @@ def _of_second_edition(saved: dict[str, Any], uuids: tuple[str, ...], now_ms: in
     )
     for stream in saved["streams"]:
         if stream["use"] == "backfill" and stream["dates"] and stream["disorder_ms"] <= OVERLAP_MS:
-            checkpoint = checkpoint.covered(stream["start_ms"], whole_second(min(stream["dates"]) - OVERLAP_MS))
+            checkpoint = checkpoint.with_complete(stream["start_ms"], whole_second(min(stream["dates"]) - OVERLAP_MS))
     known = Bucket()
     for packed in (*saved["dated"].values(), *saved["late"].values()):
         known = known.with_keys(Bucket.unpacked(packed).keys)

@@ -31,7 +31,7 @@ Times = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An interval [start_ms, end_ms) of event time to be read; without an end it is the live edge.
+    """An interval [start_ms, end_ms) of event time to be read; without an end it is the open one.
 
     Both bounds are whole seconds, as the API reads them. `again`: it is complete and read once more, for events that
     arrived late. `to_confirm` queries have ended here; another has yet to bring nothing new. What a page that
@@ -110,7 +110,7 @@ class Reader:
 class Checkpoint:
     """What is still to be read, what is being read, and the keys of what was delivered.
 
-    `windows` are in order, none overlaps another; the last one is the live edge, and starts at the watermark.
+    `windows` are in order, none overlaps another; the last one is open: it starts at the watermark.
     `queried_ms` is the latest time at which the API may have counted the last query; `tenant_id` whose events these
     are; `uuids` are the last ones delivered, for a downgrade.
     """
@@ -124,12 +124,12 @@ class Checkpoint:
 
     @property
     def watermark_ms(self) -> int:
-        """The start of the live edge: everything before it was delivered, but for what the windows name."""
+        """The start of the open window: everything before it was delivered, but for what the windows name."""
         return self.windows[-1].start_ms
 
     @property
     def unread(self) -> tuple[Window, ...]:
-        """The windows before the live edge that are not complete, without what was read of them."""
+        """The closed windows that are not complete, without what was read of them."""
         read_to = {reader.window.start_ms: reader.resume_ms for reader in self.window_readers}
         unread = (window for window in self.windows[:-1] if not window.again)
         return tuple(replace(each, start_ms=read_to.get(each.start_ms, each.start_ms)) for each in unread)
@@ -159,10 +159,10 @@ class Checkpoint:
         numbers = {reader.number for reader in readers}
         found = replace(self, readers=tuple(reader for reader in self.readers if reader.number not in numbers))
         for reader in readers:
-            found = found if reader.is_live else found.covered(reader.window.start_ms, reader.resume_ms)
+            found = found if reader.is_live else found.with_complete(reader.window.start_ms, reader.resume_ms)
         return found
 
-    def covered(self, start_ms: int, end_ms: int) -> "Checkpoint":
+    def with_complete(self, start_ms: int, end_ms: int) -> "Checkpoint":
         """Return the checkpoint with that interval complete."""
         parts = (part for window in self.windows for part in window.without(start_ms, end_ms))
         return replace(self, windows=tuple(parts))
@@ -172,13 +172,13 @@ class Checkpoint:
         found = self
         for window in windows:
             if window.end_ms is not None and window.start_ms < window.end_ms:
-                others = found.covered(window.start_ms, window.end_ms).windows[:-1]
+                others = found.with_complete(window.start_ms, window.end_ms).windows[:-1]
                 closed = _bounded(sorted((*others, window), key=lambda each: each.start_ms))
                 found = replace(found, windows=(*closed, found.windows[-1]))
         return found
 
     def advanced(self, watermark_ms: int) -> "Checkpoint":
-        """Return the checkpoint with the live edge starting there, if that is later."""
+        """Return the checkpoint with the open window starting there, if that is later."""
         start_ms = max(self.watermark_ms, whole_second(watermark_ms))
         return replace(self, windows=(*self.windows[:-1], replace(self.windows[-1], start_ms=start_ms)))
 
@@ -189,10 +189,10 @@ class Checkpoint:
         lost = [(start, end) for start, end in ends.items() if start < oldest_ms and start not in read]
         found = self
         for start, end in lost:
-            found = found.covered(start, whole_second(end, up=True))
+            found = found.with_complete(start, whole_second(end, up=True))
         return found.advanced(oldest_ms), lost
 
-    def delivered(self, events: Sequence[Event], now_ms: int) -> "Checkpoint":
+    def with_delivered(self, events: Sequence[Event], now_ms: int) -> "Checkpoint":
         """Return the checkpoint once those events are done. `now_ms` is the later of the two clocks."""
         uuids = (*self.uuids, *(event.uuid for event in events if event.uuid))
         return replace(self, keys=self.keys.with_events(events, now_ms), uuids=uuids[-UUIDS_KEPT:])

@@ -28,7 +28,7 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     window, found = reader.window, checkpoint.without_readers(reader)
     assert window.end_ms is not None  # noqa: S101 # a closed one
     if window.again:
-        return found.covered(window.start_ms, window.end_ms)  # it was delivered before
+        return found.with_complete(window.start_ms, window.end_ms)  # it was delivered before
     start_ms = whole_second(_next_ms(reader))
     split_ms = _split_ms(reader, window.end_ms)
     part = replace(window, start_ms=start_ms, end_ms=split_ms, to_confirm=0, page_size=1)
@@ -39,7 +39,7 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     size_behind = PAGE_SIZE if is_long else SMALL_PAGE_SIZE
     size = size_behind if window.page_size == 1 else window.page_size
     rest = replace(window, start_ms=split_ms, failures=0, retry_at_ms=0, page_size=size)
-    return found.covered(window.start_ms, start_ms).with_windows(part, rest)
+    return found.with_complete(window.start_ms, start_ms).with_windows(part, rest)
 
 
 def retried_later(window: Window, now_ms: int) -> Window:

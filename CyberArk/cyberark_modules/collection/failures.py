@@ -87,7 +87,7 @@ class Failures:
         if failing is None:
             self.reporter.failed("throttling", error)
             return checkpoint
-        is_outage = failing.is_given_up() and not self._pages.is_alone(failing)
+        is_outage = failing.is_given_up() and not self._pages.are_others_served(failing)
         if is_outage or isinstance(error, ConfigurationError) or not isinstance(error, CyberArkError):
             self.reporter.failed("collection", error)
         if not self._pages.is_to_be_cut(failing):

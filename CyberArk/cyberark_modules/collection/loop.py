@@ -133,7 +133,7 @@ class Loop:
 
     def _confirm(self, pushed: int, events: Sequence[Event]) -> None:
         """Note what is done; save it at once if that is a part, since a stop may precede the rest."""
-        checkpoint = self.saved.value.delivered(events, self.context.later_ms())
+        checkpoint = self.saved.value.with_delivered(events, self.context.later_ms())
         self.saved.commit(checkpoint, write=len(events) < pushed)
 
     def _advanced(self, checkpoint: Checkpoint, arrival: Arrival) -> Checkpoint:

@@ -135,13 +135,13 @@ class Pages:
         self._turns[asked.number].due_at = now + pause_s
         return failing
 
-    def is_alone(self, failing: Failing) -> bool:
+    def are_others_served(self, failing: Failing) -> bool:
         """Return whether others are served while a page fails."""
         return failing.since < self._served_at
 
     def is_to_be_cut(self, failing: Failing) -> bool:
         """Return whether a page is to be cut out: others were served since it began to fail, and it failed again."""
-        return failing.is_given_up() and self.is_alone(failing) and self._served_at < failing.failed_at
+        return failing.is_given_up() and self.are_others_served(failing) and self._served_at < failing.failed_at
 
     def paused(self, reader: Reader) -> None:
         """Note that a live reader has read what the API returns: look again, five seconds after it began to."""

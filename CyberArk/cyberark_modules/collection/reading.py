@@ -75,7 +75,7 @@ def ended(checkpoint: Checkpoint, reader: Reader) -> Checkpoint:
         return _caught_up(checkpoint, reader)
     is_confirmed = not reader.new and window.to_confirm >= (1 if reader.events else 2)
     if window.again or is_past(reader) or is_confirmed:
-        return checkpoint.without_readers(reader).covered(window.start_ms, window.end_ms)
+        return checkpoint.without_readers(reader).with_complete(window.start_ms, window.end_ms)
     start_ms = max(window.start_ms, min(reader.resume_ms, whole_second(window.end_ms - 1)))
     rest = replace(window, start_ms=start_ms, to_confirm=1 if reader.new else window.to_confirm + 1)
     return checkpoint.without_readers(reader).with_windows(rest)

@@ -13,7 +13,7 @@ from ..checkpoint.value import MINUTE_MS, RETENTION_MARGIN_MS, RETENTION_MS, Che
 from ..context import Context
 from ..errors import Backoff, CyberArkError, StorageFailed
 from ..events import Event
-from ..telemetry import metrics, moment
+from ..telemetry import metrics, utc_text
 from ..telemetry.reporter import Reporter
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class SavedCheckpoint:
     _writing: Future[None] | None = None
     _is_saved: bool = True  # by the write in flight, if there is one
     _is_backup_due: bool = False
-    _is_prompt: bool = True
+    _waits_for_writes: bool = True
     _began: float = 0.0
     _due: float = float("-inf")
     _failures: int = 0
@@ -71,7 +71,7 @@ class SavedCheckpoint:
             checkpoint, is_first = replace(first_run(start_ms), queried_ms=checkpoint.queried_ms), True
         self.value, self.is_loaded = replace(checkpoint, tenant_id=tenant_id or checkpoint.tenant_id), True
         verb, since_ms = "Starting" if is_first else "Resuming", self.value.first_unread_ms
-        self._reporter.log(f"{verb} collection for tenant {tenant_id or 'unknown'}, from {moment(since_ms)}", "info")
+        self._reporter.log(f"{verb} collection for tenant {tenant_id or 'unknown'}, from {utc_text(since_ms)}", "info")
         return tuple(Event(text, text.encode("utf-8", "replace"), None, None) for text in opened.rejected)
 
     def _retried(self, call: Callable[[], T]) -> T:
@@ -136,15 +136,15 @@ class SavedCheckpoint:
         """Wait that long for the write in flight, unless writes fail or take long; return whether there is none."""
         if self._writing is None:
             return True
-        wait_s = seconds if self._is_prompt else 0.0
+        wait_s = seconds if self._waits_for_writes else 0.0
         is_done = self._writing.done() or (wait_s > 0 and self._context.wait_for((self._writing,), wait_s))
         is_late = self._context.monotonic() >= self._began + SAVED_WITHIN_S
         if not is_done:
-            if self._is_prompt and is_late:
-                self._is_prompt = False
+            if self._waits_for_writes and is_late:
+                self._waits_for_writes = False
                 self._reporter.checkpoint_failed(StorageFailed("the storage does not answer"), _UNSAVED)
             return False
-        writing, self._writing, self._is_prompt = self._writing, None, False
+        writing, self._writing, self._waits_for_writes = self._writing, None, False
         try:
             writing.result(0)
         except StorageFailed as error:
@@ -153,7 +153,7 @@ class SavedCheckpoint:
             self._due = self._context.monotonic() + self._backoff.pause(error, self._failures)
             self._reporter.checkpoint_failed(error, _UNSAVED)
         else:
-            self._failures, self._is_prompt = 0, not is_late
-            if self._is_prompt:
+            self._failures, self._waits_for_writes = 0, not is_late
+            if self._waits_for_writes:
                 self._reporter.recovered("checkpoint")
         return True

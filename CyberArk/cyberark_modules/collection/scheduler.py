@@ -72,10 +72,10 @@ def _live(checkpoint: Checkpoint, moment: Moment, probe_ms: int | None = None) -
 def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window] | None:
     """Return a window that nobody reads, or the second half of the one that takes longest."""
     read = {reader.window.start_ms for reader in checkpoint.window_readers}
-    unread = (each for each in checkpoint.windows[:-1] if each.start_ms not in read)
+    free = (each for each in checkpoint.windows[:-1] if each.start_ms not in read)
     # A time further ahead than any retry comes from a clock that was wrong.
     longest_ms = LONGEST_RETRY_MINUTES * MINUTE_MS
-    waiting = [each for each in unread if not 0 < each.retry_at_ms - moment.retry_ms <= longest_ms]
+    waiting = [each for each in free if not 0 < each.retry_at_ms - moment.retry_ms <= longest_ms]
     if waiting:
         return checkpoint, min(waiting, key=_turn)
     remaining = {_remaining_s(reader, moment): reader for reader in checkpoint.window_readers}

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 
-def moment(epoch_ms: int) -> str:
+def utc_text(epoch_ms: int) -> str:
     """Return that time as people read it."""
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 

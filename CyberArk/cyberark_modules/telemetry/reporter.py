@@ -9,7 +9,7 @@ from ..clock import Clock
 from ..diagnosis import diagnose
 from ..errors import CyberArkError
 from ..events import Event
-from . import duration, metrics, moment
+from . import duration, metrics, utc_text
 
 HOUR_S = 3600.0
 # An address that does not answer may be a short outage; after this long it is more likely wrong.
@@ -52,7 +52,7 @@ class Reporter:
         metrics.RETRIES.labels("delivery" if what == "delivery" else "collection").inc()
         if not isinstance(error, CyberArkError):
             kind = type(error).__name__
-            text = f"{what.capitalize()} failed: a page could not be read because of an unexpected {kind}"
+            text = f"{what.capitalize()} failed because of an unexpected {kind}"
             self._note_failure(what, text, "error", kind)
             return
         row = diagnose(error.failure)
@@ -126,7 +126,7 @@ class Reporter:
         metrics.THROTTLED_INTERVAL.set(interval_s)
         if self._lost and self._monotonic() >= self._loss_due:  # it grows while nothing is read
             self._loss_due = self._monotonic() + HOUR_S
-            start, end = map(moment, self._lost)
+            start, end = map(utc_text, self._lost)
             self._lost = None
             self.log(
                 f"Data loss: events from {start} to {end} were not delivered and can no longer be fetched (CyberArk "
@@ -147,7 +147,7 @@ class Reporter:
             backlog = f"; backlog {duration(unread_s)} of events in {len(unread)} windows"
             self.log(
                 f"Collected {self._delivered} events in the last hour ({self._dropped} duplicates dropped); live edge "
-                f"read to {moment(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog if unread else ''}",
+                f"read to {utc_text(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog if unread else ''}",
                 "info",
             )
             self._summarized_at = self._monotonic()
@@ -185,13 +185,13 @@ class Reporter:
         elif self._is_behind and self._confirmations >= CONFIRMED_BY:
             nothing = "" if self._has_lost else "; nothing was lost"
             letters = " or in the dead-letter file" if self._letters else ""
-            up_to = moment(checkpoint.watermark_ms)
+            up_to = utc_text(checkpoint.watermark_ms)
             self.log(f"Caught up: every event up to {up_to} is delivered{letters}{nothing}", "info")
             self._is_behind = self._has_lost = False
 
 
 def _bounds(window: Window) -> str:
-    return f"{moment(window.start_ms)} to {moment(window.end_ms or 0)}"
+    return f"{utc_text(window.start_ms)} to {utc_text(window.end_ms or 0)}"
 
 
 def _overlap(one: Window, other: Window) -> bool:

@@ -12,15 +12,15 @@ from cyberark_modules.checkpoint.encoding import first_run
 from cyberark_modules.checkpoint.value import UUIDS_KEPT, Reader, Window
 
 seconds = st.integers(0, HORIZON_S - 1)
-operations = st.tuples(st.sampled_from(["covered", "with_windows", "advanced"]), seconds, seconds)
+operations = st.tuples(st.sampled_from(["with_complete", "with_windows", "advanced"]), seconds, seconds)
 
 
 @given(st.lists(operations, max_size=12))
-def test_what_no_window_names_was_covered(steps: list[tuple[str, int, int]]) -> None:
+def test_what_no_window_names_is_complete(steps: list[tuple[str, int, int]]) -> None:
     found, unread, edge = first_run(at(0)), set(range(HORIZON_S)), 0
     for what, start, end in steps:
-        if what == "covered":
-            found = found.covered(at(start), at(end))
+        if what == "with_complete":
+            found = found.with_complete(at(start), at(end))
             unread -= set(range(start, end)) - set(range(edge, HORIZON_S))
         elif what == "with_windows":
             end = min(end, edge)
@@ -97,7 +97,7 @@ def test_a_few_events_with_a_wrong_clock_do_not_move_a_reader(one: Reader, posit
 
 def test_delivered_events_leave_their_keys_and_the_last_uuids() -> None:
     events = [event(seconds, uuid=str(seconds)) for seconds in range(UUIDS_KEPT + 5)]
-    found = checkpoint().delivered([*events, event(None, 1)], at(2000))
+    found = checkpoint().with_delivered([*events, event(None, 1)], at(2000))
     assert found.uuids == tuple(str(seconds) for seconds in range(5, UUIDS_KEPT + 5))
     assert all(one in found.keys for one in [*events, event(None, 1)])
     assert max(found.keys.by_minute) == at(2000) // 60_000
