@@ -122,6 +122,7 @@ def test_every_code_is_on_the_set_up_page_and_in_the_reference() -> None:
     manual = text(DOCS / "manual.md")
     printed = {code for each in texts_of_the_code() for code in re.findall(r" \[([a-z-]+)\]$", each)}
     for code in {*rows(), *printed}:
+        # Where one is missing, run: .venv/bin/python -m tools.generate
         assert f"`{code}`" in text(PAGE), code
         assert f'<a id="{code}">' in manual, code
 
@@ -152,9 +153,8 @@ def test_no_message_leads_to_something_that_its_reader_cannot_open() -> None:
 
 
 def test_what_is_generated_is_up_to_date() -> None:
-    """When this fails, run tools.generate."""
     for path, content in generate.pages().items():
-        assert not path.exists() or text(path) == content, path.name
+        assert not path.exists() or text(path) == content, "run: .venv/bin/python -m tools.generate"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -23,6 +23,7 @@ _RETRIED_WITHIN_S = 1860.0
 def _play(fault: Fault, minutes: float, rate: float, value: float | None = None) -> None:
     with Judged(7, start_time=3) as simulation:
         world, ledger = simulation.world, simulation.world.ledger
+        world.settings.identity.token_lifetime_s = 120
         if fault.begin is None:
             world.faults.add(fault.name, value, duration=minutes * 60)
         world.add_backlog(300, 7200)
@@ -39,6 +40,7 @@ def _play(fault: Fault, minutes: float, rate: float, value: float | None = None)
         simulation.run_until(lambda: not ledger.lost_count(patience), within, step=30)
         simulation.run_for(70)
         assert simulation.broken(patience) == []
+        assert world.faults.counts()[fault.name] or not (fault.answer or fault.change), "it never acted"
         if fault.level == "safe":
             assert minutes < 60 or pace <= 60
         elif fault.name not in _NOTHING_COLLECTED + _SLOW + _IN_STEP:
@@ -47,7 +49,8 @@ def _play(fault: Fault, minutes: float, rate: float, value: float | None = None)
 
 @pytest.mark.parametrize("fault", rows("exact", "safe", "world"), ids=lambda fault: fault.name)
 def test_the_promise_holds_under_each_fault_alone(fault: Fault) -> None:
-    _play(fault, minutes=6, rate=0.25, value=_LESS.get(fault.name))
+    is_rare = fault.unit == "share of requests" and fault.group in ("token", "query")
+    _play(fault, minutes=6, rate=0.25, value=0.6 if is_rare else _LESS.get(fault.name))
 
 
 @pytest.mark.long

@@ -182,9 +182,10 @@ def test_each_way_to_reach_nobody_is_told_apart(tenant: FakeTenant, monkeypatch:
     assert kind_at("https://nobody.invalid") is FailureKind.NAME
     with LoopbackServer(BaseHTTPRequestHandler) as plain:
         assert kind_at(plain.url.replace("http:", "https:")) is FailureKind.TLS
-    monkeypatch.setenv("HTTPS_PROXY", "http://localhost:9")
     monkeypatch.setenv("NO_PROXY", "")
-    assert kind_at(tenant.url) is FailureKind.PROXY
+    for proxy in ("http://localhost:9", "http://nobody.invalid:9"):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        assert kind_at(tenant.url) is FailureKind.PROXY
 
 
 def test_a_certificate_is_verified_before_anything_is_sent(

@@ -24,8 +24,8 @@ failures = st.builds(
 )
 
 
-def test_there_are_44_rows_each_with_a_code_and_a_sentence_of_its_own() -> None:
-    assert len({row.name for row in ROWS}) == len(ROWS) == 44
+def test_each_row_has_a_code_and_a_sentence_of_its_own() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS) > 40
     assert len({(row.problem, row.remedy) for row in ROWS}) == len(ROWS)
 
 
