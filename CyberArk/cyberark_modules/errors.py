@@ -112,13 +112,10 @@ class Backoff:
     # For a ConfigurationError, so that no service user is locked out for a wrong password.
     first_slow: float = 60.0
     longest_slow: float = 600.0
-    # A `Retry-After` is honoured up to this.
-    longest_asked: float = 900.0
 
     def pause(self, error: Exception, failures: int) -> float:
         """Return the pause after that many failures in a row: it doubles, and up to a quarter of it is random."""
         slow = isinstance(error, ConfigurationError)
         first, longest = (self.first_slow, self.longest_slow) if slow else (self.first, self.longest)
         pause = min(longest, first * 2.0 ** min(failures - 1, 30)) * random.uniform(0.75, 1.0)  # noqa: S311
-        asked = error.retry_after if isinstance(error, TransientError) else None
-        return pause if asked is None else max(pause, min(asked, self.longest_asked))
+        return max(pause, (isinstance(error, TransientError) and error.retry_after) or 0.0)

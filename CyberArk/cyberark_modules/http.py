@@ -25,6 +25,8 @@ from .errors import ClientError, Failure, FailureKind, Service, Throttled, Trans
 # Deadlines (s): of a token, of a query that is opened, of a page of results, of a push to the intake.
 TOKEN_S, QUERY_S, PAGE_S, PUSH_S = 30.0, 60.0, 30.0, 120.0
 CONNECT_S = 10.0
+# The longest pause (s) that a `Retry-After` is believed.
+LONGEST_RETRY_AFTER_S = 900.0
 # Firewalls drop an idle connection without notice to either side, some after 20 s.
 IDLE_S = 15.0
 # What an error of the library means, by its type and by words in it; the special ones first.
@@ -176,9 +178,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     value, now = headers.get("Retry-After", "").strip(), http_date(headers.get("Date"))
     if value.isdecimal():
-        return float(value)
+        return min(float(value), LONGEST_RETRY_AFTER_S)
     until = http_date(value)
-    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+    asked_s = 0.0 if until is None else until - (time.time() if now is None else now)
+    return None if until is None else min(max(0.0, asked_s), LONGEST_RETRY_AFTER_S)
 
 
 def _judged(answer: Answer) -> Answer:

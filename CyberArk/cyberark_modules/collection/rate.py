@@ -14,7 +14,6 @@ from ..errors import Throttled
 AT_ONCE = 5
 LONGEST_INTERVAL_S = 61.0
 SHORTEST_INTERVAL_S = 0.95
-LONGEST_RETRY_AFTER_S = 900.0
 # This many calls are accepted before a little more is tried; twice as many after each try that was throttled.
 TRY_AFTER = 10
 TRY_AFTER_AT_MOST = 320
@@ -53,7 +52,7 @@ class RateLimiter:
 
     def pause(self, retry_after: float) -> None:
         """Call nothing for as long as a `Retry-After` asks for (s)."""
-        self._not_before = max(self._not_before, self._monotonic() + min(retry_after, LONGEST_RETRY_AFTER_S))
+        self._not_before = max(self._not_before, self._monotonic() + retry_after)
 
     def called(self) -> None:
         """Note that a call is made now."""

@@ -67,5 +67,7 @@ def field_faults(model: type[BaseModel], values: dict[str, Any]) -> Iterator[str
                 "missing": "It is missing.",
                 "greater_than_equal": f"It must be at least {limits.get('ge')}.",
                 "less_than_equal": f"It must be at most {limits.get('le')}.",
-            }.get(error["type"], "It must be a whole number.")
+                "int_parsing": "It must be a whole number.",
+                "int_from_float": "It must be a whole number.",
+            }.get(error["type"], f"Enter: {field['description']}.")
             yield f"“{field['title']}”: {sentence}"

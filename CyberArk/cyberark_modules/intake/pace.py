@@ -5,8 +5,8 @@ from ..http import PUSH_S
 
 # What fails this often in a row is not tried in the same way again. A silence takes as long as that many failures.
 FAILURES_AT_MOST = 3
-# The pause (s) after a failure, which grows to the longest in ten minutes. A Retry-After counts up to the last value.
-PAUSE_S, PAUSE_GROWTH, LONGEST_PAUSE_S, LONGEST_ASKED_S = 2.0, 1.2, 120.0, 900.0
+# The pause (s) after a failure, which grows to the longest in ten minutes.
+PAUSE_S, PAUSE_GROWTH, LONGEST_PAUSE_S = 2.0, 1.2, 120.0
 # What takes longer than this (s), and ten times longer than what was accepted last, is not answered. The intake may
 # also have become slow: the deadline doubles each time.
 SILENT_S = 10.0
@@ -31,6 +31,6 @@ class Pace:
         if error.failure.kind is FailureKind.TIMEOUT:
             self.failures += FAILURES_AT_MOST - 1
             self.deadline_s = min(PUSH_S, 2 * self.deadline_s)
-        asked_s = min(LONGEST_ASKED_S, (isinstance(error, TransientError) and error.retry_after) or 0.0)
+        asked_s = (isinstance(error, TransientError) and error.retry_after) or 0.0
         self.next_at = now + max(self._pause_s, asked_s)
         self._pause_s = min(LONGEST_PAUSE_S, PAUSE_GROWTH * self._pause_s)

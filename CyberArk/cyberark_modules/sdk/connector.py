@@ -47,7 +47,7 @@ class DaemonExecutor(Executor):
 class SdkConnector(Connector):
     """A connector whose logging never blocks it, that ends when asked to, and knows what the intake accepted."""
 
-    intake: Intake | None = None
+    intake: Intake
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -58,7 +58,7 @@ class SdkConnector(Connector):
         # Reentrant: the handler of a signal logs too, in the thread that it has interrupted.
         self._log_lock = RLock()
         self._sending: Future[None] | None = None
-        self._sending_since = 0.0
+        self._is_log_accepted = True
 
     def make_context(self) -> Context:
         """Return the clocks and waits; a simulation gives others."""
@@ -147,25 +147,27 @@ class SdkConnector(Connector):
 
     def _send_chunk(self, _url: str, _index: int, chunk: list[Any], _ids: dict[int, list[str]]) -> None:
         # connector/__init__.py:128 retries for an hour, then drops the events; those of a 200 without JSON at once.
-        if self.intake is not None:
-            self.intake.send_chunk(chunk)
+        self.intake.send_chunk(chunk)
 
     def _send_logs_to_api(self) -> None:  # type: ignore[override]
         # trigger.py:352 sends in the thread that logs, and raises after ten attempts: the timer that calls this every
         # five seconds dies of it (timer.py:16). Here one attempt is made in a thread, and the timer retries.
         with self._log_lock:
             if self._logs and not self._is_sending():
-                self._sending_since = time.monotonic()
                 self._sending = in_daemon_thread(self._send_logs)
 
     def _is_sending(self) -> bool:
-        is_new = time.monotonic() - self._sending_since < LOGS_GIVEN_UP_S
-        return is_new and self._sending is not None and not self._sending.done()
+        return self._sending is not None and not self._sending.done()
 
     def _send_logs(self) -> None:
         try:
             while self._logs:
-                Trigger._send_logs_to_api.__wrapped__(self)
+                in_daemon_thread(lambda: Trigger._send_logs_to_api.__wrapped__(self)).result(LOGS_GIVEN_UP_S)
+                self._is_log_accepted = True
+        except Exception as error:
+            if self._is_log_accepted:  # only the process's own log can say it
+                self._logger.warning("The platform accepts no log lines (%s); they are kept", type(error).__name__)
+            self._is_log_accepted = False
         finally:
             with self._log_lock:
                 self._logs.sort(key=lambda line: str(line["date"]))

@@ -254,6 +254,7 @@ def test_the_known_words_of_an_error_are_kept(
     [
         *[(other, None) for other in (None, "", "1.5", "soon", "-3")],
         (" 12 ", 12),
+        ("86400", 900),
         ("Sun, 06 Nov 1994 08:50:00 GMT", 23),
         ("Sun, 06 Nov 1994 08:50:00", 23),
         ("Sun, 06 Nov 1994 08:49:00 GMT", 0),

@@ -104,8 +104,8 @@ def test_a_platform_that_is_down_delays_nothing_and_gets_the_lines_later(
     assert messages[-1] == "line 19"
 
 
-def test_a_platform_that_hangs_is_asked_again(
-    connector: PlainConnector, platform: Platform, monkeypatch: pytest.MonkeyPatch
+def test_a_platform_that_hangs_is_asked_again_and_the_process_says_so(
+    connector: PlainConnector, platform: Platform, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sdk_connector, "LOGS_GIVEN_UP_S", 0.05)
     platform.hanging.add("/logs")
@@ -115,6 +115,7 @@ def test_a_platform_that_hangs_is_asked_again(
     time.sleep(0.06)
     connector.log("two", level="error")
     eventually(lambda: [line["message"] for line in platform.lines] == ["two"])
+    assert caplog.text.count("The platform accepts no log lines (TimeoutError)") == 1
 
 
 def test_a_line_that_cannot_be_handled_breaks_nothing(
