@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from cyberark_modules import files
 from fakes import s3
 from fakes.http_server import FakeTenant
 
@@ -34,7 +35,10 @@ def tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTena
 
 @pytest.fixture(scope="session")
 def s3_address() -> Iterator[str]:
-    with s3.s3_server() as address:
+    """A server's address; it may be as slow as a busy machine makes it."""
+    with s3.s3_server() as address, pytest.MonkeyPatch.context() as patch:
+        for limit in ("READ_TIMEOUT_S", "CONNECT_TIMEOUT_S"):
+            patch.setattr(files, limit, 60.0)
         yield address
 
 

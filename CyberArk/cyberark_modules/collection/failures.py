@@ -108,8 +108,8 @@ class Failures:
         if isinstance(error, Throttled):
             if self._limiter.interval_s:
                 self._limiter.refused(error, len(self._pages.in_flight), self._context.monotonic())
-            if self._queries.failures < REPORTED_AFTER:
-                return checkpoint
+            if self._limiter.interval_s or self._queries.failures < REPORTED_AFTER:
+                return checkpoint  # where every call is limited, the log has said that
         self.reporter.failed("query", error)
         is_refused = isinstance(error, ClientError) and error.status not in (401, 403)
         if is_refused and window.end_ms is not None:

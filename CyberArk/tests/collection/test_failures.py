@@ -177,6 +177,14 @@ def test_a_query_that_is_not_opened(engine: Engine, error: Exception, times: int
     assert read.limiter.interval_s == 0
 
 
+def test_where_every_call_is_limited_no_query_is_said_to_fail(engine: Engine) -> None:
+    read = Read(engine)
+    read.limiter.interval_s = 61.0
+    for _ in range(5):
+        read.failures.query_failed(checkpoint(live_s=0), window(0), Throttled(FAILURE))
+    assert engine.lines == []
+
+
 def test_what_is_lost_is_said_and_every_hour_the_last_day_is_read_again(engine: Engine) -> None:
     read = Read(engine)
     old, unread = window(-8 * 86_400, -650_000), window(-600, -300)
@@ -205,6 +213,8 @@ def test_a_query_is_a_call_too(engine: Engine) -> None:
     read.pages.query_called()
     assert read.limiter.wait_s() > 0
     assert read.pages.may_open_query(read.value) is False
+    read.pages._asked_since_query = 4
+    assert read.pages.may_open_query(read.value) is True
 
 
 def test_what_the_api_asks_to_wait_counts_before_its_answer_is_read(engine: Engine) -> None:
