@@ -135,5 +135,7 @@ def test_the_metrics_of_the_page_are_those_of_the_code() -> None:
     families = [family for family in REGISTRY.collect() if family.name.startswith(OURS)]
     exported = {family.name.removeprefix(OURS) + "_total" * (family.type == "counter") for family in families}
     assert exported == {*METRICS}
-    labels = {label for family in families for sample in family.samples for label in sample.labels} - {"le"}
+    series = [sample.labels for family in families for sample in family.samples]
+    assert all({"call": call, "status": "200"} in series for call in ("token", "query", "results"))  # from the start
+    labels = {label for each in series for label in each} - {"le"}
     assert labels <= {label for labels, _ in METRICS.values() for label in labels}

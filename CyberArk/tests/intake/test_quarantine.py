@@ -122,7 +122,7 @@ def test_an_outage_of_hours_is_bounded_and_heals(caller: Caller, answer: int) ->
     late = [at for at in times if at > started + 600]
     assert len(late) <= (3 * 3600 - 600) / 60 + 2
     assert len(times) - len(late) <= 600
-    assert caller.quarantined <= (0 if answer == 429 else 13)
+    assert caller.quarantined == (0 if answer == 429 else 6)  # after 3, 6, 12, 24, 48 and 96 failures
     assert caller.outcomes[-1].failure is not None
     in_file = set(caller.in_file())
     caller.run(600, 20)
