@@ -71,8 +71,8 @@ SCENARIOS = (
     Scenario("one page in a hundred fails on a quiet tenant", {**QUIET, FAILURES: "0+0.2x500"}),
     Scenario("throttled, and twenty minutes late", {**THROTTLED, LAG: "1200x500"}),
     Scenario(
-        "Retry-After of an hour",
-        {**BUSY, INTERVAL: "0x60 3600x60 0x400", LAG: "4x60 64+60x60 4x400", RESULTS: "0+20x60 1200x60 1220+20x400"},
+        "Retry-After of 15 minutes and more",
+        {**BUSY, INTERVAL: "0x60 890x60 0x400", LAG: "4x60 64+60x60 4x400", RESULTS: "0+20x60 1200x60 1220+20x400"},
     ),
     Scenario(
         "a backlog of six days is read in five hours",

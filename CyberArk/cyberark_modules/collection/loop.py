@@ -57,7 +57,7 @@ class Loop:
             self._collect()
             self.delivery.resend()
             self.saved.save()
-            self.failures.reporter.update(self.saved.value, self.limiter.interval_s)
+            self.failures.reporter.update(self.saved.value, max(self.limiter.interval_s, self.limiter.wait_s()))
         raise Stopping
 
     def _wait(self) -> None:

@@ -63,11 +63,10 @@ def field_faults(model: type[BaseModel], values: dict[str, Any]) -> Iterator[str
         for error in invalid.errors(include_url=False, include_input=False):
             field, limits = FIELDS[str(error["loc"][0])], error.get("ctx", {})
             sentence = {
-                "value_error": f"{limits.get('error')} {field['description']}.",
+                "value": f"{limits.get('error')} {field['description']}.",
                 "missing": "It is missing.",
-                "greater_than_equal": f"It must be at least {limits.get('ge')}.",
-                "less_than_equal": f"It must be at most {limits.get('le')}.",
-                "int_parsing": "It must be a whole number.",
-                "int_from_float": "It must be a whole number.",
-            }.get(error["type"], f"Enter: {field['description']}.")
+                "greater": f"It must be at least {limits.get('ge')}.",
+                "less": f"It must be at most {limits.get('le')}.",
+                "int": "It must be a whole number.",
+            }.get(error["type"].partition("_")[0], f"Enter: {field['description']}.")
             yield f"“{field['title']}”: {sentence}"

@@ -73,7 +73,7 @@ class DeadLetters:
             if self.fault not in ("", before):
                 self._report(
                     f"The dead-letter file {self.fault}. Until it accepts events again, rejected events are "
-                    "pushed again, beside others; nothing is lost."
+                    "pushed again, alongside others; nothing is lost."
                 )
             return not self.fault
 

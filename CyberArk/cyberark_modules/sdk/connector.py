@@ -137,7 +137,7 @@ class SdkConnector(Connector):
                     return future.result()
             if self.context.is_stopping():
                 return {}, {}
-            self.log("The connector waits for the secrets, which the platform does not provide now", level="error")
+            self.log("The platform is not providing the secrets; the connector waits for them", level="error")
             self.context.wait_for((), SECRETS_AGAIN_AFTER_S)
 
     def _target(self) -> tuple[str, str]:

@@ -5,6 +5,7 @@ not be seen. No label has a name that a scraper sets itself (job, instance, serv
 """
 
 from functools import partial
+from itertools import product
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -30,7 +31,7 @@ LOST = _counter("lost_seconds", "Event time that was not delivered and that Cybe
 REREAD_REACH = _gauge("reread_reach_seconds", "How late an event may arrive and still be found by the hourly re-read")
 DEAD_LETTERS = _gauge("dead_letters", "Events in the dead-letter file")
 DEAD_LETTERS_DELIVERED = _counter("dead_letters_delivered", "Dead letters that the intake accepted later")
-THROTTLED_INTERVAL = _gauge("throttled_interval_seconds", "Interval between calls because of HTTP 429; 0 without one")
+THROTTLED_INTERVAL = _gauge("throttled_interval_seconds", "Time between calls because of HTTP 429; 0 without one")
 CHECKPOINT_WRITES = _histogram(
     "checkpoint_write_duration_seconds", "Writes of the state by outcome: written, error", ["outcome"]
 )
@@ -39,8 +40,8 @@ _CALLS = {"/oauth2/token": "token", "createQuery": "query", "results": "results"
 
 for _outcome in ("forwarded", "already_delivered", "too_large", "dead_letter"):
     EVENTS.labels(_outcome)
-for _call in _CALLS.values():
-    API_REQUESTS.labels(_call, "200")
+for _call, _status in product(_CALLS.values(), ("200", "204", "429")):
+    API_REQUESTS.labels(_call, _status)
 for _operation in ("collection", "delivery", "checkpoint"):
     RETRIES.labels(_operation)
 for _outcome in ("written", "error"):
