@@ -25,7 +25,7 @@ ENDPOINT = "/batch"
 # events is about one of them.
 BLOCK_EVENTS, FEW_EVENTS, LIMIT_S = 200, 20, 3600.0
 # An event that failed alone is sent again after this long (s), and one that is known to be rejected.
-RETRY_S, REJECTED_RETRY_S = 5.0, 600.0
+RETRY_S, REJECTED_RETRY_S = 5.0, 540.0
 # This many parts of the file are sent each second: what is new comes first.
 RESENDS_AT_ONCE = 4
 
@@ -131,7 +131,7 @@ class Intake:
             try:
                 send(self._http, *self._target(), part.texts, self._resends.deadline_s)
             except CyberArkError as error:
-                self._retry(part, error)
+                self._retry(part, error, begun_at)
                 return
             self._note_accepted(self._monotonic() - begun_at)
             self._letters.remove(set(part.texts))
@@ -148,7 +148,7 @@ class Intake:
         start = failures % len(others)
         return others[start : start + (len(block) if self._letters.fault else 1)]
 
-    def _retry(self, part: Part, error: CyberArkError) -> None:
+    def _retry(self, part: Part, error: CyberArkError, begun_at: float) -> None:
         """Decide when a part that failed is sent again, and in which parts."""
         now, is_alone, is_throttled = self._monotonic(), len(part.texts) == 1, isinstance(error, Throttled)
         if not is_throttled and (self.accepted_at > part.since or not is_alone):
@@ -164,7 +164,7 @@ class Intake:
         if not is_known:  # or it would say something about the intake
             self._resends.failed(error, now)
         if is_alone or is_throttled or self._resends.failures > FAILURES_AT_MOST:
-            part.due_at = now + (REJECTED_RETRY_S if is_known else RETRY_S)
+            part.due_at = begun_at + REJECTED_RETRY_S if is_known else now + RETRY_S
             self._letters.parts.append(part)
         else:
             self._letters.cut(part.texts)
