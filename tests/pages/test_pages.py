@@ -122,9 +122,8 @@ def test_every_code_is_on_the_set_up_page_and_in_the_reference() -> None:
     manual = text(DOCS / "manual.md")
     printed = {code for each in texts_of_the_code() for code in re.findall(r" \[([a-z-]+)\]$", each)}
     for code in {*rows(), *printed}:
-        # Where one is missing, run: .venv/bin/python -m tools.generate
-        assert f"`{code}`" in text(PAGE), code
-        assert f'<a id="{code}">' in manual, code
+        assert f"`{code}`" in text(PAGE), "run: .venv/bin/python -m tools.generate"
+        assert f'<a id="{code}">' in manual, "run: .venv/bin/python -m tools.generate"
 
 
 def test_the_codes_that_the_set_up_page_explains_have_the_steps_of_the_table() -> None:

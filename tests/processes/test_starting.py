@@ -36,6 +36,8 @@ def test_the_metrics_of_a_running_connector_are_those_of_the_page_and_well_forme
     scene.start()
     scene.until_delivered()
     found = scene.metrics()
+    [pushing_s] = re.findall(r"^symphony_module_common_forward_events_duration_sum\{.*\} (\S+)$", found, re.M)
+    assert 0 < float(pushing_s) < 60
     page = text(DOCS / "operations.md").partition("\n## Metrics")[2].partition("\n## ")[0]
     named = re.findall(r"^\| `(\w+)(\{[\w,]+\})?`", page, re.MULTILINE)
     assert len(named) == page.count("\n| `") == 19

@@ -91,7 +91,7 @@ PAGE = [
         # A full list: what is older than the oldest event that it names was delivered.
         (Legacy(KNOWN, at(300), at(250)), [PAGE[index] for index in (2, 3, 4, 5)]),
         (Legacy(KNOWN, at(500), at(250)), [PAGE[index] for index in (2, 3, 4)]),
-        (Legacy(Bucket(), at(300), at(250)), [PAGE[4], PAGE[5]]),
+        (Legacy(Bucket(), at(300), at(400)), [PAGE[4], PAGE[5]]),
     ],
 )
 def test_what_an_earlier_edition_delivered_is_known_by_its_uuid(legacy: Legacy, new: Sequence[Event]) -> None:
