@@ -192,7 +192,7 @@ def test_a_profile_observes_and_prints_nothing_of_the_tenant(
 ) -> None:
     monkeypatch.setattr(profile, "MINUTE_S", 3.0)
     monkeypatch.setattr(profile, "FOLLOW_EVERY_S", 0.3)
-    tenant.world.settings.audit.query_spacing_s = 2.0
+    tenant.world.settings.audit.query_spacing_s = 2.8
     tenant.world.produce(10.0)
     given = variables(tenant)
     values = gather({name: given[variable] for name, variable in VARIABLES.items()}, None, print)
