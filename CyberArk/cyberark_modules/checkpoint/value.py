@@ -102,8 +102,9 @@ class Reader:
 
     @property
     def resume_ms(self) -> int:
-        """Where another query continues. A query without any order has to be read from its start again."""
-        return self.window.start_ms if self.is_disordered else whole_second(self.position_ms)
+        """Where another query continues, within the window. Without any order, it is read from its start again."""
+        next_ms = min(self.position_ms, self.window.end_ms or self.position_ms)
+        return self.window.start_ms if self.is_disordered else whole_second(next_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,6 @@ def _bounded(windows: list[Window]) -> list[Window]:
     while len(windows) > WINDOWS_AT_MOST:
         gaps = [after.start_ms - (before.end_ms or 0) for before, after in pairwise(windows)]
         at = gaps.index(min(gaps))
-        before, after = windows[at : at + 2]
-        again = before.again and after.again
-        windows[at : at + 2] = [replace(after, start_ms=before.start_ms, again=again, to_confirm=0)]
+        one, other = windows[at : at + 2]
+        windows[at : at + 2] = [replace(other, start_ms=one.start_ms, again=one.again and other.again, to_confirm=0)]
     return windows

@@ -83,8 +83,8 @@ def test_what_a_reader_has_read_of_its_window_is_not_unread() -> None:
 @pytest.mark.parametrize(
     ("one", "position_s", "resume_s"),
     [
-        (reader(start_s=10), 10, 10),
         (reader(start_s=10, times_s=IN_ORDER[1:]), 10, 10),
+        (reader(start_s=10, end_s=15, times_s=IN_ORDER), 20, 15),  # what lies behind its end is another window's
         (reader(start_s=10, times_s=[20.7, *IN_ORDER[1:]]), 20.7, 20),
         (reader(start_s=30, times_s=IN_ORDER), 30, 30),
         (reader(start_s=10, times_s=[*IN_ORDER[:-1], 500]), 20, 20),
