@@ -29,7 +29,7 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     assert window.end_ms is not None  # noqa: S101 # a closed one
     if window.again:
         return found.with_complete(window.start_ms, window.end_ms)  # it was delivered before
-    start_ms = whole_second(_next_ms(reader))
+    start_ms = min(window.end_ms, whole_second(_next_ms(reader)))
     split_ms = _split_ms(reader, window.end_ms)
     part = replace(window, start_ms=start_ms, end_ms=split_ms, to_confirm=0, page_size=1)
     is_narrow = len(reader.times) > 1 or split_ms - start_ms <= SECOND_MS
