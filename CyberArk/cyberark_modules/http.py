@@ -145,7 +145,7 @@ class Http:
             stream=True,
         )
         content = BytesIO()  # which gives its content without a copy
-        while part := response.raw.read1(1 << 18, decode_content=True):
+        while part := response.raw.read1(1 << 15, decode_content=True):
             content.write(part)
             if time.monotonic() > end:  # this thread is not to outlive its call by much
                 response.close()

@@ -32,7 +32,7 @@ class DaemonExecutor(Executor):
     """In the place of the SDK's executor (connector/__init__.py:91), whose threads the interpreter waits for."""
 
     def __init__(self) -> None:
-        self._room = Semaphore(4)  # as the SDK's: each request holds a copy of its events
+        self._room = Semaphore(2)  # the SDK has 4: each request holds a copy of its events
 
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Start a call once there is room for it, and return its future."""
