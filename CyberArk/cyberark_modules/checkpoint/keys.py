@@ -17,8 +17,7 @@ from ..events import KEY_BYTES, Event, uuid_key
 
 MINUTE_MS = 60_000
 BUDGET = 100_000
-# Keys that can still be returned may exceed the budget up to this bound.
-NEEDED_AT_MOST = 3 * BUDGET // 2
+NEEDED_AT_MOST = 3 * BUDGET // 2  # keys that can still be returned may exceed the budget up to this
 # A little more than the day that the hourly re-read reads again.
 KEPT_MS = 25 * 3_600_000
 
@@ -110,8 +109,7 @@ class Keys:
         changed = {minute: self.by_minute.get(minute, _NONE).with_keys(keys) for minute, keys in new.items()}
         before = sum(len(self.by_minute.get(minute, _NONE).keys) for minute in changed)
         added = sum(len(bucket.keys) for bucket in changed.values()) - before
-        by_minute = {**self.by_minute, **changed}
-        return replace(self, by_minute=by_minute, size=self.size + added, added=self.added + added)
+        return replace(self, by_minute={**self.by_minute, **changed}, size=self.size + added, added=self.added + added)
 
     def pruned(self, needed: Sequence[tuple[int, int | None]], now_ms: int) -> "Keys":
         """Return the keys within their budget. `needed` are the intervals of event time that can still be returned."""

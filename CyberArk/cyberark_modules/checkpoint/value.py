@@ -24,8 +24,7 @@ RETENTION_MARGIN_MS = 2 * MINUTE_MS
 UUIDS_KEPT = 1000
 # With more unread windows than this, the two nearest are read as one.
 WINDOWS_AT_MOST = 400
-# This many event times show how far a reader is: a few events with a wrong clock do not move it.
-TIMES_KEPT = 16
+TIMES_KEPT = 16  # show how far a reader is: a few events with a wrong clock do not move it
 Times = tuple[int, ...]
 
 

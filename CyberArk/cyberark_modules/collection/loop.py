@@ -127,8 +127,7 @@ class Loop:
                 continue
             self.pages.served(asked, page)
             self.failures.page_served()
-            if not last:
-                self.pages.ask_meanwhile(following)
+            self.pages.ask_meanwhile(*([] if last else [following]))
             yield Arrival(asked, following, last, len(page.events), new)
 
     def _confirm(self, pushed: int, events: Sequence[Event]) -> None:

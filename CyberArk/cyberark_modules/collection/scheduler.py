@@ -91,7 +91,7 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
 
 
 def _turn(window: Window) -> tuple[int, ...]:
-    """Return what orders the windows: what is unread comes first; then the oldest, or of what has failed the longest."""
+    """Return what orders the windows: what is unread comes first; then the oldest, or of what failed the longest."""
     first_ms = window.start_ms - (window.end_ms or 0) if window.failures else window.start_ms
     return window.again, window.to_confirm, window.failures, -window.page_size, first_ms
 

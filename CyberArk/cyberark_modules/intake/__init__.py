@@ -26,8 +26,7 @@ ENDPOINT = "/batch"
 BLOCK_EVENTS, FEW_EVENTS, LIMIT_S = 200, 20, 3600.0
 # An event that failed alone is sent again after this long (s), and one that is known to be rejected.
 RETRY_S, REJECTED_RETRY_S = 5.0, 540.0
-# This many parts of the file are sent each second: what is new comes first.
-RESENDS_AT_ONCE = 4
+RESENDS_AT_ONCE = 4  # parts of the file each second: what is new comes first
 
 
 @dataclass(frozen=True, slots=True)
