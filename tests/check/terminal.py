@@ -60,7 +60,8 @@ class Terminal:
             os.write(self._screen, f"{text}\n".encode())
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to the program."""
+        """Send a signal to the program, once it waits for something."""
+        time.sleep(0.5)
         self._process.send_signal(number)
 
     def wait(self) -> int:

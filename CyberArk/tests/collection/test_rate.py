@@ -99,7 +99,6 @@ def test_with_one_page_in_flight_a_refusal_doubles_the_interval(steps: list[Step
 @pytest.mark.parametrize(
     ("steps", "wait_s", "is_throttled"),
     [
-        ([("accepted", 1)], 0.0, False),
         ([REFUSED, ("wait", 0.5)], 0.45, True),
         ([("pause", 20.0), ("pause", 5.0), ("wait", 5.0)], 15.0, False),
         ([("refused", 0, 0.0, 30.0)], 30.0, True),
