@@ -22,7 +22,7 @@ STEADY_S = 60.0
 
 @dataclass(slots=True)
 class Delivery:
-    """Pushes events through the intake. `forwarded` is told of each push: accepted, too large, and seconds."""
+    """Pushes events through the intake. `forwarded` is called after each push: accepted, too large, and seconds."""
 
     _intake: Intake
     _context: Context

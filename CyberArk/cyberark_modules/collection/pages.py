@@ -12,7 +12,7 @@ from ..errors import Backoff, ConfigurationError, Throttled, TransientError
 from ..events import Page
 from .rate import RateLimiter
 
-# How often the live edge is read; where it shares one page at a time with a backlog, that gets nine in ten.
+# How often the live edge is read; where it shares one page at a time with a backlog, that gets nineteen in twenty.
 LIVE_INTERVAL_S, SHARED_INTERVAL_S = 5.0, 20.0
 # A page that has failed for that long is left to another query once others are served: after four failures that
 # come at once, or one that is the end of its deadline.
