@@ -74,13 +74,13 @@ def test_one_more_page_in_flight_after_ten_and_half_after_a_refusal(steps: list[
     ("steps", "interval_s"),
     [
         ([REFUSED], 0.95),
-        ([REFUSED] * 6, 30.4),
+        ([REFUSED] * 3, 15.2),
         ([REFUSED] * 9, 61.0),
         # Halved after ten accepted calls, then after three more each, until it is not worth one.
-        ([REFUSED] * 3 + [("accepted", 9)], 3.8),
-        ([REFUSED] * 3 + [("accepted", 10)], 1.9),
-        ([REFUSED] * 3 + [("accepted", 13)], 0.95),
-        ([REFUSED] * 3 + [("accepted", 16)], 0.0),
+        ([REFUSED] * 2 + [("accepted", 9)], 3.8),
+        ([REFUSED] * 2 + [("accepted", 10)], 1.9),
+        ([REFUSED] * 2 + [("accepted", 13)], 0.95),
+        ([REFUSED] * 2 + [("accepted", 16)], 0.0),
         # Where calls as far apart were accepted, the interval is not the cause.
         ([("accepted", 5), ("refused", 0, 1.0)], 0.0),
         ([("accepted", 5), ("refused", 0, 0.9)], 0.95),
@@ -90,7 +90,9 @@ def test_one_more_page_in_flight_after_ten_and_half_after_a_refusal(steps: list[
         ([("accepted", 5), *[("refused", 0, 1.0), ("accepted", 1)] * 10], 0.0),
     ],
 )
-def test_with_one_page_in_flight_a_refusal_doubles_the_interval(steps: list[Step], interval_s: float) -> None:
+def test_with_one_page_in_flight_a_refusal_makes_the_interval_four_times_as_long(
+    steps: list[Step], interval_s: float
+) -> None:
     limiter = Played(*steps)
     assert limiter.interval_s == pytest.approx(interval_s)
     assert limiter.is_throttled
