@@ -7,7 +7,7 @@ the second edition was reading becomes windows from where it would have continue
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
@@ -33,14 +33,9 @@ def encode(checkpoint: Checkpoint) -> bytes:
     """Return the bytes to save: one line of JSON."""
     # After a downgrade, collection continues from there: nothing that is unread may be older.
     date = datetime.fromtimestamp(checkpoint.first_unread_ms / 1000, UTC).isoformat()
-    document: dict[str, Any] = {"most_recent_date_seen": date, "events_cache": checkpoint.uuids}
-    saved = replace(checkpoint, uuids=())
-    try:
-        document["collection"] = {"format": FORMAT, "most_recent_date_seen": date, "checkpoint": saved}
-        return orjson.dumps(document, _packed, orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError:  # a lone surrogate, which only the standard library can write
-        document["collection"]["checkpoint"] = asdict(saved)
-        return json.dumps(document, default=_packed).encode()
+    ours = {"format": FORMAT, "most_recent_date_seen": date, "checkpoint": replace(checkpoint, uuids=())}
+    document = {"most_recent_date_seen": date, "events_cache": checkpoint.uuids, "collection": ours}
+    return orjson.dumps(document, _packed, orjson.OPT_NON_STR_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class Opened:
 
 def first_run(start_ms: int) -> Checkpoint:
     """Return the checkpoint of a tenant whose events from there on are to be delivered."""
-    return Checkpoint((Window(whole_second(start_ms)),))
+    return Checkpoint((Window(whole_second(start_ms)),), keys=Keys(complete_from_ms=whole_second(start_ms)))
 
 
 def open_checkpoint(content: bytes | None, backup: bytes | None, now_ms: int, start_ms: int, oldest_ms: int) -> Opened:

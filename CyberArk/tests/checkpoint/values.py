@@ -64,7 +64,7 @@ def is_in_order(windows: tuple[Window, ...]) -> bool:
     return end is None and bounds == sorted(bound for bound in bounds if bound is not None)
 
 
-texts = st.text(st.characters(exclude_categories=[]), max_size=8)
+texts = st.text(max_size=8)
 times_ms = st.integers(T0 - 10**9, T0 + 10**9)
 counts = st.integers(0, 1000)
 some_keys = st.sampled_from([[b"1" * 12], [b"2" * 12, b"3" * 12]])

@@ -9,6 +9,7 @@ import pytest
 
 from checkpoint.values import at, checkpoint
 from collection.conftest import Engine
+from cyberark_modules.checkpoint.encoding import first_run
 from cyberark_modules.checkpoint.store import BACKUP_NAME, FILE_NAME, CheckpointStore
 from cyberark_modules.checkpoint.value import Checkpoint
 from cyberark_modules.collection.saved import SavedCheckpoint
@@ -63,7 +64,7 @@ def numbered(seconds: int) -> Checkpoint:
 def test_the_state_of_another_tenant_is_left_but_for_the_spacing(engine: Engine, storage: Storage) -> None:
     loaded(engine, storage).commit(replace(numbered(5), tenant_id="t-1", queried_ms=at(7)))
     saved = loaded(engine, storage, "t-2")
-    assert saved.value == checkpoint(live_s=-7200, tenant_id="t-2", queried_ms=at(7))
+    assert saved.value == replace(first_run(at(-7200)), tenant_id="t-2", queried_ms=at(7))
     assert engine.lines[-2][1].startswith("The account belongs to tenant t-2, the saved state to tenant t-1.")
     assert engine.lines[-1][1].startswith("Starting collection for tenant t-2")
 
