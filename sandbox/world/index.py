@@ -5,6 +5,7 @@ import json
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
+from random import Random
 from typing import Literal, TypeAlias
 
 from sandbox.world.events import SEQUENCE_BITS, SEQUENCE_MASK, EventFactory
@@ -86,10 +87,10 @@ class EventIndex:
         return sequence
 
     def add_past(self, count: int, start: float, end: float) -> None:
-        """Put in `count` made events, spread evenly over a period; each arrived when it happened."""
-        step = (end - start) / max(count, 1)
-        self.times_ms.extend(int((start + number * step) * 1000) for number in range(count))
-        self.arrivals.extend(start + number * step for number in range(count))
+        """Put in `count` made events, spread over a period at uneven distances; each arrived when it happened."""
+        step, uneven = (end - start) / max(count, 1), Random(count)
+        self.arrivals.extend(start + (number + uneven.random()) * step for number in range(count))
+        self.times_ms.extend(int(arrival * 1000) for arrival in self.arrivals[-count:] if count)
         self._arrived += count
 
     def text(self, sequence: int) -> str:

@@ -70,7 +70,7 @@ class World:
             return self.index.add(time, time if arrival is None else arrival, text)
 
     def add_backlog(self, count: int, span_s: float) -> None:
-        """Put in made events, spread evenly over the last `span_s` seconds; all of them have arrived."""
+        """Put in made events, spread over the last `span_s` seconds; all of them have arrived."""
         with self.ledger.lock:
             self.index.add_past(count, self.now() - span_s, self.now())
 

@@ -35,7 +35,7 @@ def _followed(rate: float) -> Judged:
     return simulation
 
 
-@pytest.mark.parametrize("failing", [3000, 20])
+@pytest.mark.parametrize("failing", [20, 3000, 8370, 17_960])
 def test_a_page_that_fails_in_a_backlog_keeps_back_itself_alone_after_six_minutes(failing: int) -> None:
     with Judged(1, start_time=6) as simulation:
         simulation.world.add_backlog(20_000, 5.6 * _HOUR)

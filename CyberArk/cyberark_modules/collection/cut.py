@@ -1,10 +1,11 @@
 """What becomes of the event time around a page that fails while others are served. Pure.
 
-The part in which it fails is cut out, about a quarter more event time than the last page had, and everything else is
-read first. The part is then read event by event, as far as the next event is likely; the second that fails waits for
-a minute, two, up to thirty, and what follows it is read in tens, or in full pages if it is much.
+What follows is read in pages of ten, and from a little before the one that fails, event by event. What is behind the
+second in which the event that fails is likely is the rest: it is read next, in full pages. What lies before it is
+halved, the latest first, down to the second that fails; that one waits for a minute, two, up to thirty.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..checkpoint.value import MINUTE_MS, OVERLAP_MS, PAGE_SIZE, SECOND_MS, Checkpoint, Reader, Window, whole_second
@@ -12,9 +13,11 @@ from ..checkpoint.value import MINUTE_MS, OVERLAP_MS, PAGE_SIZE, SECOND_MS, Chec
 SMALL_PAGE_SIZE = 10
 # Where one page after another fails, each is to leave a second or two: a query for each is all that there is time for.
 REPEATED_PAGE_SIZE = 3
-# The live edge is read in smaller pages for a while after a cut: the next page that fails leaves less.
+# The live edge is read in smaller pages near what has failed: the next page that fails leaves less.
 WARY_PAGE_SIZE = 50
 LONGEST_RETRY_MINUTES = 30
+# So many events can be read one by one before the next query is free.
+FEW_EVENTS = 150
 
 
 def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, served: list[Reader]) -> Checkpoint:
@@ -29,17 +32,37 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     assert window.end_ms is not None  # noqa: S101 # a closed one
     if window.again:
         return found.with_complete(window.start_ms, window.end_ms)  # it was delivered before
+    if window.end_ms - window.start_ms <= SECOND_MS:
+        return found.with_windows(retried_later(replace(window, page_size=1), now_ms))
+    parts_from_ms = _parts_from_ms(found, window.start_ms)
+    is_further_on = parts_from_ms < window.start_ms and not reader.times
+    if window.page_size >= SMALL_PAGE_SIZE and not is_further_on:
+        return found.with_windows(replace(window, start_ms=reader.resume_ms, page_size=_smaller_size(reader)))
     start_ms = min(window.end_ms, whole_second(_next_ms(reader)))
     split_ms = _split_ms(reader, window.end_ms)
-    part = replace(window, start_ms=start_ms, end_ms=split_ms, to_confirm=0, page_size=1)
-    is_narrow = len(reader.times) > 1 or split_ms - start_ms <= SECOND_MS
-    if window.page_size < PAGE_SIZE and is_narrow:
-        part = retried_later(part, now_ms)
-    is_long = 0 < 2 * PAGE_SIZE * _distance_ms(reader) < window.end_ms - split_ms
-    size_behind = PAGE_SIZE if is_long else SMALL_PAGE_SIZE
-    size = size_behind if window.page_size == 1 else window.page_size
+    if is_further_on:  # it was not where it was likely
+        found = found.with_windows(Window(parts_from_ms, start_ms, to_confirm=1))
+        split_ms = min(window.end_ms, start_ms + 2 * (start_ms - parts_from_ms))
+    size = PAGE_SIZE if window.page_size == 1 else window.page_size
     rest = replace(window, start_ms=split_ms, failures=0, retry_at_ms=0, page_size=size)
-    return found.with_complete(window.start_ms, start_ms).with_windows(part, rest)
+    return found.with_complete(window.start_ms, start_ms).with_windows(*_halves(start_ms, split_ms), rest)
+
+
+def _parts_from_ms(checkpoint: Checkpoint, end_ms: int) -> int:
+    """Return where the parts begin that end there and are to be read event by event."""
+    for part in reversed(checkpoint.unread):
+        if part.end_ms == end_ms and part.page_size == 1 and not part.failures:
+            end_ms = part.start_ms
+    return end_ms
+
+
+def _halves(start_ms: int, end_ms: int) -> Iterator[Window]:
+    """Yield the second half of an interval, that of the first half, and so on down to its first second."""
+    while end_ms - start_ms > SECOND_MS:
+        split_ms = whole_second((start_ms + end_ms) // 2)
+        yield Window(split_ms, end_ms, page_size=1)
+        end_ms = split_ms
+    yield Window(start_ms, end_ms, page_size=1)
 
 
 def retried_later(window: Window, now_ms: int) -> Window:
@@ -53,17 +76,15 @@ def probe_from_ms(reader: Reader, failed_at_ms: int) -> int:
     next_ms = whole_second(_next_ms(reader))
     # The answer's date is cut to the second: what made the page fail has happened within the next one.
     edge_ms = max(whole_second(failed_at_ms + SECOND_MS, up=True), next_ms + SECOND_MS)
-    is_backlog = edge_ms - next_ms > OVERLAP_MS and reader.times
-    return _split_ms(reader, edge_ms) if is_backlog else edge_ms
+    is_backlog = edge_ms - next_ms > 2 * OVERLAP_MS and reader.times
+    return edge_ms - OVERLAP_MS if is_backlog else edge_ms
 
 
 def _cut_live(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, served: list[Reader]) -> Checkpoint:
     next_ms = max(checkpoint.watermark_ms, whole_second(_next_ms(reader)))
     behind = [other.window.start_ms for other in served if other.window.start_ms > next_ms]
     from_ms = min(behind, default=max(probe_from_ms(reader, failed_at_ms), next_ms + SECOND_MS))
-    split_ms = max(_split_ms(reader, from_ms), next_ms + SECOND_MS)
-    numbers = {other.number for other in served}
-    failing = [other for other in checkpoint.live if other.number not in numbers]
+    failing = [other for other in checkpoint.live if other not in served]
     found = checkpoint.without_readers(*failing).advanced(from_ms)
     before = next((each for each in checkpoint.unread if each.end_ms == checkpoint.watermark_ms), None)
     if before is not None and not before.failures:
@@ -71,8 +92,13 @@ def _cut_live(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, served:
         return found.with_windows(Window(before.start_ms, from_ms, page_size=REPEATED_PAGE_SIZE))
     # What it has read may still get late events, which the next live query would have returned.
     read = Window(checkpoint.watermark_ms, next_ms, to_confirm=1)
-    part, rest = Window(next_ms, split_ms, page_size=1), Window(split_ms, from_ms)
-    return found.with_windows(read, part, rest)
+    return found.with_windows(read, Window(next_ms, from_ms, page_size=_smaller_size(reader)))
+
+
+def _smaller_size(reader: Reader) -> int:
+    """Return the size of the pages that show where the next page of a reader fails."""
+    is_short = len(reader.times) > 1 and reader.span_ms <= FEW_EVENTS * _distance_ms(reader)
+    return 1 if is_short or reader.window.page_size == SMALL_PAGE_SIZE else SMALL_PAGE_SIZE
 
 
 def _next_ms(reader: Reader) -> int:
@@ -89,17 +115,13 @@ def _distance_ms(reader: Reader) -> int:
 
 
 def _split_ms(reader: Reader, end_ms: int) -> int:
-    """Return where the part ends in which the next page fails, before `end_ms`.
-
-    Where nothing shows it: all of it, for single events to show it; half, if those do not.
-    """
-    next_ms, distance_ms = _next_ms(reader), _distance_ms(reader)
-    if len(reader.times) > 1 and not reader.is_disordered:
-        # Half as much again as between two events, or a quarter more than a page has.
-        step_ms = distance_ms * 3 // 2 if reader.window.page_size == 1 else reader.span_ms * 5 // 4
-        if reader.window.failures and distance_ms < SECOND_MS:
-            step_ms = 0  # the same second again
-        next_ms = max(next_ms, reader.times[-1])
+    """Return where the second ends in which the next page likely fails; half of the way where nothing shows it."""
+    next_ms = _next_ms(reader)
+    if len(reader.times) < 2 or reader.is_disordered:
+        step_ms = (end_ms - next_ms) // 2
     else:
-        step_ms = (end_ms - next_ms) // (1 if reader.window.page_size == PAGE_SIZE and not reader.times else 2)
-    return min(end_ms, max(whole_second(next_ms) + SECOND_MS, whole_second(next_ms + step_ms, up=True)))
+        next_ms = max(next_ms, reader.times[-1])
+        # Half as much again as between two events, or a quarter more than a page has.
+        likely_ms = _distance_ms(reader) * 3 // 2 if reader.window.page_size == 1 else reader.span_ms * 5 // 4
+        step_ms = SECOND_MS + likely_ms
+    return min(end_ms, whole_second(next_ms + max(SECOND_MS, step_ms)))

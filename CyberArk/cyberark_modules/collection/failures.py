@@ -1,6 +1,5 @@
 """What becomes of a reader or a query that fails, and what the scheduler has to know of it."""
 
-import math
 from dataclasses import dataclass, field
 
 from ..checkpoint.value import RETENTION_MS, Checkpoint, Reader, Window
@@ -18,7 +17,6 @@ REPORTED_AFTER = 3
 # A little less than an hour, so that what arrives right after a re-read is delivered within the hour.
 HOURLY_S = 3300.0
 SOON_S = 600.0
-WARY_S = 120.0
 
 
 @dataclass(slots=True)
@@ -30,7 +28,6 @@ class Failures:
     _pages: Pages
     _limiter: RateLimiter
     reporter: Reporter
-    _wary_until: float = -math.inf
     _reread_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,14 +59,12 @@ class Failures:
             probe_ms = probe_from_ms(furthest, now_ms if is_vain else failing[furthest.number].since_ms)
         return Moment(
             now_ms=now_ms,
-            retry_ms=self._context.now_ms(),
             failing=given_up,
             in_doubt=is_live_failing and not all(reader.number in given_up for reader in live),
             probe_ms=probe_ms,
             live_is_due=self._context.monotonic() >= self._queries.live_due_at,
             windows_in_row=self._queries.windows_in_row,
             is_slow=self._limiter.is_throttled and self._limiter.at_once == 1,
-            is_wary=self._context.monotonic() < self._wary_until,
         )
 
     def page_served(self) -> None:
@@ -93,9 +88,7 @@ class Failures:
         if not self._pages.is_to_be_cut(failing):
             return checkpoint
         served = [other for other in checkpoint.live if other.number not in self._pages.failing]
-        if reader.is_live:
-            self._wary_until = self._context.monotonic() + WARY_S
-        return cut(checkpoint, reader, failing.since_ms, self._context.now_ms(), served)
+        return cut(checkpoint, reader, failing.since_ms, self._context.earlier_ms(), served)
 
     def query_opened(self) -> None:
         """Note a query that the API has accepted."""
@@ -114,5 +107,5 @@ class Failures:
         is_refused = isinstance(error, ClientError) and error.status not in (401, 403)
         if is_refused and window.end_ms is not None:
             # Otherwise it would take every query.
-            return checkpoint.with_windows(retried_later(window, self._context.now_ms()))
+            return checkpoint.with_windows(retried_later(window, self._context.earlier_ms()))
         return checkpoint

@@ -6,13 +6,15 @@ follows it; else by turns to windows that nobody reads, and to the watermark aga
 
 from dataclasses import dataclass, replace
 
-from ..checkpoint.value import MINUTE_MS, OVERLAP_MS, PAGE_SIZE, Checkpoint, Reader, Window, whole_second
+from ..checkpoint.value import MINUTE_MS, PAGE_SIZE, Checkpoint, Reader, Window, whole_second
 from .cut import LONGEST_RETRY_MINUTES, WARY_PAGE_SIZE
 from .reading import as_window, is_far_behind
 
 WINDOW_READERS_AT_MOST = 4
 # Of three queries, two go to windows while there are any.
 WINDOWS_IN_ROW = 2
+# Of seven, six go to what a page that fails has left.
+SMALL_IN_ROW = 6
 # A window is split where another reader saves so much of the time that it takes (s).
 WORTH_SPLITTING_S = 20.0
 REREAD_MS = 24 * 60 * MINUTE_MS
@@ -22,22 +24,19 @@ REREAD_MS = 24 * 60 * MINUTE_MS
 class Moment:
     """What the plan needs to know of this moment.
 
-    `now_ms` is the earlier of the two clocks; `retry_ms` the one that retries go by. `failing` are the numbers of the
-    readers whose page has failed often enough, `in_doubt` whether the live edge waits for a page that may yet do so.
+    `now_ms` is the earlier of the two clocks. `failing` are the numbers of the readers whose page has failed often
+    enough, `in_doubt` whether the live edge waits for a page that may yet do so.
     `probe_ms` is where the live edge can be read if all live readers fail. `live_is_due` goes by the polling
-    interval; `windows_in_row` counts the last queries. `is_slow`: calls have to be kept apart;
-    `is_wary`: a page at the live edge was cut out a moment ago.
+    interval; `windows_in_row` counts the last queries. `is_slow`: calls have to be kept apart.
     """
 
     now_ms: int
-    retry_ms: int
     failing: frozenset[int] = frozenset()
     in_doubt: bool = False
     probe_ms: int | None = None
     live_is_due: bool = True
     windows_in_row: int = 0
     is_slow: bool = False
-    is_wary: bool = False
 
 
 def plan(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window | None]:
@@ -54,7 +53,9 @@ def plan(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window | N
         room -= 1
     if not checkpoint.live:
         return checkpoint, _live(checkpoint, moment)
-    is_windows_turn = moment.windows_in_row < WINDOWS_IN_ROW or not moment.live_is_due
+    is_searched = any(each.page_size < PAGE_SIZE and not each.failures for each in checkpoint.unread)
+    in_row = SMALL_IN_ROW if is_searched else WINDOWS_IN_ROW
+    is_windows_turn = moment.windows_in_row < in_row or not moment.live_is_due
     if room > 0 and is_windows_turn and (found := _window(checkpoint, moment)):
         return found
     is_wanted = moment.live_is_due and checkpoint.live[-1].caught_up
@@ -62,11 +63,11 @@ def plan(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window | N
 
 
 def _live(checkpoint: Checkpoint, moment: Moment, probe_ms: int | None = None) -> Window:
-    """Return the live edge, from the watermark or from there on; in small pages where one of them may fail."""
+    """Return the live edge, from the watermark or from there on; in smaller pages where one has failed nearby."""
     start_ms = checkpoint.watermark_ms if probe_ms is None else probe_ms
-    is_near = start_ms >= moment.now_ms - 2 * OVERLAP_MS
-    is_wary = is_near and (moment.is_wary or probe_ms is not None)
-    return Window(start_ms, page_size=WARY_PAGE_SIZE if is_wary else PAGE_SIZE)
+    near_ms = moment.now_ms - 2 * MINUTE_MS
+    has_failed = any(each.page_size < PAGE_SIZE and (each.end_ms or 0) > near_ms for each in checkpoint.unread)
+    return Window(start_ms, page_size=WARY_PAGE_SIZE if has_failed or probe_ms is not None else PAGE_SIZE)
 
 
 def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window] | None:
@@ -75,7 +76,7 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
     free = (each for each in checkpoint.windows[:-1] if each.start_ms not in read)
     # A time further ahead than any retry comes from a clock that was wrong.
     longest_ms = LONGEST_RETRY_MINUTES * MINUTE_MS
-    waiting = [each for each in free if not 0 < each.retry_at_ms - moment.retry_ms <= longest_ms]
+    waiting = [each for each in free if not 0 < each.retry_at_ms - moment.now_ms <= longest_ms]
     if waiting:
         return checkpoint, min(waiting, key=_turn)
     remaining = {_remaining_s(reader, moment): reader for reader in checkpoint.window_readers}
@@ -91,8 +92,8 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
 
 
 def _turn(window: Window) -> tuple[int, ...]:
-    """Return what orders the windows: what is unread comes first; then the oldest, or of what failed the longest."""
-    first_ms = window.start_ms - (window.end_ms or 0) if window.failures else window.start_ms
+    """Return what orders the windows: what is unread comes first; then the oldest, or of single events the latest."""
+    first_ms = -window.start_ms if window.page_size == 1 else window.start_ms
     return window.again, window.to_confirm, window.failures, -window.page_size, first_ms
 
 

@@ -23,7 +23,6 @@ API_REQUESTS = _histogram(
 )
 RETRIES = _counter("retries", "Failures that are retried: collection, delivery, checkpoint", ["operation"])
 LAG = _gauge("lag_seconds", "Age of the moment up to which the live edge was read")
-WINDOWS = _gauge("windows", "Windows of event time before the live edge that are unread")
 UNREAD = _gauge("unread_seconds", "Event time in unread windows")
 OLDEST_WINDOW = _gauge("oldest_window_age_seconds", "Age of the start of the oldest unread window; 0 without one")
 UNREADABLE = _gauge("unreadable_ranges", "Ranges of event time for which the Audit API keeps failing")

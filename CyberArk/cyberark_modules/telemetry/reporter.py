@@ -40,7 +40,7 @@ class Reporter:
         self._read_to_ms = 0
         self._lost: tuple[int, int] | None = None
         self._loss_due = monotonic()
-        self._unreadable: list[Window] = []
+        self._unreadable: dict[int, Window] = {}
         self._is_behind, self._has_lost, self._confirmations = True, False, 0
         self._letters = self._letters_delivered = 0
         # Computed at every scrape: they grow while the loop waits for an intake or an API that does not answer.
@@ -117,7 +117,7 @@ class Reporter:
     def lost(self, start_ms: int, end_ms: int) -> None:
         """Note event time that was not delivered, and that the API does not return any more; `update` logs it."""
         self._has_lost = True
-        self._unreadable = [window for window in self._unreadable if window.start_ms >= end_ms]
+        self._unreadable = {start: window for start, window in self._unreadable.items() if start >= end_ms}
         metrics.LOST.inc((end_ms - start_ms) / 1000)
         self._lost = (min(start_ms, self._lost[0]), end_ms) if self._lost else (start_ms, end_ms)
 
@@ -137,7 +137,6 @@ class Reporter:
         unread_s = sum((window.end_ms or 0) - window.start_ms for window in unread) / 1000
         if checkpoint is not self._checkpoint:
             self._checkpoint = checkpoint
-            metrics.WINDOWS.set(len(unread))
             metrics.UNREAD.set(unread_s)
             reach_ms = self._now_ms() - checkpoint.keys.complete_from_ms
             metrics.REREAD_REACH.set(max(0, min(reach_ms, DAY_MS)) / 1000)
@@ -163,20 +162,20 @@ class Reporter:
         return max([0.0, *((self._now_ms() - window.start_ms) / 1000 for window in unread)])
 
     def _report_unreadable(self, unread: Sequence[Window]) -> None:
-        failing = [window for window in unread if window.failures and window.page_size == 1]
+        failing = {window.start_ms: window for window in unread if window.failures and window.page_size == 1}
         metrics.UNREADABLE.set(len(failing))
-        for window in failing:
-            if not any(_overlap(window, known) for known in self._unreadable):
-                self._unreadable.append(window)
+        for start_ms, window in failing.items():
+            if start_ms not in self._unreadable:
                 self.log(
                     f"Unreadable range: the Audit API fails for events from {_bounds(window)}. They are fetched again "
                     "at growing intervals, up to 30 min apart, until they are 7 days old; all other events are "
                     "collected.",
                     "error",
                 )
-        for known in [*self._unreadable]:
-            if not any(_overlap(known, window) for window in unread):
-                self._unreadable.remove(known)
+        self._unreadable.update(failing)
+        for start_ms, known in [*self._unreadable.items()]:
+            if not any(window.start_ms <= start_ms < (window.end_ms or 0) for window in unread):
+                del self._unreadable[start_ms]
                 self.log(f"Unreadable range: the events from {_bounds(known)} were delivered", "info")
 
     def _report_end_of_backlog(self, checkpoint: Checkpoint) -> None:
@@ -192,7 +191,3 @@ class Reporter:
 
 def _bounds(window: Window) -> str:
     return f"{utc_text(window.start_ms)} to {utc_text(window.end_ms or 0)}"
-
-
-def _overlap(one: Window, other: Window) -> bool:
-    return one.start_ms < (other.end_ms or 0) and other.start_ms < (one.end_ms or 0)

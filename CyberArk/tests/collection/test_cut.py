@@ -1,6 +1,7 @@
 """What a page that fails leaves: everything but what was read, and after a few queries only what fails waits."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,23 +11,32 @@ from checkpoint.values import at, checkpoint, reader, seconds_in, window
 from cyberark_modules.checkpoint.value import Reader, Window
 from cyberark_modules.collection.cut import cut, probe_from_ms, retried_later
 
+
+def parts(*bounds: int) -> list[Window]:
+    """The windows between those seconds, to be read event by event."""
+    return [window(start, end, page_size=1) for start, end in pairwise(bounds)]
+
+
 IN_ORDER = tuple(range(100, 116))
 FAILED_S, NOW_S = 595, 600
 orders = st.lists(st.integers(0, 590), max_size=16).map(sorted)
 sizes = st.sampled_from([500, 50, 10, 1])
 
 
-@given(orders, sizes, st.booleans(), st.integers(0, 500), st.integers(1, 100), st.integers(0, 600_000))
+@given(orders, sizes, st.booleans(), st.integers(0, 500), st.integers(1, 100), st.integers(0, 600_000), st.booleans())
 def test_a_cut_leaves_what_was_not_read_of_a_window(
-    times_s: list[int], size: int, is_disordered: bool, start: int, length: int, span_ms: int
+    times_s: list[int], size: int, is_disordered: bool, start: int, length: int, span_ms: int, has_parts: bool
 ) -> None:
     some = reader(1, start, start + length, times_s=times_s, size=size, is_disordered=is_disordered, span_ms=span_ms)
-    saved = checkpoint(some.window, window(start + length, 640), live_s=650, readers=(some,))
+    before = parts(start - 5, start - 3, start) if has_parts else []
+    saved = checkpoint(*before, some.window, window(start + length, 640), live_s=650, readers=(some,))
     found = cut(saved, some, at(FAILED_S), at(NOW_S), [])
+    unread = seconds_in(found.windows, 700)
     last = start if is_disordered or not times_s else max(start, min(times_s[-1], start + length))
-    assert seconds_in(found.windows, 700) == set(range(last, 640)) | set(range(650, 700))
+    assert unread >= {*range(last, 640), *range(650, 700), *(range(start - 5, start) if has_parts else ())}
+    assert unread <= {*range(start - 5 if has_parts else start, 640), *range(650, 700)}
     assert not found.readers
-    assert sum(one.retry_at_ms > 0 for one in found.windows) <= (size < 500)
+    assert [one for one in found.windows if one.retry_at_ms] == ([found.windows[-3]] if length == 1 else [])
 
 
 @given(orders, sizes, st.integers(0, 500), st.integers(0, 500), st.lists(st.integers(0, 700), max_size=2))
@@ -47,53 +57,41 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
 @pytest.mark.parametrize(
     ("some", "left"),
     [
-        # A quarter more than the last page had, event by event; the rest comes first, in full pages.
-        (reader(1, 0, 500, times_s=IN_ORDER, span_ms=100_000), [window(115, 240, page_size=1), window(240, 500)]),
-        # Nothing shows where it is: event by event, or half of it, which does not wait before it is a second.
-        (reader(1, 0, 500), [window(0, 500, page_size=1)]),
-        (reader(1, 0, 500, size=1), [window(0, 250, page_size=1), window(250, 500, page_size=10)]),
-        (reader(1, 0, 500, size=10), [window(0, 250, page_size=1), window(250, 500, page_size=10)]),
+        # In tens, from a little before the page on; in single events if the next page is small.
+        (reader(1, 0, 500, times_s=IN_ORDER, span_ms=300_000), [window(100, 500, page_size=10)]),
+        (reader(1, 0, 500, times_s=IN_ORDER, span_ms=100_000), [window(100, 500, page_size=1)]),
+        (reader(1, 0, 500), [window(0, 500, page_size=10)]),
+        (reader(1, 0, 500, times_s=IN_ORDER, is_disordered=True, span_ms=9000), [window(0, 500, page_size=10)]),
+        # From where one of those fails, event by event.
+        (reader(1, 0, 500, times_s=IN_ORDER, size=10), [window(100, 500, page_size=1)]),
+        (reader(1, 0, 500, size=10), [window(0, 500, page_size=1)]),
+        # The rest begins half as much again behind the last event as between two; what lies before it is halved.
+        (reader(1, 0, 500, times_s=[0, 4, 8], size=1), [*parts(8, 9, 11, 15), window(15, 500)]),
+        # In pages of three, a quarter more than such a page has.
+        (reader(1, 0, 500, times_s=[1, 1.4], size=3, span_ms=400), [*parts(1, 2), window(2, 500, page_size=3)]),
+        # Where nothing shows which second it is, half of them all.
+        (reader(1, 0, 8, size=1), [*parts(0, 1, 2, 4), window(4, 8)]),
+        # A second waits.
+        (reader(1, 0, 1), [window(0, 1, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60))]),
         (
-            reader(1, 0, 500, times_s=IN_ORDER, is_disordered=True, span_ms=9000),
-            [window(0, 250, page_size=1), window(250, 500)],
-        ),
-        (reader(1, 0, 1), [window(0, 1, page_size=1)]),
-        # What was cut out: half as much again as between two events waits, and what follows it is read in tens.
-        (
-            reader(1, 0, 500, times_s=[0, 20, 40], size=1),
-            [window(40, 70, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60)), window(70, 500, page_size=10)],
-        ),
-        (
-            reader(1, 0, 20_071, times_s=[0, 20, 40], size=1),
-            [window(40, 70, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60)), window(70, 20_071)],
-        ),
-        (
-            reader(1, 0, 500, times_s=[0, 20, 40], size=10, span_ms=40_000),
-            [window(40, 90, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60)), window(90, 500, page_size=10)],
-        ),
-        # What follows what waits is not to wait.
-        (
-            reader(1, window=window(0, 60, page_size=1, failures=3, retry_at_ms=5, to_confirm=1), times_s=[0, 20]),
-            [
-                window(20, 50, page_size=1, failures=4, retry_at_ms=at(NOW_S + 8 * 60)),
-                window(50, 60, page_size=10, to_confirm=1),
-            ],
-        ),
-        # Of a second with many events, itself alone waits, from its second failure on.
-        (
-            reader(1, window=window(0, 60, page_size=1, failures=1), times_s=[20.5, 20.9]),
-            [
-                window(20, 21, page_size=1, failures=2, retry_at_ms=at(NOW_S + 2 * 60)),
-                window(21, 60, page_size=10),
-            ],
+            reader(1, window=window(0, 1, page_size=1, failures=3, retry_at_ms=5), times_s=[0.1]),
+            [window(0, 1, page_size=1, failures=4, retry_at_ms=at(NOW_S + 8 * 60))],
         ),
         # A window that is read again is given up.
         (reader(1, window=window(0, 500, again=True), times_s=IN_ORDER), []),
     ],
 )
-def test_the_part_in_which_a_page_fails(some: Reader, left: list[Window]) -> None:
+def test_what_a_page_that_fails_leaves_of_a_window(some: Reader, left: list[Window]) -> None:
     saved = checkpoint(some.window, live_s=30_000, readers=(some,))
     assert cut(saved, some, at(FAILED_S), at(NOW_S), []) == checkpoint(*left, live_s=30_000)
+
+
+@pytest.mark.parametrize("size", [500, 10])
+def test_what_fails_behind_the_likely_second_is_looked_for_further_on(size: int) -> None:
+    some, waiting = reader(1, 12, 500, size=size), window(7, 8, page_size=1, failures=1)
+    saved = checkpoint(waiting, *parts(8, 9, 12), some.window, live_s=600, readers=(some,))
+    left = [waiting, window(8, 12, to_confirm=1), *parts(12, 13, 14, 16, 20), window(20, 500, page_size=size)]
+    assert cut(saved, some, at(FAILED_S), at(NOW_S), []) == checkpoint(*left, live_s=600)
 
 
 @pytest.mark.parametrize(("failures", "minutes"), [(0, 1), (1, 2), (4, 16), (5, 30), (50, 30)])
@@ -112,10 +110,11 @@ BEHIND = tuple(range(580, 596))
         (reader(1, 0, times_s=range(590, 606)), 596),
         (reader(1, 0, times_s=range(600, 616)), 601),
         (reader(1, 0), 596),
-        (reader(1, 0, times_s=range(200, 216), span_ms=16_000), 235),
+        # In a backlog, the live edge is read from an overlap before.
+        (reader(1, -100, times_s=range(-20, -4)), 296),
     ],
 )
-def test_the_probe_starts_where_the_page_failed_first_or_near_what_was_read(some: Reader, from_s: int) -> None:
+def test_the_probe_starts_where_the_page_failed_first_or_an_overlap_before_it(some: Reader, from_s: int) -> None:
     assert probe_from_ms(some, at(594.5)) == at(from_s)
 
 

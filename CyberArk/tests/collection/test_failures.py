@@ -101,9 +101,8 @@ def test_a_page_that_fails_alone_is_cut_out_after_twenty_seconds_and_one_more_tr
     read.run(4)
     assert list(read.value.readers) == [LIVE]
     assert read.asked.count("window") == 4
-    assert [one.page_size for one in read.value.windows] == [1, 500]
+    assert [one.page_size for one in read.value.windows] == [10, 500]
     assert engine.lines == []
-    assert not read.failures.moment(read.value).is_wary
 
 
 def test_where_all_pages_fail_nothing_is_cut_and_that_is_said(engine: Engine) -> None:
@@ -122,16 +121,13 @@ def test_where_the_live_page_fails_the_next_query_is_a_probe_and_what_is_served_
     read.errors["live"] = BROKEN
     read.run(5)
     doubtful = read.failures.moment(read.value)
-    assert (doubtful.failing, doubtful.in_doubt, doubtful.is_wary) == (frozenset(), True, False)
+    assert (doubtful.failing, doubtful.in_doubt) == (frozenset(), True)
     read.run(18)
     given_up = read.failures.moment(read.value)
     assert (given_up.failing, given_up.in_doubt, given_up.probe_ms) == (frozenset({1}), False, at(101))
     read.value = read.value.with_reader(reader(4, 101, cursor="probe"))
     read.run(20)
     assert [one.number for one in read.value.live] == [4]
-    assert read.failures.moment(read.value).is_wary
-    engine.time.pass_s(120)
-    assert not read.failures.moment(read.value).is_wary
 
 
 def test_a_probe_that_was_never_served_is_followed_by_one_from_now(engine: Engine) -> None:

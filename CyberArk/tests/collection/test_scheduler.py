@@ -29,14 +29,19 @@ def saved(*parts: Window | Reader) -> Checkpoint:
 
 
 def moment(**fields: Any) -> Moment:
-    return Moment(**{"now_ms": at(3720), "retry_ms": at(3720), **fields})
+    return Moment(**{"now_ms": at(3720), **fields})
 
 
 EDGE, SMALL_EDGE, CONFIRM_B = window(LIVE_S), window(LIVE_S, page_size=50), replace(B, to_confirm=1)
+PART, PARTS = window(LIVE_S - 2, LIVE_S, page_size=1), [window(9, 10, page_size=1), window(10, 12, page_size=1)]
 ROWS: dict[str, tuple[Checkpoint, dict[str, Any], Window | None]] = {
     "nobody follows the live edge": (saved(A), {}, EDGE),
-    "nobody follows it, soon after a cut": (saved(A), {"is_wary": True, "now_ms": at(LIVE_S + 600)}, SMALL_EDGE),
-    "a moment after a cut, with a backlog": (saved(A), {"is_wary": True, "now_ms": at(LIVE_S + 601)}, EDGE),
+    "near what has failed": (saved(PART), {"now_ms": at(LIVE_S + 119)}, SMALL_EDGE),
+    "two minutes behind it": (saved(PART), {"now_ms": at(LIVE_S + 120)}, EDGE),
+    "six for what a page has left": (saved(A, PART, LIVE), {"windows_in_row": 5}, A),
+    "six, then the live edge": (saved(PARTS[0], LIVE), {"windows_in_row": 6}, EDGE),
+    "of single events the latest": (saved(*PARTS, LIVE), {}, PARTS[1]),
+    "two while a second waits": (saved(replace(A, page_size=1, failures=1), B, LIVE), {"windows_in_row": 2}, EDGE),
     "it is followed, and not due": (saved(LIVE), {"live_is_due": False}, None),
     "the live reader is still catching up": (saved(LIVE, CATCHING_UP), {}, None),
     "while it does, windows go on": (saved(A, LIVE, CATCHING_UP), {"windows_in_row": 2, "live_is_due": False}, A),
@@ -47,7 +52,6 @@ ROWS: dict[str, tuple[Checkpoint, dict[str, Any], Window | None]] = {
     "calls are kept apart": (saved(A, B, LIVE, OF_A), {"is_slow": True}, EDGE),
     "a live page may yet fail": (saved(A, LIVE), {"in_doubt": True}, None),
     "all live pages fail": (saved(LIVE), {"failing": frozenset({1}), "probe_ms": at(LIVE_S)}, SMALL_EDGE),
-    "all fail, far behind": (saved(A, LIVE), {"failing": frozenset({1}), "probe_ms": at(9)}, window(9)),
     "one live page fails": (saved(LIVE, CATCHING_UP), {"failing": frozenset({1})}, None),
     "the page of a window fails": (saved(A, LIVE, OF_A), {"failing": frozenset({4})}, EDGE),
     "unread before to be confirmed": (saved(replace(A, to_confirm=1), B, LIVE), {}, B),
