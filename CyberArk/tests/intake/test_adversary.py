@@ -20,7 +20,7 @@ PHASES = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @example([(594, SILENCE, 0.1, 50)], 631, 0, [])
 @given(PHASES, st.integers(0, 2**32), st.sampled_from([0, 1, 20]), st.lists(st.integers(1, 150), max_size=4))
 def test_nothing_is_lost_and_nothing_innocent_is_left(
