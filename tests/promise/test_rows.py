@@ -21,7 +21,7 @@ _RETRIED_WITHIN_S = 1860.0
 
 
 def _play(fault: Fault, minutes: float, rate: float, value: float | None = None) -> None:
-    with Judged(7, start_time=6) as simulation:
+    with Judged(7, start_time=3) as simulation:
         world, ledger = simulation.world, simulation.world.ledger
         world.settings.identity.token_lifetime_s = 120
         if fault.begin is None:

@@ -54,7 +54,7 @@ class Opened:
 
 def first_run(start_ms: int) -> Checkpoint:
     """Return the checkpoint of a tenant whose events from there on are to be delivered."""
-    return Checkpoint((Window(whole_second(start_ms)),), keys=Keys(complete_from_ms=whole_second(start_ms)))
+    return Checkpoint((Window(whole_second(start_ms)),))
 
 
 def open_checkpoint(content: bytes | None, backup: bytes | None, now_ms: int, start_ms: int, oldest_ms: int) -> Opened:

@@ -35,7 +35,7 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     if window.end_ms - window.start_ms <= SECOND_MS:
         return found.with_windows(retried_later(replace(window, page_size=1), now_ms))
     parts_from_ms = _parts_from_ms(found, window.start_ms)
-    is_further_on = parts_from_ms < window.start_ms and not reader.times
+    is_further_on = window.page_size <= SMALL_PAGE_SIZE and parts_from_ms < window.start_ms and not reader.times
     if window.page_size >= SMALL_PAGE_SIZE and not is_further_on:
         return found.with_windows(replace(window, start_ms=reader.resume_ms, page_size=_smaller_size(reader)))
     start_ms = min(window.end_ms, whole_second(_next_ms(reader)))
@@ -43,7 +43,7 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     if is_further_on:  # it was not where it was likely
         found = found.with_windows(Window(parts_from_ms, start_ms, to_confirm=1))
         split_ms = min(window.end_ms, start_ms + 2 * (start_ms - parts_from_ms))
-    size = PAGE_SIZE if window.page_size == 1 else window.page_size
+    size = REPEATED_PAGE_SIZE if window.page_size == REPEATED_PAGE_SIZE else PAGE_SIZE
     rest = replace(window, start_ms=split_ms, failures=0, retry_at_ms=0, page_size=size)
     return found.with_complete(window.start_ms, start_ms).with_windows(*_halves(start_ms, split_ms), rest)
 

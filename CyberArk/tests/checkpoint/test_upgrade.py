@@ -8,7 +8,7 @@ import pytest
 
 from checkpoint.values import at, checkpoint, event, plain, seconds_in, window
 from cyberark_modules.checkpoint.encoding import Opened, encode, open_checkpoint
-from cyberark_modules.checkpoint.keys import Bucket, Keys
+from cyberark_modules.checkpoint.keys import Bucket
 from cyberark_modules.checkpoint.value import DAY_MS, UUIDS_KEPT
 from cyberark_modules.events import uuid_key
 
@@ -28,8 +28,7 @@ def opened(content: Any, backup: bytes | None = None) -> Opened:
 @pytest.mark.parametrize("content", [None, {}, {"events_cache": []}, {"events_cache": "x", "other": 1}])
 def test_where_nothing_was_saved_a_first_run_starts(content: Any) -> None:
     found = opened(content)
-    first = checkpoint(live_s=START_S, keys=Keys(complete_from_ms=at(START_S)))  # nothing before it is ever read
-    assert plain(found.checkpoint) == plain(first)
+    assert plain(found.checkpoint) == plain(checkpoint(live_s=START_S))
     assert (found.is_first, found.warning) == (True, "")
 
 
