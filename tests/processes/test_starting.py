@@ -40,7 +40,7 @@ def test_the_metrics_of_a_running_connector_are_those_of_the_page_and_well_forme
     assert 0 < float(pushing_s) < 60
     page = text(DOCS / "operations.md").partition("\n## Metrics")[2].partition("\n## ")[0]
     named = re.findall(r"^\| `(\w+)(\{[\w,]+\})?`", page, re.MULTILINE)
-    assert len(named) == page.count("\n| `") == 19
+    assert len(named) == page.count("\n| `") == 18
     for name, labels in named:
         full = name if name.startswith("symphony_module_") else f"symphony_module_cyberark_{name}"
         series = re.findall(rf"^{full}(?:_bucket|_sum|_count)?(\{{.*\}})? \S+$", found, re.MULTILINE)
