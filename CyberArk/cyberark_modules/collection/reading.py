@@ -104,7 +104,10 @@ def _caught_up(checkpoint: Checkpoint, reader: Reader) -> Checkpoint:
     if reader.caught_up:
         return found
     found = found.without_readers(*former)
-    watermark_ms = min(reader.newest_ms, reader.opened_ms) - OVERLAP_MS
+    # Where no event ever has a time, those that were returned have happened before the query.
+    is_undated = bool(reader.new) and not reader.events and any(not other.events for other in former)
+    newest_ms = reader.opened_ms if is_undated else reader.newest_ms
+    watermark_ms = min(newest_ms, reader.opened_ms) - OVERLAP_MS
     if not reader.new and any(other.caught_up and not other.new for other in former):
         # Two queries in a row have brought nothing: a quiet tenant. The hourly re-read goes as far back as a day.
         watermark_ms = max(watermark_ms, reader.opened_ms - DAY_MS)
@@ -137,6 +140,8 @@ def _marked(reader: Reader, page: Page) -> Reader:
         marks = (*marks, (page.cursor, reader.times))[-MARKS_AT_MOST:]
     back_ms = reader.position_ms - LOOK_BACK_MS
     far_enough = [index for index, (_, times) in enumerate(marks) if reader.position_at(times) <= back_ms]
+    if not reader.times:
+        far_enough = [max(0, len(marks) - 2)]
     return replace(reader, marks=marks[far_enough[-1] if far_enough else 0 :])
 
 

@@ -141,6 +141,7 @@ def test_a_live_reader_that_has_read_everything_replaces_the_older_ones_and_goes
         ((), {"new": 0, "times_s": [], "opened_ms": at(DAY_MS // 1000 + 60)}, 0),
         ((reader(3, caught_up=True),), {"new": 1, "times_s": [10], "opened_ms": at(DAY_MS // 1000 + 60)}, 0),
         ((), {"new": 1, "times_s": []}, 0),
+        ((reader(3),), {"new": 1, "times_s": []}, 3600 - OVERLAP_S),  # a tenant without timestamps
         ((reader(3, caught_up=True),), {"new": 0, "times_s": [], "opened_ms": at(DAY_MS // 1000 + 60)}, 60),
         ((reader(3, caught_up=True),), {"new": 0, "opened_ms": at(DAY_MS // 1000 + 60)}, 3015 - OVERLAP_S),
     ],
