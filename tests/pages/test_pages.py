@@ -19,8 +19,8 @@ INCLUDES = "_shared_content/operations_center/integrations/generated/e129243d-0e
 WORDS_AT_MOST = 11_500
 # Words that the product has another word for: see "Terms" in CONTRIBUTING.md.
 RETIRED = re.compile(
-    r"\b(backfills?|lookbacks?|reconciliations?|seen keys?|gaps?|for ever|beside|anew|asked for|dated|so many"
-    r"|unservable|refuses?|refused|set aside|the guide|Time between two queries|Events per page)\b"
+    r"\b(backfills?|lookbacks?|reconcil\w+|seen\s+keys?|gaps?|for\s+ever|beside|anew|asked\s+for|dated|so\s+many"
+    r"|unserv\w+|refuses?|refused|set\s+aside|the\s+guide|Time between two queries|Events per page)\b"
 )
 
 

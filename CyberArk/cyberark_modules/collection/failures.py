@@ -39,8 +39,7 @@ class Failures:
         checkpoint, lost = checkpoint.expired(self._context.earlier_ms() - RETENTION_MS)
         for start_ms, end_ms in lost:
             self.reporter.lost(start_ms, end_ms)
-        has_backlog = any(not window.failures for window in checkpoint.unread)
-        if has_backlog or self._context.monotonic() < self._reread_at:
+        if self._context.monotonic() < self._reread_at or any(not window.failures for window in checkpoint.unread):
             return checkpoint
         self._reread_at = self._context.monotonic() + HOURLY_S
         return with_reread(checkpoint, self._context.earlier_ms())
@@ -54,9 +53,7 @@ class Failures:
         now_ms, probe_ms = self._context.earlier_ms(), None
         if is_live_failing:
             furthest = max(live, key=lambda each: each.position_ms)
-            # A query behind the first one that was never served has met another such page: the next one starts now.
-            is_vain = len(live) > 1 and not furthest.events
-            probe_ms = probe_from_ms(furthest, now_ms if is_vain else failing[furthest.number].since_ms)
+            probe_ms = probe_from_ms(furthest, failing[furthest.number].since_ms)
         return Moment(
             now_ms=now_ms,
             failing=given_up,

@@ -2,9 +2,9 @@
 
 The limits are not documented, and public clients disagree: none, one page at a time, an interval between pages, one
 call of any kind a minute. So there is one page at first, and one more after ten that were accepted. HTTP 429
-takes pages in flight away, down to one; then it makes the interval between calls four times as long. After enough
-calls that were accepted, a little more is tried. If a call is throttled although calls as far apart were accepted,
-the interval is not the cause.
+takes pages in flight away, down to one; then the interval between calls grows fourfold. After enough calls that were
+accepted, a little more is tried. If a call is throttled although calls as far apart were accepted, the interval is not
+the cause.
 """
 
 from collections.abc import Callable

@@ -140,8 +140,6 @@ def _marked(reader: Reader, page: Page) -> Reader:
         marks = (*marks, (page.cursor, reader.times))[-MARKS_AT_MOST:]
     back_ms = reader.position_ms - LOOK_BACK_MS
     far_enough = [index for index, (_, times) in enumerate(marks) if reader.position_at(times) <= back_ms]
-    if not reader.times:
-        far_enough = [max(0, len(marks) - 2)]
     return replace(reader, marks=marks[far_enough[-1] if far_enough else 0 :])
 
 

@@ -130,13 +130,6 @@ def test_where_the_live_page_fails_the_next_query_is_a_probe_and_what_is_served_
     assert [one.number for one in read.value.live] == [4]
 
 
-def test_a_probe_that_was_never_served_is_followed_by_one_from_now(engine: Engine) -> None:
-    read = Read(engine, LIVE, reader(4, 116, cursor="probe"))
-    read.errors = {"live": BROKEN, "probe": BROKEN}
-    read.run(40)
-    assert read.failures.moment(read.value).probe_ms == at(117)
-
-
 def test_it_is_slow_where_one_page_at_a_time_is_refused(engine: Engine) -> None:
     read = Read(engine, LIVE, SECOND)
     assert not read.failures.moment(read.value).is_slow
