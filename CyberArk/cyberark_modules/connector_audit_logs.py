@@ -7,7 +7,7 @@ from typing import cast
 from .audit_api import AuditApi
 from .checkpoint.store import CheckpointStore
 from .collection.delivery import Delivery
-from .collection.failures import Failures
+from .collection.failures import SOON_S, Failures
 from .collection.loop import Loop
 from .collection.pages import Pages
 from .collection.queries import Queries
@@ -93,7 +93,7 @@ class CyberArkAuditLogsConnector(SdkConnector):
         open_query = partial(api.open_query, filters=filters)
         queries = Queries(open_query, configuration.frequency, digest, context, backoff)
         pages = Pages(api.fetch, context, limiter, backoff)
-        failures = Failures(context, queries, pages, limiter, reporter)
+        failures = Failures(context, queries, pages, limiter, reporter, context.monotonic() + SOON_S)
         forwarded = partial(self.count_forwarded, intake_key)
         delivery = Delivery(self.make_intake(), context, reporter, forwarded, saved.save)
         return Loop(context, saved, queries, pages, limiter, failures, delivery)

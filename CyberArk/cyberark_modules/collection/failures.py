@@ -1,6 +1,6 @@
 """What becomes of a reader or a query that fails, and what the scheduler has to know of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..checkpoint.value import RETENTION_MS, Checkpoint, Reader, Window
 from ..context import Context
@@ -21,17 +21,14 @@ SOON_S = 600.0
 
 @dataclass(slots=True)
 class Failures:
-    """Handles failed pages and queries, and notes what works again."""
+    """Handles failed pages and queries, and notes what works again. `_reread_at`: when the first re-read is due."""
 
     _context: Context
     _queries: Queries
     _pages: Pages
     _limiter: RateLimiter
     reporter: Reporter
-    _reread_at: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._reread_at = self._context.monotonic() + SOON_S
+    _reread_at: float
 
     def maintained(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return the checkpoint without what the API no longer returns, with the hourly re-read if it is due."""
@@ -53,7 +50,8 @@ class Failures:
         now_ms, probe_ms = self._context.earlier_ms(), None
         if is_live_failing:
             furthest = max(live, key=lambda each: each.position_ms)
-            probe_ms = probe_from_ms(furthest, failing[furthest.number].since_ms)
+            # A query behind the first one has met another such page: the next one starts now.
+            probe_ms = probe_from_ms(furthest, now_ms if len(live) > 1 else failing[furthest.number].since_ms)
         return Moment(
             now_ms=now_ms,
             failing=given_up,

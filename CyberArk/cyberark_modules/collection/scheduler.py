@@ -44,7 +44,7 @@ def plan(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window | N
     live = checkpoint.live
     if live and all(reader.number in moment.failing for reader in live):
         # Of the queries behind it that failed as well, nothing is left.
-        return checkpoint.without_readers(*live[1:]), _live(checkpoint, moment, moment.probe_ms)
+        return checkpoint.without_readers(*live[1:]), _live(checkpoint, moment)
     if moment.in_doubt:
         return checkpoint, None
     room = (1 if moment.is_slow else WINDOW_READERS_AT_MOST) - len(checkpoint.window_readers)
@@ -55,19 +55,20 @@ def plan(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window | N
         return checkpoint, _live(checkpoint, moment)
     is_searched = any(each.page_size < PAGE_SIZE and not each.failures for each in checkpoint.unread)
     in_row = SMALL_IN_ROW if is_searched else WINDOWS_IN_ROW
-    is_windows_turn = moment.windows_in_row < in_row or not moment.live_is_due
+    is_windows_turn = not moment.live_is_due or moment.windows_in_row < in_row
     if room > 0 and is_windows_turn and (found := _window(checkpoint, moment)):
         return found
     is_wanted = moment.live_is_due and checkpoint.live[-1].caught_up
     return checkpoint, _live(checkpoint, moment) if is_wanted else None
 
 
-def _live(checkpoint: Checkpoint, moment: Moment, probe_ms: int | None = None) -> Window:
-    """Return the live edge, from the watermark or from there on; in smaller pages where one has failed nearby."""
-    start_ms = checkpoint.watermark_ms if probe_ms is None else probe_ms
+def _live(checkpoint: Checkpoint, moment: Moment) -> Window:
+    """Return the live edge, from the watermark on or behind what fails; in smaller pages where one failed nearby."""
+    if moment.probe_ms is not None:
+        return Window(moment.probe_ms, page_size=WARY_PAGE_SIZE)
     near_ms = moment.now_ms - 2 * MINUTE_MS
     has_failed = any(each.page_size < PAGE_SIZE and (each.end_ms or 0) > near_ms for each in checkpoint.unread)
-    return Window(start_ms, page_size=WARY_PAGE_SIZE if has_failed or probe_ms is not None else PAGE_SIZE)
+    return Window(checkpoint.watermark_ms, page_size=WARY_PAGE_SIZE if has_failed else PAGE_SIZE)
 
 
 def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window] | None:

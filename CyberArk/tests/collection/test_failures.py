@@ -32,7 +32,7 @@ class Read:
         self.limiter = RateLimiter(engine.time.monotonic)
         self.pages = Pages(self.fetch, engine.context, self.limiter, Backoff())
         queries = Queries(lambda *_: "c", 60, "", engine.context, Backoff())
-        self.failures = Failures(engine.context, queries, self.pages, self.limiter, engine.reporter)
+        self.failures = Failures(engine.context, queries, self.pages, self.limiter, engine.reporter, 600.0)
         windows = [one.window for one in readers if not one.is_live]
         self.value: Checkpoint = checkpoint(*windows, live_s=0, readers=readers)
         self.page = Page((event(0),), "next")
@@ -128,6 +128,13 @@ def test_where_the_live_page_fails_the_next_query_is_a_probe_and_what_is_served_
     read.value = read.value.with_reader(reader(4, 101, cursor="probe"))
     read.run(20)
     assert [one.number for one in read.value.live] == [4]
+
+
+def test_behind_a_probe_that_fails_too_the_next_one_starts_now(engine: Engine) -> None:
+    read = Read(engine, SECOND, reader(4, 5, cursor="probe"))
+    read.errors = {"second": BROKEN, "probe": BROKEN}
+    read.run(40)
+    assert read.failures.moment(read.value).probe_ms == at(41)
 
 
 def test_it_is_slow_where_one_page_at_a_time_is_refused(engine: Engine) -> None:
