@@ -71,11 +71,11 @@ def test_bytes_that_are_no_utf_8_are_replaced() -> None:
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
-@given(st.lists(json_values, max_size=6), st.booleans(), st.sampled_from([None, 1]))
+@given(st.lists(json_values, max_size=4), st.booleans(), st.sampled_from([None, 1]))
 def test_a_page_of_any_json_is_cut_into_the_texts_it_was_made_of(
     values: list[object], is_ascii: bool, indent: int | None
 ) -> None:

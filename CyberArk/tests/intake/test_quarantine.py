@@ -134,12 +134,11 @@ def test_an_outage_of_an_hour_is_bounded_and_heals(caller: Caller, answer: int) 
 
 @pytest.mark.parametrize("answer", [403, 500])
 def test_sixty_percent_of_requests_fail(caller: Caller, answer: int) -> None:
-    dice = random.Random(7)
-    end = caller.timeline.now + 600
+    dice, end = random.Random(7), caller.timeline.now + 300
     caller.http.rule = lambda _sent, now: answer if now < end and dice.random() < 0.6 else 200
-    caller.run(600, 20)
+    caller.run(300, 20)
     assert len(caller.pending) + len(caller.waiting) < 1000
-    caller.run(600, 20)
+    caller.run(300, 20)
     assert caller.in_file() == []
     assert set(caller.http.accepted.values()) == {1}
     assert len(caller.http.accepted) >= len(caller.arrived_at) - 100

@@ -21,7 +21,7 @@ KEY = "s3cret-intake-key"
 
 
 class Platform(LoopbackServer):
-    """Takes log lines and events, and has no secrets. `status` is its answer; `release` ends those that hang."""
+    """Takes log lines and events, and has no secrets. `status` is its answer; `release` ends what hangs."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, str]] = []
@@ -29,6 +29,7 @@ class Platform(LoopbackServer):
         self.asked: list[str] = []
         self.status = 200
         self.hanging: set[str] = set()
+        self.hangs_s = 60.0
         self.body = b'{"event_ids": ["1"]}'
         self.release = threading.Event()
         platform = self
@@ -47,7 +48,7 @@ class Platform(LoopbackServer):
             def answer(self, body: bytes) -> None:
                 platform.asked.append(self.path)
                 if self.path in platform.hanging:
-                    platform.release.wait(60)
+                    platform.release.wait(platform.hangs_s)
                 self.send_response(platform.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -87,7 +87,7 @@ def ended(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_is_accepted_in_time_after_a_signal_is_known(platform: Platform, tmp_path: Path, number: int) -> None:
     platform.hanging.add("/batch")
-    threading.Timer(1.0, platform.release.set).start()
+    platform.hangs_s = 0.4
     said, took = ended(platform, tmp_path, number=number, within=9.5)
     assert "accepted 1\n" in said
     assert "exiting now" not in said
