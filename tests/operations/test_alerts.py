@@ -50,6 +50,7 @@ QUIET: Values = {**BUSY, WRITTEN: "1x500", FORWARDED: "5x500"}
 GONE: Values = {name: values.replace("x500", "x60") + " stale" for name, values in BUSY.items()}
 NOTHING_READ: Values = {RESULTS: "0+20x60 1200x500", QUERIES: "0+1x60 60x500", LAG: "4x60 64+60x500"}
 THROTTLED: Values = {**BUSY, THROTTLES: "0+30x500", RESULTS: "0+2x500", INTERVAL: "61x500"}
+NOT_COLLECTING, NOT_DELIVERING = {"CyberArkNotCollecting": (69, 75)}, {"CyberArkDeliveryFailing": (69, 75)}
 
 
 class Scenario(NamedTuple):
@@ -110,36 +111,24 @@ SCENARIOS = (
         {"CyberArkCrashLoop": (120, 180)},
         minutes=200,
     ),
-    Scenario(
-        "the API is down",
-        {**BUSY, **NOTHING_READ, FAILURES: "0x60 0+3x400"},
-        {"CyberArkNotCollecting": (69, 75)},
-    ),
+    Scenario("the API is down", {**BUSY, **NOTHING_READ, FAILURES: "0x60 0+3x400"}, NOT_COLLECTING),
     Scenario(
         "the API is down, and was throttling before",
         {**THROTTLED, LAG: "4x60 64+60x400", THROTTLES: "0+30x60 1800x400", FAILURES: "0x60 0+60x400"},
-        {"CyberArkNotCollecting": (69, 75)},
+        NOT_COLLECTING,
     ),
     Scenario(
         "a wrong password, tried every ten minutes",
         {**BUSY, **NOTHING_READ, FAILURES: "0x60 1x9 2x9 3x9 4x9 5x9 6x400"},
-        {"CyberArkNotCollecting": (69, 75)},
+        NOT_COLLECTING,
     ),
-    Scenario(
-        "the live edge is not read, but windows are",
-        {**BUSY, LAG: "4x60 64+60x400"},
-        {"CyberArkNotCollecting": (69, 75)},
-    ),
+    Scenario("the live edge is not read, but windows are", {**BUSY, LAG: "4x60 64+60x400"}, NOT_COLLECTING),
     Scenario(
         "a wrong password from the first minute on",
         {**BUSY, START: "0x500", LAG: "0x500", RESULTS: "0x500", QUERIES: "0x500", FAILURES: "0x9 1x9 2x9 3x9 4x500"},
         {"CyberArkNotCollecting": (2, 15)},
     ),
-    Scenario(
-        "the loop hangs, and the lag with it",
-        {**BUSY, **NOTHING_READ, LAG: "4x500"},
-        {"CyberArkNotCollecting": (69, 75)},
-    ),
+    Scenario("the loop hangs, and the lag with it", {**BUSY, **NOTHING_READ, LAG: "4x500"}, NOT_COLLECTING),
     Scenario(
         "the intake is down",
         {
@@ -149,12 +138,12 @@ SCENARIOS = (
             FORWARDED: "0+60x60 3600x400",
             LETTERS: "0x60 500x400",
         },
-        {"CyberArkDeliveryFailing": (69, 75)},
+        NOT_DELIVERING,
     ),
     Scenario(
         "the intake is down, and the tenant has an event a minute",
         {**QUIET, RETRIES: "0x60 8+1x9 17+0.25x400", FORWARDED: "0+1x60 60x400", LETTERS: "0x60 1+0.01x400"},
-        {"CyberArkDeliveryFailing": (69, 75)},
+        NOT_DELIVERING,
     ),
     Scenario(
         "a backlog of six days is read too slowly",

@@ -5,7 +5,6 @@ import pytest
 from processes.scene import STOPS_WITHIN_S, Scene
 
 QUIET_AT_MOST_S = 75.0  # the longest that nothing may be delivered while some calls fail
-SAID_WITHIN_S = 120.0
 
 
 @pytest.mark.parametrize("fault", ["results-trickle", "push-hang"])
@@ -43,7 +42,7 @@ def test_with_the_real_deadlines_everything_else_goes_on_and_it_is_said(scene: S
     lines = len(scene.connector.lines)
     hanging = scene.world.faults.add(f"{call}-{how}", 1.0)
     scene.until(lambda: hanging.count, "all calls", within=90.0)
-    scene.until(lambda: scene.said(" failed. "), "a line says it", SAID_WITHIN_S)
+    scene.until(lambda: scene.said(" failed. "), "a line says it", 120.0)
     scene.wait(30.0)
     assert len(scene.connector.lines) - lines < 4
     assert scene.stop() < STOPS_WITHIN_S
@@ -51,19 +50,6 @@ def test_with_the_real_deadlines_everything_else_goes_on_and_it_is_said(scene: S
     scene.connector.start()
     scene.until_delivered(within=150.0)
     scene.judge()
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("how", ["hang", "trickle"])
-def test_secrets_that_do_not_come_are_said_and_do_not_hold_a_stop(scene: Scene, how: str) -> None:
-    scene.world.add_backlog(100, 600)
-    scene.world.faults.add(f"secrets-{how}", 1.0)
-    scene.start()
-    scene.until(lambda: scene.connector.lines, "a line says it", SAID_WITHIN_S)
-    assert scene.stop() < STOPS_WITHIN_S
-    scene.world.faults.clear()
-    scene.connector.start()
-    scene.until_delivered()
 
 
 @pytest.mark.long

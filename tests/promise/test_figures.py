@@ -59,6 +59,20 @@ def test_a_page_that_fails_at_the_live_edge_keeps_back_itself_alone(heals: bool)
             _check_healed(simulation)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [0.0, 20.0])
+def test_after_an_outage_of_hours_new_events_come_first_and_no_event_twice(seconds: float) -> None:
+    with _followed(20) as simulation:
+        world, ends = simulation.world, simulation.now + 4 * _HOUR + seconds
+        for fault in ("results-down", "query-down"):
+            world.faults.add(fault, 60.0, duration=ends - simulation.now)
+        simulation.run_for(ends - simulation.now)
+        for _ in range(5):
+            simulation.run_for(60)
+            assert not [each for each in world.ledger.missing(75) if world.index.times_ms[each] > ends * 1000]
+        assert simulation.broken(60) == []
+
+
 def test_an_intake_that_takes_seconds_for_each_request_keeps_nothing_back() -> None:
     with Judged(1, push_s=4.0) as simulation:
         simulation.world.produce(20)
@@ -82,8 +96,21 @@ def test_where_a_page_fails_every_minute_live_events_never_stand_still() -> None
         _check_healed(simulation)
 
 
-def _read_backlog(count: int, span: float, rate: float, hours: float = 6.0, **audit: Any) -> tuple[float, Judged]:
-    """Return how many times as fast as one cursor could a backlog was read, and the simulation after it."""
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("count", "span", "rate", "audit", "faster", "lag_s"),
+    [
+        (300_000, 2 * _DAY, 20, {}, 0.0, 10),
+        (5_000_000, 7 * _DAY - 600, 1, {}, 2.5, 10),
+        (1_000_000, 2 * _DAY, 1, {"pages_at_once": 1}, 0.95, 75),
+        (20_000, _DAY, 0.2, {"call_spacing_s": 60.0}, 0.0, 240),
+    ],
+    ids=["two days", "seven days", "one page at a time", "one call a minute"],
+)
+def test_a_backlog_is_read_faster_than_one_cursor_could_and_live_events_do_not_wait(
+    count: int, span: float, rate: float, audit: dict[str, Any], faster: float, lag_s: float
+) -> None:
     with Judged(1, start_time=min(168, int(span / _HOUR) + 1)) as simulation:
         vars(simulation.world.settings.audit).update(audit)
         ledger = simulation.world.ledger
@@ -95,41 +122,12 @@ def _read_backlog(count: int, span: float, rate: float, hours: float = 6.0, **au
             assert ledger.snapshot().lag["p95"] <= 75
             ledger.measure_from_now()
         # What leaves the API's retention meanwhile was the oldest second of a week.
-        assert simulation.run_until(lambda: not any(number < count for number in ledger.missing()), hours * _HOUR)
-        one_cursor = count / 500 * (simulation.world.settings.audit.page_latency_s + 0.04)
-        faster = one_cursor / (simulation.now - START)
+        assert simulation.run_until(lambda: not any(number < count for number in ledger.missing()), 6 * _HOUR)
+        one_cursor_s = count / 500 * (simulation.world.settings.audit.page_latency_s + 0.04)
+        assert one_cursor_s / (simulation.now - START) >= faster
+        assert ledger.snapshot().lag["p95"] <= lag_s
         simulation.run_for(300)
         assert simulation.broken(240 if "call_spacing_s" in audit else 60) == []
-        return faster, simulation
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_live_events_do_not_wait_for_a_backlog_of_two_days() -> None:
-    _, simulation = _read_backlog(300_000, 2 * _DAY, 20)
-    assert simulation.world.ledger.snapshot().lag["p95"] <= 10
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_a_backlog_of_seven_days_is_read_faster_than_one_cursor_could() -> None:
-    faster, _ = _read_backlog(5_000_000, 7 * _DAY - 600, 1)
-    assert faster >= 2.5
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_one_page_at_a_time_is_used_to_nineteen_twentieths() -> None:
-    faster, simulation = _read_backlog(1_000_000, 2 * _DAY, 1, pages_at_once=1)
-    assert faster >= 0.95
-    assert simulation.world.ledger.snapshot().lag["p95"] <= 75
-
-
-@pytest.mark.long
-@pytest.mark.timeout(600)
-def test_one_call_a_minute_is_shared_between_live_events_and_a_backlog_of_a_day() -> None:
-    _, simulation = _read_backlog(20_000, _DAY, 0.2, call_spacing_s=60.0)
-    assert simulation.world.ledger.snapshot().lag["p95"] < 240
 
 
 @pytest.mark.long

@@ -5,6 +5,7 @@ that readers and the next live query can return, and then as much of the last da
 far back none is missing, which bounds the hourly re-read.
 """
 
+import math
 from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,10 +96,11 @@ class Keys:
         bucket = self.by_minute.get(event.time_ms // MINUTE_MS)
         return bucket is not None and event.key in bucket.keys
 
-    def unseen(self, events: Sequence[Event], until_ms: int | None = None) -> tuple[Event, ...]:
-        """Return the new events of a page, each once; from `until_ms` on, they belong to another window."""
+    def unseen(self, events: Sequence[Event], until_ms: int | None = None, again: bool = False) -> tuple[Event, ...]:
+        """Return the new events of a page before `until_ms`, each once; `again`: only where no key is missing."""
+        from_ms = self.complete_from_ms if again else 0
         new = (event for event in self.legacy.unknown(events) if event not in self)
-        own = (event for event in new if until_ms is None or (event.time_ms or 0) < until_ms)
+        own = (each for each in new if each.time_ms is None or from_ms <= each.time_ms < (until_ms or math.inf))
         return tuple({event.key: event for event in own}.values())
 
     def with_events(self, events: Iterable[Event], now_ms: int) -> "Keys":

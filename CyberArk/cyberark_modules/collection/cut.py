@@ -13,8 +13,6 @@ from ..checkpoint.value import MINUTE_MS, OVERLAP_MS, PAGE_SIZE, SECOND_MS, Chec
 SMALL_PAGE_SIZE = 10
 # Where one page after another fails, each is to leave a second or two: a query for each is all that there is time for.
 REPEATED_PAGE_SIZE = 3
-# The live edge is read in smaller pages near what has failed: the next page that fails leaves less.
-WARY_PAGE_SIZE = 50
 LONGEST_RETRY_MINUTES = 30
 # So many events can be read one by one before the next query is free.
 FEW_EVENTS = 150
@@ -28,32 +26,20 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     """
     if reader.is_live:
         return _cut_live(checkpoint, reader, failed_at_ms, served)
-    window, found = reader.window, checkpoint.without_readers(reader)
-    assert window.end_ms is not None  # noqa: S101 # a closed one
+    window, end_ms, found = reader.window, reader.window.end_ms, checkpoint.without_readers(reader)
+    assert end_ms is not None  # noqa: S101 # a closed one
     if window.again:
-        return found.with_complete(window.start_ms, window.end_ms)  # it was delivered before
-    if window.end_ms - window.start_ms <= SECOND_MS:
+        return found.with_complete(window.start_ms, end_ms)  # the next re-read tries again
+    if end_ms - window.start_ms <= SECOND_MS:
         return found.with_windows(retried_later(replace(window, page_size=1), now_ms))
-    parts_from_ms = _parts_from_ms(found, window.start_ms)
-    is_further_on = window.page_size <= SMALL_PAGE_SIZE and parts_from_ms < window.start_ms and not reader.times
-    if window.page_size >= SMALL_PAGE_SIZE and not is_further_on:
+    window = replace(window, failures=0, retry_at_ms=0)
+    if window.page_size >= SMALL_PAGE_SIZE:
         return found.with_windows(replace(window, start_ms=reader.resume_ms, page_size=_smaller_size(reader)))
-    start_ms = min(window.end_ms, whole_second(_next_ms(reader)))
-    split_ms = _split_ms(reader, window.end_ms)
-    if is_further_on:  # it was not where it was likely
-        found = found.with_windows(Window(parts_from_ms, start_ms, to_confirm=1))
-        split_ms = min(window.end_ms, start_ms + 2 * (start_ms - parts_from_ms))
+    start_ms = min(end_ms, whole_second(_next_ms(reader)))
+    split_ms = _split_ms(reader, end_ms)
     size = REPEATED_PAGE_SIZE if window.page_size == REPEATED_PAGE_SIZE else PAGE_SIZE
-    rest = replace(window, start_ms=split_ms, failures=0, retry_at_ms=0, page_size=size)
+    rest = replace(window, start_ms=split_ms, page_size=size)
     return found.with_complete(window.start_ms, start_ms).with_windows(*_halves(start_ms, split_ms), rest)
-
-
-def _parts_from_ms(checkpoint: Checkpoint, end_ms: int) -> int:
-    """Return where the parts begin that end there and are to be read event by event."""
-    for part in reversed(checkpoint.unread):
-        if part.end_ms == end_ms and part.page_size == 1 and not part.failures:
-            end_ms = part.start_ms
-    return end_ms
 
 
 def _halves(start_ms: int, end_ms: int) -> Iterator[Window]:
@@ -73,22 +59,21 @@ def retried_later(window: Window, now_ms: int) -> Window:
 
 def probe_from_ms(reader: Reader, failed_at_ms: int) -> int:
     """Return where the live edge can be read behind the page of a live reader that fails since then."""
-    next_ms = whole_second(_next_ms(reader))
     # The answer's date is cut to the second: what made the page fail has happened within the next one.
-    edge_ms = max(whole_second(failed_at_ms + SECOND_MS, up=True), next_ms + SECOND_MS)
-    is_backlog = edge_ms - next_ms > 2 * OVERLAP_MS and reader.times
+    edge_ms = max(whole_second(failed_at_ms + SECOND_MS, up=True), reader.resume_ms + SECOND_MS)
+    is_backlog = edge_ms - reader.resume_ms > 2 * OVERLAP_MS and reader.times
     return edge_ms - OVERLAP_MS if is_backlog else edge_ms
 
 
 def _cut_live(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, served: list[Reader]) -> Checkpoint:
-    next_ms = max(checkpoint.watermark_ms, whole_second(_next_ms(reader)))
+    next_ms = max(checkpoint.watermark_ms, reader.resume_ms)
     behind = [other.window.start_ms for other in served if other.window.start_ms > next_ms]
     from_ms = min(behind, default=max(probe_from_ms(reader, failed_at_ms), next_ms + SECOND_MS))
     failing = [other for other in checkpoint.live if other not in served]
     found = checkpoint.without_readers(*failing).advanced(from_ms)
     before = next((each for each in checkpoint.unread if each.end_ms == checkpoint.watermark_ms), None)
-    if before is not None and not before.failures:
-        # One such page after another: a single query for all that lies between them.
+    if before is not None and not before.failures and before.start_ms >= checkpoint.watermark_ms - OVERLAP_MS:
+        # One such page after another, and no backlog: a single query for all that lies between them.
         return found.with_windows(Window(before.start_ms, from_ms, page_size=REPEATED_PAGE_SIZE))
     # What it has read may still get late events, which the next live query would have returned.
     read = Window(checkpoint.watermark_ms, next_ms, to_confirm=1)
@@ -103,15 +88,14 @@ def _smaller_size(reader: Reader) -> int:
 
 def _next_ms(reader: Reader) -> int:
     """Return the event time from which a reader's next event can be: that of its last one, where it has an order."""
-    if reader.is_live or reader.is_disordered or not reader.times:
+    if reader.is_disordered or not reader.times:
         return reader.resume_ms
     return max(reader.window.start_ms, reader.times[-1])
 
 
 def _distance_ms(reader: Reader) -> int:
-    """Return the mean time between the last events of a reader, 0 if that is not known."""
-    times = reader.times
-    return 0 if len(times) < 2 or reader.is_disordered else (max(times) - min(times)) // (len(times) - 1)
+    """Return the mean time between the last events of a reader, two at least; 0 if they have no order."""
+    return 0 if reader.is_disordered else (max(reader.times) - min(reader.times)) // (len(reader.times) - 1)
 
 
 def _split_ms(reader: Reader, end_ms: int) -> int:
@@ -120,7 +104,6 @@ def _split_ms(reader: Reader, end_ms: int) -> int:
     if len(reader.times) < 2 or reader.is_disordered:
         step_ms = (end_ms - next_ms) // 2
     else:
-        next_ms = max(next_ms, reader.times[-1])
         # Half as much again as between two events, or a quarter more than a page has.
         likely_ms = _distance_ms(reader) * 3 // 2 if reader.window.page_size == 1 else reader.span_ms * 5 // 4
         step_ms = SECOND_MS + likely_ms

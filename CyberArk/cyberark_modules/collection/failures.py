@@ -50,11 +50,13 @@ class Failures:
         now_ms, probe_ms = self._context.earlier_ms(), None
         if is_live_failing:
             furthest = max(live, key=lambda each: each.position_ms)
-            # A query behind the first one has met another such page: the next one starts now.
-            probe_ms = probe_from_ms(furthest, now_ms if len(live) > 1 else failing[furthest.number].since_ms)
+            # A query behind the first one has met another such page, or it is an outage: the next one starts now.
+            starts_now = len(live) > 1 or self._pages.is_held_up(furthest)
+            probe_ms = probe_from_ms(furthest, now_ms if starts_now else failing[furthest.number].since_ms)
         return Moment(
             now_ms=now_ms,
             failing=given_up,
+            held_up=frozenset(reader.number for reader in live if self._pages.is_held_up(reader)),
             in_doubt=is_live_failing and not all(reader.number in given_up for reader in live),
             probe_ms=probe_ms,
             live_is_due=self._context.monotonic() >= self._queries.live_due_at,

@@ -119,7 +119,7 @@ class Loop:
         for asked, reader in self.pages.arrived(self.saved.value):
             try:
                 page = asked.page.result(0)
-                new = self.saved.value.keys.unseen(page.events, reader.window.end_ms)
+                new = self.saved.value.keys.unseen(page.events, reader.window.end_ms, reader.window.again)
                 following = after_page(reader, page, len(new))
                 last = is_end(reader, following, page, asked.asked_ms)
             except Exception as error:  # a defect of ours too costs a page, never the collection

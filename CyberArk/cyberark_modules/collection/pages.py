@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from ..checkpoint.value import Checkpoint, Reader
+from ..checkpoint.value import OVERLAP_MS, Checkpoint, Reader
 from ..context import Context
 from ..errors import Backoff, ConfigurationError, Throttled, TransientError
 from ..events import Page
@@ -142,6 +142,11 @@ class Pages:
     def are_others_served(self, failing: Failing) -> bool:
         """Return whether others are served while a page fails."""
         return failing.since < self._served_at
+
+    def is_held_up(self, reader: Reader) -> bool:
+        """Return whether a live reader has not come to an end for longer than an overlap."""
+        began_at = self._turns[reader.number].began_at
+        return began_at is not None and self._context.monotonic() - began_at > OVERLAP_MS / 1000
 
     def is_to_be_cut(self, failing: Failing) -> bool:
         """Return whether a page is to be cut out: others were served since it began to fail, and it failed again."""

@@ -1,10 +1,9 @@
 """Decide how many pages may be in flight, and how far apart calls have to be, from the calls that the API throttles.
 
 The limits are not documented, and public clients disagree: none, one page at a time, an interval between pages, one
-call of any kind a minute. So there is one page at first, and one more after ten that were accepted. HTTP 429
-takes pages in flight away, down to one; then the interval between calls grows fourfold. After enough calls that were
-accepted, a little more is tried. If a call is throttled although calls as far apart were accepted, the interval is not
-the cause.
+call of any kind a minute. So there is one page at first, and one more after ten that were accepted. HTTP 429 takes
+pages in flight away, down to one; then the interval between calls grows fourfold. After enough accepted calls, more is
+tried. If a call is throttled although calls as far apart were accepted, the interval is not the cause.
 """
 
 from collections.abc import Callable

@@ -114,23 +114,27 @@ def _caught_up(checkpoint: Checkpoint, reader: Reader) -> Checkpoint:
     return found.advanced(watermark_ms)
 
 
-def as_window(checkpoint: Checkpoint, reader: Reader, keeps_reading: bool) -> Checkpoint:
+def as_window(checkpoint: Checkpoint, reader: Reader, now_ms: int) -> Checkpoint:
     """Return the checkpoint with a live reader that is far behind reading the backlog only, as a closed window.
 
-    The live edge then starts an overlap before its opening. Without `keeps_reading`, the window waits for a query.
+    The live edge then starts where that ends. What a reader that had caught up has read may still get late events.
     """
-    end_ms = whole_second(reader.opened_ms - OVERLAP_MS)
-    window = Window(checkpoint.watermark_ms, end_ms)
+    start_ms, end_ms = checkpoint.watermark_ms, _backlog_end_ms(reader, now_ms)
+    read_ms = min(start_ms + 2 * OVERLAP_MS, reader.resume_ms) if reader.caught_up else start_ms
+    read, window = Window(start_ms, read_ms, to_confirm=1), Window(read_ms, end_ms)
     backlog = replace(reader, window=window, marks=())
-    found = checkpoint.without_readers(reader).with_windows(window).with_reader(backlog)
-    return (found if keeps_reading else found.without_readers(backlog)).advanced(end_ms)
+    return checkpoint.without_readers(reader).with_windows(read, window).with_reader(backlog).advanced(end_ms)
 
 
-def is_far_behind(checkpoint: Checkpoint, reader: Reader) -> bool:
+def is_far_behind(checkpoint: Checkpoint, reader: Reader, now_ms: int) -> bool:
     """Return whether a live reader has a backlog before it, although the next query is free."""
-    edge_ms = whole_second(reader.opened_ms - OVERLAP_MS)
-    is_behind = reader.position_ms < edge_ms and reader.window.start_ms <= checkpoint.watermark_ms < edge_ms
-    return not reader.caught_up and is_behind
+    end_ms = _backlog_end_ms(reader, now_ms)
+    return reader.position_ms < end_ms and reader.window.start_ms <= checkpoint.watermark_ms < end_ms
+
+
+def _backlog_end_ms(reader: Reader, now_ms: int) -> int:
+    """Return the event time up to which a query, or one that was followed until now, is to read what has happened."""
+    return whole_second((now_ms if reader.caught_up else reader.opened_ms) - OVERLAP_MS)
 
 
 def _marked(reader: Reader, page: Page) -> Reader:

@@ -7,7 +7,6 @@ follows it; else by turns to windows that nobody reads, and to the watermark aga
 from dataclasses import dataclass, replace
 
 from ..checkpoint.value import MINUTE_MS, PAGE_SIZE, Checkpoint, Reader, Window, whole_second
-from .cut import LONGEST_RETRY_MINUTES, WARY_PAGE_SIZE
 from .reading import as_window, is_far_behind
 
 WINDOW_READERS_AT_MOST = 4
@@ -15,6 +14,8 @@ WINDOW_READERS_AT_MOST = 4
 WINDOWS_IN_ROW = 2
 # Of seven, six go to what a page that fails has left.
 SMALL_IN_ROW = 6
+# The live edge is read in smaller pages near what has failed: the next page that fails leaves less.
+WARY_PAGE_SIZE = 50
 # A window is split where another reader saves so much of the time that it takes (s).
 WORTH_SPLITTING_S = 20.0
 REREAD_MS = 24 * 60 * MINUTE_MS
@@ -26,12 +27,14 @@ class Moment:
 
     `now_ms` is the earlier of the two clocks. `failing` are the numbers of the readers whose page has failed often
     enough, `in_doubt` whether the live edge waits for a page that may yet do so.
+    `held_up` are the live readers that have not come to an end for longer than an overlap.
     `probe_ms` is where the live edge can be read if all live readers fail. `live_is_due` goes by the polling
     interval; `windows_in_row` counts the last queries. `is_slow`: calls have to be kept apart.
     """
 
     now_ms: int
     failing: frozenset[int] = frozenset()
+    held_up: frozenset[int] = frozenset()
     in_doubt: bool = False
     probe_ms: int | None = None
     live_is_due: bool = True
@@ -47,12 +50,18 @@ def plan(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window | N
         return checkpoint.without_readers(*live[1:]), _live(checkpoint, moment)
     if moment.in_doubt:
         return checkpoint, None
-    room = (1 if moment.is_slow else WINDOW_READERS_AT_MOST) - len(checkpoint.window_readers)
-    if live and is_far_behind(checkpoint, live[-1]):
-        checkpoint = as_window(checkpoint, live[-1], keeps_reading=room > 0)
-        room -= 1
+    for reader in checkpoint.window_readers:
+        # With so many events in small pages, what has failed is served again.
+        if reader.window.page_size < PAGE_SIZE and reader.events > 2 * PAGE_SIZE and not reader.is_disordered:
+            window = replace(reader.window, start_ms=reader.resume_ms, page_size=PAGE_SIZE)
+            checkpoint = checkpoint.without_readers(reader).with_windows(window)
+    for reader in live:
+        is_reading = not reader.caught_up or reader.number in moment.held_up
+        if is_reading and reader.number not in moment.failing and is_far_behind(checkpoint, reader, moment.now_ms):
+            checkpoint = as_window(checkpoint, reader, moment.now_ms)
     if not checkpoint.live:
         return checkpoint, _live(checkpoint, moment)
+    room = (1 if moment.is_slow else WINDOW_READERS_AT_MOST) - len(checkpoint.window_readers)
     is_searched = any(each.page_size < PAGE_SIZE and not each.failures for each in checkpoint.unread)
     in_row = SMALL_IN_ROW if is_searched else WINDOWS_IN_ROW
     is_windows_turn = not moment.live_is_due or moment.windows_in_row < in_row
@@ -74,12 +83,9 @@ def _live(checkpoint: Checkpoint, moment: Moment) -> Window:
 def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window] | None:
     """Return a window that nobody reads, or the second half of the one that takes longest."""
     read = {reader.window.start_ms for reader in checkpoint.window_readers}
-    free = (each for each in checkpoint.windows[:-1] if each.start_ms not in read)
-    # A time further ahead than any retry comes from a clock that was wrong.
-    longest_ms = LONGEST_RETRY_MINUTES * MINUTE_MS
-    waiting = [each for each in free if not 0 < each.retry_at_ms - moment.now_ms <= longest_ms]
-    if waiting:
-        return checkpoint, min(waiting, key=_turn)
+    free = [one for one in checkpoint.windows[:-1] if one.start_ms not in read and one.retry_at_ms <= moment.now_ms]
+    if free:
+        return checkpoint, min(free, key=_turn)
     remaining = {_remaining_s(reader, moment): reader for reader in checkpoint.window_readers}
     longest_s = max(remaining, default=0.0)
     if longest_s < 2 * WORTH_SPLITTING_S:

@@ -23,18 +23,17 @@ orders = st.lists(st.integers(0, 590), max_size=16).map(sorted)
 sizes = st.sampled_from([500, 50, 10, 1])
 
 
-@given(orders, sizes, st.booleans(), st.integers(0, 500), st.integers(1, 100), st.integers(0, 600_000), st.booleans())
+@given(orders, sizes, st.booleans(), st.integers(0, 500), st.integers(1, 100), st.integers(0, 600_000))
 def test_a_cut_leaves_what_was_not_read_of_a_window(
-    times_s: list[int], size: int, is_disordered: bool, start: int, length: int, span_ms: int, has_parts: bool
+    times_s: list[int], size: int, is_disordered: bool, start: int, length: int, span_ms: int
 ) -> None:
     some = reader(1, start, start + length, times_s=times_s, size=size, is_disordered=is_disordered, span_ms=span_ms)
-    before = parts(start - 5, start - 3, start) if has_parts else []
-    saved = checkpoint(*before, some.window, window(start + length, 640), live_s=650, readers=(some,))
+    saved = checkpoint(some.window, window(start + length, 640), live_s=650, readers=(some,))
     found = cut(saved, some, at(FAILED_S), at(NOW_S), [])
     unread = seconds_in(found.windows, 700)
     last = start if is_disordered or not times_s else max(start, min(times_s[-1], start + length))
-    assert unread >= {*range(last, 640), *range(650, 700), *(range(start - 5, start) if has_parts else ())}
-    assert unread <= {*range(start - 5 if has_parts else start, 640), *range(650, 700)}
+    assert unread >= {*range(last, 640), *range(650, 700)}
+    assert unread <= {*range(start, 640), *range(650, 700)}
     assert not found.readers
     assert [one for one in found.windows if one.retry_at_ms] == ([found.windows[-3]] if length == 1 else [])
 
@@ -71,6 +70,8 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
         (reader(1, 0, 500, times_s=[1, 1.4], size=3, span_ms=400), [*parts(1, 2), window(2, 500, page_size=3)]),
         # Where nothing shows which second it is, half of them all.
         (reader(1, 0, 8, size=1), [*parts(0, 1, 2, 4), window(4, 8)]),
+        # What a refused query has delayed, or pages of another size, does not count.
+        (reader(1, window=window(0, 500, failures=1, retry_at_ms=5)), [window(0, 500, page_size=10)]),
         # A second waits.
         (reader(1, 0, 1), [window(0, 1, page_size=1, failures=1, retry_at_ms=at(NOW_S + 60))]),
         (
@@ -84,14 +85,6 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
 def test_what_a_page_that_fails_leaves_of_a_window(some: Reader, left: list[Window]) -> None:
     saved = checkpoint(some.window, live_s=30_000, readers=(some,))
     assert cut(saved, some, at(FAILED_S), at(NOW_S), []) == checkpoint(*left, live_s=30_000)
-
-
-@pytest.mark.parametrize("size", [10, 1])
-def test_what_fails_behind_the_likely_second_is_looked_for_further_on(size: int) -> None:
-    some, waiting = reader(1, 12, 500, size=size), window(7, 8, page_size=1, failures=1)
-    saved = checkpoint(waiting, *parts(8, 9, 12), some.window, live_s=600, readers=(some,))
-    left = [waiting, window(8, 12, to_confirm=1), *parts(12, 13, 14, 16, 20), window(20, 500)]
-    assert cut(saved, some, at(FAILED_S), at(NOW_S), []) == checkpoint(*left, live_s=600)
 
 
 @pytest.mark.parametrize(("failures", "minutes"), [(0, 1), (1, 2), (4, 16), (5, 30), (50, 30)])
@@ -119,7 +112,7 @@ def test_the_probe_starts_where_the_page_failed_first_or_an_overlap_before_it(so
 
 
 READ, PART = window(500, 580, to_confirm=1), window(580, 596, page_size=1)
-WAITING, APART = window(450, 500, failures=1), window(450, 499)
+WAITING, APART, BACKLOG = window(450, 500, failures=1), window(450, 499), window(199, 500)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +121,12 @@ WAITING, APART = window(450, 500, failures=1), window(450, 499)
         ([], [], [READ, PART, window(596)]),
         # Behind a query that is served, nothing needs to be read again; the nearest one counts.
         ([reader(2, 593), reader(3, 597), reader(4, 500)], [], [READ, window(580, 593, page_size=1), window(593)]),
-        # One such page after another: a single query for what lies between them, unless the one before waits.
+        # One such page after another: a single query for what lies between them, unless that waits, or is a backlog.
         ([], [window(450, 500)], [window(450, 596, page_size=3), window(596)]),
         ([], [WAITING], [WAITING, READ, PART, window(596)]),
         ([], [APART], [APART, READ, PART, window(596)]),
+        ([], [BACKLOG], [BACKLOG, READ, PART, window(596)]),
+        ([], [window(200, 500)], [window(200, 596, page_size=3), window(596)]),
     ],
 )
 def test_a_cut_at_the_live_edge(served: list[Reader], before: list[Window], left: list[Window]) -> None:

@@ -137,6 +137,15 @@ def test_behind_a_probe_that_fails_too_the_next_one_starts_now(engine: Engine) -
     assert read.failures.moment(read.value).probe_ms == at(41)
 
 
+@pytest.mark.parametrize(("seconds", "held_up", "probe_s"), [(299, [], 101), (301, [1], 303)])
+def test_after_five_minutes_of_an_outage_too(engine: Engine, seconds: int, held_up: list[int], probe_s: int) -> None:
+    read = Read(engine, LIVE)
+    read.errors["live"] = BROKEN
+    read.run(seconds)
+    moment = read.failures.moment(read.value)
+    assert (list(moment.held_up), moment.probe_ms) == (held_up, at(probe_s))
+
+
 def test_it_is_slow_where_one_page_at_a_time_is_refused(engine: Engine) -> None:
     read = Read(engine, LIVE, SECOND)
     assert not read.failures.moment(read.value).is_slow

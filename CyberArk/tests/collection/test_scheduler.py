@@ -21,6 +21,8 @@ OF_A, OF_B = reader(4, 100, 200), reader(5, 300, 400)
 FOUR = tuple(reader(number, number * 100, number * 100 + 50) for number in range(10, 14))
 READ = tuple(one.window for one in FOUR)
 IN_ORDER = tuple(range(100, 116))
+OLD = reader(3, LIVE_S, times_s=range(10_050, 10_066), caught_up=True)
+SMALL = reader(6, 0, 1000, times_s=IN_ORDER, size=10, events=1000)
 
 
 def saved(*parts: Window | Reader) -> Checkpoint:
@@ -59,8 +61,10 @@ ROWS: dict[str, tuple[Checkpoint, dict[str, Any], Window | None]] = {
     "what has not failed comes first": (saved(replace(A, failures=1), B, LIVE), {}, B),
     "a retry that is not due": (saved(replace(A, retry_at_ms=at(3721)), LIVE), {}, EDGE),
     "a retry that is due": (saved(replace(A, retry_at_ms=at(3720)), LIVE), {}, replace(A, retry_at_ms=at(3720))),
-    "a retry by a wrong clock": (saved(replace(A, retry_at_ms=at(5521)), LIVE), {}, replace(A, retry_at_ms=at(5521))),
-    "thirty minutes are no wrong clock": (saved(replace(A, retry_at_ms=at(5520)), LIVE), {}, EDGE),
+    "what a quiet tenant's reader has read": (saved(OLD), {"now_ms": at(20_000)}, EDGE),
+    "it is held up by its page": (saved(LIVE, OLD), {"held_up": {3}, "failing": {3}, "now_ms": at(20_000)}, EDGE),
+    "a thousand events in pages of ten": (saved(SMALL.window, LIVE, SMALL), {"windows_in_row": 6}, EDGE),
+    "many of them in no order": (saved(SMALL.window, LIVE, replace(SMALL, events=2000, is_disordered=True)), {}, EDGE),
 }  # fmt: skip
 
 
@@ -79,17 +83,29 @@ def test_where_all_live_pages_fail_the_first_reader_is_kept() -> None:
     [
         # The query goes to the live edge, which starts an overlap before the opening of the one that is far behind.
         (saved(BEHIND), {}, [window(LIVE_S, 19_700)], window(19_700)),
-        (saved(*READ, BEHIND, *FOUR), {}, [*READ, window(LIVE_S, 19_700)], window(19_700)),
         (saved(LIVE, BEHIND), {"live_is_due": False}, [window(LIVE_S, 19_700)], None),
+        # After an outage, before the present. What was read before it may still get late events.
+        (saved(OLD), {"held_up": {3}}, [window(LIVE_S, 10_050, to_confirm=1), window(10_050, 19_700)], window(19_700)),
+        (
+            saved(replace(OLD, times=(at(11_000),) * 16), reader(4, 19_000)),
+            {"held_up": {3}, "windows_in_row": 2},
+            [window(LIVE_S, 10_600, to_confirm=1), window(10_600, 19_700)],
+            None,
+        ),
     ],
 )
 def test_a_live_reader_that_is_far_behind_becomes_a_window_reader(
     before: Checkpoint, fields: dict[str, Any], left: list[Window], expected: Window | None
 ) -> None:
-    found, query = plan(before, moment(**fields))
+    found, query = plan(before, moment(now_ms=at(20_000), **fields))
     assert list(found.windows) == [*left, window(19_700)]
-    assert (3 in [one.number for one in found.window_readers]) is (len(before.window_readers) < 4)
+    assert [one.number for one in found.window_readers] == [3]
     assert query == expected
+
+
+def test_what_is_served_again_is_read_in_full_pages_again() -> None:
+    served = replace(SMALL, events=1001)
+    assert plan(saved(served.window, LIVE, served), moment()) == (saved(window(100, 1000), LIVE), window(100, 1000))
 
 
 def half_read(**fields: Any) -> Reader:
