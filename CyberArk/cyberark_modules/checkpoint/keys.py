@@ -1,6 +1,6 @@
 """Deduplication keys: those of the delivered events, so that what is read again is not sent again.
 
-A key is kept under the minute of its event, or of the delivery of an event without a time. A budget keeps the keys
+A key is kept under the minute of its event, or of the delivery of an event without a time. A budget prefers the keys
 that readers and the next live query can return, and then as much of the last day as it can: `complete_from_ms` is how
 far back none is missing, which bounds the hourly re-read.
 """

@@ -33,8 +33,8 @@ class Window:
     """An interval [start_ms, end_ms) of event time to be read; without an end it is the open one.
 
     Both bounds are whole seconds, as the API reads them. `again`: it is complete and read once more, for events that
-    arrived late. `to_confirm` queries have ended here; another has yet to bring nothing new. What a page that
-    fails has left is read in pages of `page_size`, and not before `retry_at_ms`, after `failures` attempts.
+    arrived late. `to_confirm` counts the ends that are known; another query has yet to bring nothing new. What a page
+    that fails has left is read in pages of `page_size`, and not before `retry_at_ms`, after `failures` attempts.
     """
 
     start_ms: int
@@ -91,7 +91,7 @@ class Reader:
         return self.window.end_ms is None
 
     def position_at(self, times: Times) -> int:
-        """Return how far it was after those event times: at the earliest, once they are enough to show it."""
+        """Return how far it was after those: the earliest of them, or the window's start while they are too few."""
         return max(self.window.start_ms, min(times)) if len(times) == TIMES_KEPT else self.window.start_ms
 
     @property
@@ -155,7 +155,7 @@ class Checkpoint:
         return replace(self, readers=tuple(sorted((*others, reader), key=lambda each: each.number)))
 
     def without_readers(self, *readers: Reader) -> "Checkpoint":
-        """Return the checkpoint without those readers; what they have read of their windows is not read again."""
+        """Return the checkpoint without those readers; what window readers have read is complete."""
         numbers = {reader.number for reader in readers}
         found = replace(self, readers=tuple(reader for reader in self.readers if reader.number not in numbers))
         for reader in readers:

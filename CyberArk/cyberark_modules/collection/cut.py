@@ -1,8 +1,8 @@
 """What becomes of the event time around a page that fails while others are served. Pure.
 
-What follows is read in pages of ten, and from a little before the one that fails, event by event. What is behind the
-second in which the event that fails is likely is the rest: it is read next, in full pages. What lies before it is
-halved, the latest first, down to the second that fails; that one waits for a minute, two, up to thirty.
+The window is read in pages of ten, then event by event from just before the one that fails. The stretch in which that
+event is likely is halved, the latest half first, down to its second; the rest is read before that, in full pages. The
+second that fails waits for a minute, two, up to thirty.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..checkpoint.value import MINUTE_MS, OVERLAP_MS, PAGE_SIZE, SECOND_MS, Checkpoint, Reader, Window, whole_second
 
 SMALL_PAGE_SIZE = 10
-# Where one page after another fails, each is to leave a second or two: a query for each is all that there is time for.
+# Where one page after another fails, each is to leave a second or two, since each of them needs a query.
 REPEATED_PAGE_SIZE = 3
 LONGEST_RETRY_MINUTES = 30
 # So many events can be read one by one before the next query is free.
@@ -19,10 +19,10 @@ FEW_EVENTS = 150
 
 
 def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, served: list[Reader]) -> Checkpoint:
-    """Return the checkpoint without a reader whose page fails, and with windows for what it leaves.
+    """Return the checkpoint without the reader whose page fails, or all such live ones, and with windows for the rest.
 
     `failed_at_ms` is when that page failed first, `now_ms` the time of the retries; `served` are the live readers
-    whose pages are served.
+    whose pages do not fail.
     """
     if reader.is_live:
         return _cut_live(checkpoint, reader, failed_at_ms, served)
@@ -99,7 +99,7 @@ def _distance_ms(reader: Reader) -> int:
 
 
 def _split_ms(reader: Reader, end_ms: int) -> int:
-    """Return where the second ends in which the next page likely fails; half of the way where nothing shows it."""
+    """Return until when the next page likely fails; half of the way where nothing shows it."""
     next_ms = _next_ms(reader)
     if len(reader.times) < 2 or reader.is_disordered:
         step_ms = (end_ms - next_ms) // 2

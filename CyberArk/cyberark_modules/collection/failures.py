@@ -21,7 +21,7 @@ SOON_S = 600.0
 
 @dataclass(slots=True)
 class Failures:
-    """Handles failed pages and queries, and notes what works again. `_reread_at`: when the first re-read is due."""
+    """Handles failed pages and queries, and notes what works again. `_reread_at`: when the next re-read is due."""
 
     _context: Context
     _queries: Queries

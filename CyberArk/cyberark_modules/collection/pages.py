@@ -12,7 +12,7 @@ from ..errors import Backoff, ConfigurationError, Throttled, TransientError
 from ..events import Page
 from .rate import RateLimiter
 
-# How often the live edge is read; where it shares one page at a time with a backlog, that gets nineteen in twenty.
+# How often the live edge is read, alone, and where it shares one page at a time with a backlog.
 LIVE_INTERVAL_S, SHARED_INTERVAL_S = 5.0, 20.0
 # A page that has failed for that long is left to another query once others are served: after four failures that
 # come at once, or one that is the end of its deadline.
@@ -153,7 +153,7 @@ class Pages:
         return failing.is_given_up() and self.are_others_served(failing) and self._served_at < failing.failed_at
 
     def paused(self, reader: Reader) -> None:
-        """Note that a live reader has read what the API returns: look again, five seconds after it began to."""
+        """Note that a live reader has read what the API returns: look again some seconds after it began to."""
         turn, now = self._turns[reader.number], self._context.monotonic()
         interval_s = SHARED_INTERVAL_S if self._limiter.at_once == 1 and len(self._turns) > 1 else LIVE_INTERVAL_S
         turn.due_at = max((now if turn.began_at is None else turn.began_at) + interval_s, now + 1.0)

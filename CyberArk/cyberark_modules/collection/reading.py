@@ -1,7 +1,7 @@
 """What a page makes of its reader, and what the end of a reader makes of the checkpoint. Pure.
 
 An end before that of the window is never believed at once: the live edge is queried again every minute, and a closed
-window is complete when a second query brings its last event again and nothing new; or a third, where none comes.
+window is complete when a second query brings events, and none that is new; or a third, where it brings none at all.
 """
 
 from dataclasses import replace
@@ -12,12 +12,12 @@ from ..events import Page
 # The API may return an event a moment after one that happened later: the live edge is read from so far back.
 LOOK_BACK_MS = 10_000
 MARKS_AT_MOST = 32
-# A live page that reaches so near the present is the last one for now.
+# A short live page that reaches so near the present is the last one for now.
 PRESENT_MS = 3_000
-# Where events arrive later than that, this many pages in a row with this few events are.
+# Where events arrive later than that, so many pages in a row with so few events are the end for now.
 SHORT_PAGES_END = 2
 SURELY_SHORT = 50
-# This many events in order show that a query has one; an end before the window's is read until it comes empty.
+# So many events show that a query is in order. So many idle pages, the last one empty, are an end.
 ORDER_KNOWN_EVENTS = 64
 EMPTY_PAGES_END = 2
 # A second query meets the hole that the first one took for its end: it follows more empty pages.

@@ -12,7 +12,7 @@ from .reading import as_window, is_far_behind
 WINDOW_READERS_AT_MOST = 4
 # Of three queries, two go to windows while there are any.
 WINDOWS_IN_ROW = 2
-# Of seven, six go to what a page that fails has left.
+# Of seven, six go to windows while a page that fails has left some.
 SMALL_IN_ROW = 6
 # The live edge is read in smaller pages near what has failed: the next page that fails leaves less.
 WARY_PAGE_SIZE = 50
@@ -25,7 +25,7 @@ REREAD_MS = 24 * 60 * MINUTE_MS
 class Moment:
     """What the plan needs to know of this moment.
 
-    `now_ms` is the earlier of the two clocks. `failing` are the numbers of the readers whose page has failed often
+    `now_ms` is the earlier of the two clocks. `failing` are the numbers of the readers whose page has failed for long
     enough, `in_doubt` whether the live edge waits for a page that may yet do so.
     `held_up` are the live readers that have not come to an end for longer than an overlap.
     `probe_ms` is where the live edge can be read if all live readers fail. `live_is_due` goes by the polling
@@ -99,7 +99,7 @@ def _window(checkpoint: Checkpoint, moment: Moment) -> tuple[Checkpoint, Window]
 
 
 def _turn(window: Window) -> tuple[int, ...]:
-    """Return what orders the windows: what is unread comes first; then the oldest, or of single events the latest."""
+    """Order the windows: unread, never failed, large pages first; then the oldest, or of single events the latest."""
     first_ms = -window.start_ms if window.page_size == 1 else window.start_ms
     return window.again, window.to_confirm, window.failures, -window.page_size, first_ms
 
