@@ -1,8 +1,8 @@
 """What becomes of the event time around a page that fails while others are served. Pure.
 
 The window is read in pages of ten, then event by event from just before the one that fails. The stretch in which that
-event is likely is halved, the latest half first, down to its second; the rest is read before that, in full pages. The
-second that fails waits for a minute, two, up to thirty.
+event is likely is divided, the latest part first, down to a second; the rest is read before, in full pages. The second
+that fails waits for a minute, two, up to thirty.
 """
 
 from collections.abc import Iterator
@@ -39,13 +39,13 @@ def cut(checkpoint: Checkpoint, reader: Reader, failed_at_ms: int, now_ms: int, 
     split_ms = _split_ms(reader, end_ms)
     size = REPEATED_PAGE_SIZE if window.page_size == REPEATED_PAGE_SIZE else PAGE_SIZE
     rest = replace(window, start_ms=split_ms, page_size=size)
-    return found.with_complete(window.start_ms, start_ms).with_windows(*_halves(start_ms, split_ms), rest)
+    return found.with_complete(window.start_ms, start_ms).with_windows(*_parts(start_ms, split_ms), rest)
 
 
-def _halves(start_ms: int, end_ms: int) -> Iterator[Window]:
-    """Yield the second half of an interval, that of the first half, and so on down to its first second."""
+def _parts(start_ms: int, end_ms: int) -> Iterator[Window]:
+    """Yield the later part of an interval, that of the earlier one, and so on: halves, of minutes three quarters."""
     while end_ms - start_ms > SECOND_MS:
-        split_ms = whole_second((start_ms + end_ms) // 2)
+        split_ms = whole_second(start_ms + (end_ms - start_ms) // (4 if end_ms - start_ms > MINUTE_MS else 2))
         yield Window(split_ms, end_ms, page_size=1)
         end_ms = split_ms
     yield Window(start_ms, end_ms, page_size=1)

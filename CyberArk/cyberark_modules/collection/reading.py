@@ -117,13 +117,14 @@ def _caught_up(checkpoint: Checkpoint, reader: Reader) -> Checkpoint:
 def as_window(checkpoint: Checkpoint, reader: Reader, now_ms: int) -> Checkpoint:
     """Return the checkpoint with a live reader that is far behind reading the backlog only, as a closed window.
 
-    The live edge then starts where that ends. What a reader that had caught up has read may still get late events.
+    The live edge starts there. What one that had caught up has read may get late events; others go on if they had.
     """
     start_ms, end_ms = checkpoint.watermark_ms, _backlog_end_ms(reader, now_ms)
     read_ms = min(start_ms + 2 * OVERLAP_MS, reader.resume_ms) if reader.caught_up else start_ms
     read, window = Window(start_ms, read_ms, to_confirm=1), Window(read_ms, end_ms)
+    found = checkpoint.without_readers(reader, *(other for other in checkpoint.live if not other.caught_up))
     backlog = replace(reader, window=window, marks=())
-    return checkpoint.without_readers(reader).with_windows(read, window).with_reader(backlog).advanced(end_ms)
+    return found.with_windows(read, window).with_reader(backlog).advanced(end_ms)
 
 
 def is_far_behind(checkpoint: Checkpoint, reader: Reader, now_ms: int) -> bool:
@@ -133,8 +134,8 @@ def is_far_behind(checkpoint: Checkpoint, reader: Reader, now_ms: int) -> bool:
 
 
 def _backlog_end_ms(reader: Reader, now_ms: int) -> int:
-    """Return the event time up to which a query, or one that was followed until now, is to read what has happened."""
-    return whole_second((now_ms if reader.caught_up else reader.opened_ms) - OVERLAP_MS)
+    """Return the event time before which no event was late when the query was opened, or an overlap ago."""
+    return whole_second(max(reader.opened_ms, now_ms - OVERLAP_MS) - OVERLAP_MS)
 
 
 def _marked(reader: Reader, page: Page) -> Reader:

@@ -26,10 +26,9 @@ class Moment:
     """What the plan needs to know of this moment.
 
     `now_ms` is the earlier of the two clocks. `failing` are the numbers of the readers whose page has failed for long
-    enough, `in_doubt` whether the live edge waits for a page that may yet do so.
-    `held_up` are the live readers that have not come to an end for longer than an overlap.
-    `probe_ms` is where the live edge can be read if all live readers fail. `live_is_due` goes by the polling
-    interval; `windows_in_row` counts the last queries. `is_slow`: calls have to be kept apart.
+    enough, `held_up` of the live ones that have come to no end for longer than an overlap. `in_doubt`: the live edge
+    waits for a page that may yet fail. `probe_ms` is where it can be read if all live readers fail. `live_is_due` goes
+    by the polling interval; `windows_in_row` counts the last queries. `is_slow`: calls have to be kept apart.
     """
 
     now_ms: int

@@ -70,6 +70,7 @@ def test_a_cut_of_the_live_edge_leaves_everything_from_the_watermark_on(
         (reader(1, 0, 500, times_s=[1, 1.4], size=3, span_ms=400), [*parts(1, 2), window(2, 500, page_size=3)]),
         # Where nothing shows which second it is, half of them all.
         (reader(1, 0, 8, size=1), [*parts(0, 1, 2, 4), window(4, 8)]),
+        (reader(1, 0, 480, size=1), [*parts(0, 1, 3, 7, 15, 30, 60, 240), window(240, 480)]),
         # What a refused query has delayed, or pages of another size, does not count.
         (reader(1, window=window(0, 500, failures=1, retry_at_ms=5)), [window(0, 500, page_size=10)]),
         # A second waits.
