@@ -110,9 +110,9 @@ def test_a_platform_that_hangs_is_asked_again_and_the_process_says_so(
     monkeypatch.setattr(sdk_connector, "LOGS_GIVEN_UP_S", 0.05)
     platform.hanging.add("/logs")
     connector.log("one", level="error")
-    eventually(lambda: len(platform.asked) == 1)
+    eventually(lambda: len(platform.asked) == 1 and not connector._is_sending())
     platform.hanging.clear()
-    time.sleep(0.06)
+    monkeypatch.setattr(sdk_connector, "LOGS_GIVEN_UP_S", 10.0)
     connector.log("two", level="error")
     eventually(lambda: [line["message"] for line in platform.lines] == ["two"])
     assert caplog.text.count("The platform accepts no log lines (TimeoutError)") == 1
