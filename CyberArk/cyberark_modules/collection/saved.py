@@ -90,7 +90,7 @@ class SavedCheckpoint:
             self._context.wait(pause_s)
 
     def commit(self, checkpoint: Checkpoint, *, write: bool = True, backup: bool = False) -> None:
-        """Go on with that checkpoint, and save it with `write`: unless a restart would miss nothing.
+        """Go on with that checkpoint. `write` saves it: it is left out where a restart would miss nothing.
 
         `backup` is for the second copy too. Raises StateTaken when another instance has claimed the state.
         """
