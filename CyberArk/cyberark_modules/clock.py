@@ -32,7 +32,7 @@ class Clock:
         """Return a time (s) that never jumps."""
         return time.monotonic()
 
-    def observe(self, date_header: str | None, is_audit: bool = True) -> None:
+    def observe(self, date_header: str | None, is_audit: bool) -> None:
         """Take the `Date` header of an answer that has just arrived into account; anything else is ignored.
 
         That of another service counts until the Audit API has given its own.

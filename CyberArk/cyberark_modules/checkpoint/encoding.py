@@ -38,7 +38,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
     return orjson.dumps(document, _packed, orjson.OPT_NON_STR_KEYS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opened:
     """The checkpoint to start from, and a warning for the log ("" if there is none).
 

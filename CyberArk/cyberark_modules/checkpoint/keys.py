@@ -50,7 +50,7 @@ SavedBucket = Annotated[Bucket, PlainValidator(Bucket.unpacked)]
 _NONE = Bucket()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Legacy:
     """What an earlier edition delivered, known by uuid alone: it counts for events before `before_ms` only.
 
@@ -77,7 +77,7 @@ class Legacy:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keys:
     """The keys by minute: that of their event, or of the delivery of an event without a time.
 

@@ -28,7 +28,7 @@ TIMES_KEPT = 16  # show how far a reader is: a few events with a wrong clock do 
 Times = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
     """An interval [start_ms, end_ms) of event time to be read; without an end it is the open one.
 
@@ -56,7 +56,7 @@ class Window:
             yield replace(self, start_ms=end_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reader:
     """A query that is being read, of that window.
 
@@ -106,7 +106,7 @@ class Reader:
         return self.window.start_ms if self.is_disordered else whole_second(next_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checkpoint:
     """What is still to be read, what is being read, and the keys of what was delivered.
 

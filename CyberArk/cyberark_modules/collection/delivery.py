@@ -7,8 +7,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from sekoia_automation.constants import EVENT_BYTES_MAX_SIZE
-
 from ..context import Context
 from ..events import Event
 from ..intake import Intake
@@ -20,7 +18,7 @@ LOOKED_AT_EVERY_S = 30.0
 STEADY_S = 60.0
 
 
-@dataclass(slots=True)
+@dataclass
 class Delivery:
     """Pushes events through the intake. `forwarded` is called after each push: accepted, too large, and seconds."""
 
@@ -42,9 +40,8 @@ class Delivery:
         while remaining:
             started = time.monotonic()
             outcome = self._context.finish(partial(self._intake.push, remaining))
-            too_large = [event for event in outcome.done if len(event.text) > EVENT_BYTES_MAX_SIZE]
-            self._forwarded(outcome.accepted, len(too_large), time.monotonic() - started)
-            self._reporter.pushed(outcome.accepted, too_large, len(outcome.done) - outcome.accepted - len(too_large))
+            self._forwarded(outcome.accepted, len(outcome.too_large), time.monotonic() - started)
+            self._reporter.pushed(len(outcome.done), outcome.accepted, outcome.too_large)
             if outcome.done:
                 confirm(outcome.done)
             remaining = outcome.remaining

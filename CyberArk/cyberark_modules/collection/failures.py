@@ -19,7 +19,7 @@ HOURLY_S = 3300.0
 SOON_S = 600.0
 
 
-@dataclass(slots=True)
+@dataclass
 class Failures:
     """Handles failed pages and queries, and notes what works again. `_reread_at`: when the next re-read is due."""
 

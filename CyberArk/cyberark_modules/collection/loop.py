@@ -25,7 +25,7 @@ from .scheduler import plan
 KEYS_BETWEEN_PRUNINGS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrival:
     """A page that was read: its reader after it, whether it is the last one for now, and its new events."""
 
@@ -36,7 +36,7 @@ class Arrival:
     new: Sequence[Event]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loop:
     """Collects until the connector is to stop. The parts that it is given do the work, each in its own file."""
 

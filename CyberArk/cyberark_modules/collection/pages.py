@@ -23,7 +23,7 @@ CHARACTERS_IN_FLIGHT = 8_000_000
 PAGES_BETWEEN_QUERIES = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InFlight:
     """A page that was requested at `asked_at` (monotonic s) and `asked_ms` (epoch ms, the earlier clock)."""
 
@@ -33,7 +33,7 @@ class InFlight:
     asked_ms: int
 
 
-@dataclass(slots=True)
+@dataclass
 class Failing:
     """A page that fails: since when (monotonic s, and epoch ms), how often in a row, and when the last time."""
 
@@ -47,7 +47,7 @@ class Failing:
         return self.failed_at - self.since >= GIVEN_UP_AFTER_S
 
 
-@dataclass(slots=True)
+@dataclass
 class _Turn:
     """When a reader requested its last page, when it began to read after a pause, and when it may request the next."""
 

@@ -21,7 +21,7 @@ IDLE_S = 1.0
 CONFIRMED_EVERY = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opening:
     """A query that is being opened: its answer is the first cursor. `opened_ms` is by the earlier clock."""
 
@@ -30,7 +30,7 @@ class Opening:
     opened_ms: int
 
 
-@dataclass(slots=True)
+@dataclass
 class Queries:
     """When a query may be opened, and the one that is being opened. `frequency_s` is the polling interval (s)."""
 

@@ -26,7 +26,7 @@ _UNREADABLE = "The state cannot be read. Nothing is collected until it can be re
 SAVED_WITHIN_S = 4.0
 
 
-@dataclass(slots=True)
+@dataclass
 class SavedCheckpoint:
     """Holds the checkpoint. While it cannot be saved, collection goes on, and saving is tried again.
 

@@ -21,7 +21,7 @@ WORTH_SPLITTING_S = 20.0
 REREAD_MS = 24 * 60 * MINUTE_MS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Moment:
     """What the plan needs to know of this moment.
 

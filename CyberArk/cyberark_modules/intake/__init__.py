@@ -29,7 +29,7 @@ RETRY_S, REJECTED_RETRY_S = 5.0, 540.0
 RESENDS_AT_ONCE = 4  # parts of the file each second: what is new comes first
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What became of a push. Push `remaining` again after `pause_s`.
 
@@ -39,6 +39,7 @@ class Outcome:
     done: tuple[Event, ...]
     remaining: tuple[Event, ...]
     accepted: int
+    too_large: tuple[Event, ...]
     failure: CyberArkError | None
     pause_s: float
 
@@ -80,7 +81,8 @@ class Intake:
         self._letters.load()
         begun_at = self._monotonic()
         in_file = self._letters.lines  # these are sent from there: a kill came between that and the commit
-        pending = [event for event in events if event.text not in in_file and len(event.text) <= EVENT_BYTES_MAX_SIZE]
+        too_large = tuple(event for event in events if len(event.text) > EVENT_BYTES_MAX_SIZE)
+        pending = [event for event in events if event.text not in in_file and event not in too_large]
         accepted, failed = self._accepted, self._failed = set[str](), list[tuple[int, CyberArkError]]()
         if pending and begun_at >= self._pushes.next_at:
             with suppress(Exception):  # its executor is closed: what has no receipt was not accepted
@@ -104,6 +106,7 @@ class Intake:
             done=tuple(event for event in events if event.text not in remaining),
             remaining=tuple(pending),
             accepted=len(accepted),
+            too_large=too_large,
             failure=failed[0][1] if failed and self._pushes.failures > FAILURES_AT_MOST else None,
             pause_s=max(0.0, self._pushes.next_at - self._monotonic()) if remaining else 0.0,
         )

@@ -90,10 +90,10 @@ class Reporter:
         self._delivered += new
         self._dropped += returned - new
 
-    def pushed(self, forwarded: int, too_large: Sequence[Event], dead_letters: int) -> None:
-        """Count what became of pushed events."""
+    def pushed(self, done: int, forwarded: int, too_large: Sequence[Event]) -> None:
+        """Count what became of the pushed events that are done: what was not accepted is in the dead-letter file."""
         metrics.EVENTS.labels("forwarded").inc(forwarded)
-        metrics.EVENTS.labels("dead_letter").inc(dead_letters)
+        metrics.EVENTS.labels("dead_letter").inc(done - forwarded - len(too_large))
         metrics.EVENTS.labels("too_large").inc(len(too_large))
         for event in too_large:
             self.log(

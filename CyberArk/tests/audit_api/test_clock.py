@@ -35,7 +35,7 @@ def test_a_date_without_a_zone_is_utc(zone: str) -> None:
 
 @pytest.mark.parametrize("header", [None, "", "soon", "Sun, 99 Nov 1994 08:49:37 GMT"])
 def test_without_a_date_the_services_time_is_this_machines(clock: FixedClock, header: str | None) -> None:
-    clock.observe(header)
+    clock.observe(header, is_audit=True)
     clock.wall_ahead = 3600
     assert clock.now_ms() == clock.earlier_ms() == (EPOCH_S + 3600) * 1000
 
@@ -44,7 +44,7 @@ def test_without_a_date_the_services_time_is_this_machines(clock: FixedClock, he
 def test_of_two_clocks_the_earlier_and_the_later_are_given(
     clock: FixedClock, wall_ahead: int, earlier: int, later: int
 ) -> None:
-    clock.observe(DATE)
+    clock.observe(DATE, is_audit=True)
     clock.wall_ahead = wall_ahead
     assert clock.now_ms() == EPOCH_S * 1000
     assert clock.earlier_ms() == (EPOCH_S + earlier) * 1000
@@ -52,10 +52,10 @@ def test_of_two_clocks_the_earlier_and_the_later_are_given(
 
 
 def test_the_time_is_carried_on_and_corrected(clock: FixedClock) -> None:
-    clock.observe(DATE)
+    clock.observe(DATE, is_audit=True)
     clock.ahead = 100
     assert clock.now_ms() == (EPOCH_S + 100) * 1000
-    clock.observe(DATE)
+    clock.observe(DATE, is_audit=True)
     assert clock.now_ms() == EPOCH_S * 1000
 
 
@@ -68,12 +68,11 @@ def test_identitys_date_counts_until_the_audit_api_has_given_its_own(clock: Fixe
         assert clock.now_ms() == EPOCH_S * 1000
 
 
-def test_pauses_grow_and_stay_bounded() -> None:
-    pauses = [Backoff().pause(LATER, failures) for failures in range(1, 12)]
-    assert all(0.75 <= pause <= 60 for pause in pauses)
-    assert pauses[0] <= 1
-    assert pauses[-1] >= 45
-    assert Backoff().pause(LATER, 10_000) <= 60
+def test_pauses_double_up_to_the_longest_and_up_to_a_quarter_is_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda least, most: 10 * least + most)
+    for error, pauses in ((LATER, [1, 2, 4, 8, 16, 32, 60, 60]), (SLOW, [60, 120, 240, 480, 600, 600])):
+        assert [Backoff().pause(error, failures) / 8.5 for failures in range(1, len(pauses) + 1)] == pauses
+    assert Backoff().pause(LATER, 10_000) / 8.5 == 60
 
 
 def test_a_wrong_credential_is_tried_fewer_than_fifteen_times_an_hour() -> None:

@@ -42,7 +42,7 @@ class Opened:
 def test_a_restart_keeps_the_spacing_whatever_the_clocks_say(
     engine: Engine, elapsed_s: float, wall_ahead_s: float, date_ahead_s: float, wait_s: float
 ) -> None:
-    engine.clock.observe(formatdate(T0 / 1000 + date_ahead_s, usegmt=True))
+    engine.clock.observe(formatdate(T0 / 1000 + date_ahead_s, usegmt=True), is_audit=True)
     engine.time.wall_ahead = wall_ahead_s
     queries = Opened(engine).queries
     queries.resumed(checkpoint(queried_ms=T0 - int(elapsed_s * 1000)))

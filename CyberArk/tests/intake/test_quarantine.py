@@ -10,10 +10,9 @@ import pytest
 from cyberark_modules.errors import FailureKind
 from cyberark_modules.files import DiskFile
 from cyberark_modules.intake.dead_letters import FILE_NAME
-from intake.world import BLOCK_PAGE, EMPTY, NOT_INTAKE, RESET, SILENCE, Caller, Rule, events
+from intake.world import BLOCK_PAGE, EMPTY, NOT_INTAKE, RESET, SILENCE, Caller, Rule, events, named
 
-KINDS = [403, 500, BLOCK_PAGE, SILENCE, RESET]
-NAMES = ["403", "500", "block page", "silence", "reset"]
+KINDS = {"403": 403, "500": 500, "block page": BLOCK_PAGE, "silence": SILENCE, "reset": RESET}
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_another_200_is_no_intake(tmp_path: Path, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("rate", [0, 20], ids=["quiet", "20/s"])
-@pytest.mark.parametrize("answer", KINDS, ids=NAMES)
+@pytest.mark.parametrize("answer", KINDS.values(), ids=KINDS)
 def test_one_rejected_event_delays_no_other(caller: Caller, answer: int, rate: int) -> None:
     page = events(100, 1000)
     rejected = page[57]
@@ -84,7 +83,7 @@ def test_one_rejected_event_delays_no_other(caller: Caller, answer: int, rate: i
     assert all(outcome.failure is None for outcome in caller.outcomes)
 
 
-@pytest.mark.parametrize("answer", KINDS, ids=NAMES)
+@pytest.mark.parametrize("answer", KINDS.values(), ids=KINDS)
 def test_a_rejected_event_alone_blames_nothing_and_holds_nothing(caller: Caller, answer: int) -> None:
     rejected, *later = events(6, 1000)
     caller.http.rule = all_but({rejected.text}, answer)
@@ -199,9 +198,9 @@ def test_an_event_that_is_too_large_alone_is_a_dead_letter(caller: Caller) -> No
 
 
 def test_what_no_request_can_hold_is_counted(caller: Caller) -> None:
-    [large] = events(1, 1000, 250_001)
-    outcome = caller.intake.push([large, *events(2, 2000)])
-    assert (outcome.accepted, len(outcome.done), outcome.remaining) == (2, 3, ())
+    large, *others = named("x" * 250_001, "x" * 250_000, "y")
+    outcome = caller.intake.push([large, *others])
+    assert (outcome.accepted, len(outcome.done), outcome.too_large, outcome.remaining) == (2, 3, (large,), ())
 
 
 def test_a_slow_intake_is_given_its_whole_deadline(caller: Caller) -> None:

@@ -132,13 +132,14 @@ def test_events_are_counted_by_what_became_of_them(reported: Reported) -> None:
     before = counted()
     reported.page(5, 3)
     reported.page(2, 2)
-    reported.pushed(3, [], 1)
+    reported.pushed(4, 3, [])
+    reported.pushed(1, 0, [event(0, uuid="u-1")])
+    large = reported.said()
     for held, delivered in ((3, 0), (1, 2), (0, 3)):
         reported.dead_letters(held, delivered)
     assert [after - each for after, each in zip(counted(), before, strict=True)] == [3, 2, 1, 3, 5]
     assert value("dead_letters") == 0
-    reported.pushed(0, [event(0, uuid="u-1")], 0)
-    assert reported.said()[-1].startswith("Event u-1 (7 characters) is larger than the intake ")
+    assert large[0].startswith("Event u-1 (7 characters) is larger than the intake ")
 
 
 def test_once_an_hour_a_line_says_what_was_collected(reported: Reported) -> None:
@@ -168,10 +169,10 @@ def test_a_failure_is_said_once_for_each_kind_and_when_it_ends(reported: Reporte
         reported.failed("collection", error)
     assert [level for level, _ in reported.lines] == ["warning", "critical", "error"]
     assert all(line.startswith("Collection failed") for line in reported.said())
-    reported.time.pass_s(300)
+    reported.time.pass_s(7200)
     for _ in range(2):
         reported.recovered("collection")
-    assert reported.said() == ["Collection recovered after 5 min"]
+    assert reported.said() == ["Collection recovered after 2.0 h"]
     assert value("retries_total", operation="collection") == before + 6
     reported.checkpoint_failed(OSError("full"), "It cannot be saved")
     assert reported.lines == [("error", "It cannot be saved (full)")]
