@@ -60,12 +60,16 @@ def test_a_page_that_fails_at_the_live_edge_keeps_back_itself_alone(heals: bool)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seconds", [0.0, 20.0])
-def test_after_an_outage_of_hours_new_events_come_first_and_no_event_twice(seconds: float) -> None:
+@pytest.mark.parametrize(("seconds", "restarts"), [(0.0, 0), (20.0, 0), (20.0, 1)])
+def test_after_an_outage_of_hours_new_events_come_first_and_no_event_twice(seconds: float, restarts: int) -> None:
     with _followed(20) as simulation:
         world, ends = simulation.world, simulation.now + 4 * _HOUR + seconds
-        for fault in ("results-down", "query-down"):
+        for fault in ("token-down", "query-down", "results-down"):
             world.faults.add(fault, 60.0, duration=ends - simulation.now)
+        for _ in range(restarts):
+            simulation.run_for(2 * _HOUR)
+            simulation.stop()
+            simulation.start()
         simulation.run_for(ends - simulation.now)
         for _ in range(5):
             simulation.run_for(60)

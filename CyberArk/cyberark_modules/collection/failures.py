@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..checkpoint.value import RETENTION_MS, Checkpoint, Reader, Window
+from ..checkpoint.value import OVERLAP_MS, RETENTION_MS, Checkpoint, Reader, Window
 from ..context import Context
 from ..errors import ClientError, ConfigurationError, CursorExpired, CyberArkError, Throttled
 from ..telemetry.reporter import Reporter
@@ -51,7 +51,7 @@ class Failures:
         if is_live_failing:
             furthest = max(live, key=lambda each: each.position_ms)
             # A query behind the first one has met another such page, or it is an outage: the next one starts now.
-            starts_now = len(live) > 1 or self._pages.is_held_up(furthest)
+            starts_now = len(live) > 1 or now_ms - failing[furthest.number].since_ms > OVERLAP_MS
             probe_ms = probe_from_ms(furthest, now_ms if starts_now else failing[furthest.number].since_ms)
         return Moment(
             now_ms=now_ms,

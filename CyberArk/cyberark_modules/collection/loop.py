@@ -91,13 +91,13 @@ class Loop:
         self.saved.commit(self.queries.open(checkpoint, window), write=False)
 
     def _query_answered(self, window: Window) -> None:
+        checkpoint = replace(self.saved.value, queried_ms=self.context.later_ms())
         try:
             reader = self.queries.answered()
         except Exception as error:  # a defect of ours too costs a query, never the collection
-            self.saved.commit(self.failures.query_failed(self.saved.value, window, error))
+            self.saved.commit(self.failures.query_failed(checkpoint, window, error))
             return
         self.failures.query_opened()
-        checkpoint = replace(self.saved.value, queried_ms=self.context.later_ms())
         self.saved.commit(checkpoint.with_reader(reader), backup=True)
 
     def _collect(self) -> None:

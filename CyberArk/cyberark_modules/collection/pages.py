@@ -49,10 +49,11 @@ class Failing:
 
 @dataclass
 class _Turn:
-    """When a reader requested its last page, when it began to read after a pause, and when it may request the next."""
+    """When a reader requested its last page, began to read after a pause, came to an end, and may request the next."""
 
     asked_at: float = -math.inf
     began_at: float | None = None
+    ended_at: float = -math.inf
     due_at: float = -math.inf
 
 
@@ -144,9 +145,8 @@ class Pages:
         return failing.since < self._served_at
 
     def is_held_up(self, reader: Reader) -> bool:
-        """Return whether a live reader has not come to an end for longer than an overlap."""
-        began_at = self._turns[reader.number].began_at
-        return began_at is not None and self._context.monotonic() - began_at > OVERLAP_MS / 1000
+        """Return whether a live reader has come to no end for longer than an overlap, or ever in this process."""
+        return self._context.monotonic() - self._turns[reader.number].ended_at > OVERLAP_MS / 1000
 
     def is_to_be_cut(self, failing: Failing) -> bool:
         """Return whether a page is to be cut out: others were served since it began to fail, and it failed again."""
@@ -157,7 +157,7 @@ class Pages:
         turn, now = self._turns[reader.number], self._context.monotonic()
         interval_s = SHARED_INTERVAL_S if self._limiter.at_once == 1 and len(self._turns) > 1 else LIVE_INTERVAL_S
         turn.due_at = max((now if turn.began_at is None else turn.began_at) + interval_s, now + 1.0)
-        turn.began_at = None
+        turn.began_at, turn.ended_at = None, now
 
     def query_called(self) -> None:
         """Note that a query is opened: it is a call too."""

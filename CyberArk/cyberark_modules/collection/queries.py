@@ -88,15 +88,15 @@ class Queries:
         """Return the reader of the query that was opened. Raises what opening it raised."""
         opening, self.opening = self.opening, None
         assert opening is not None  # noqa: S101
-        now = self._context.monotonic()
-        # It is not known at which moment between the call and the answer the API counted it.
-        self._allowed_at = max(self._allowed_at, now + QUERY_SPACING_S)
+        # The API has counted it between the call and the answer, which may have waited for a push.
+        counted_at = min(self._context.monotonic(), self._allowed_at - QUERY_SPACING_S + QUERY_MAY_TAKE_MS / 1000)
+        self._allowed_at = counted_at + QUERY_SPACING_S
         cursor = opening.cursor.result(0)
         self.failures = 0
         self._number += 1
         is_live = opening.window.end_ms is None
         if is_live:
-            self.live_due_at = now + self._frequency_s
+            self.live_due_at = counted_at + self._frequency_s
         marks = ((cursor, ()),) if is_live else ()
         return Reader(self._number, opening.window, opening.opened_ms, cursor, self._digest, marks=marks)
 

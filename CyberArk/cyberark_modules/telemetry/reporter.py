@@ -137,16 +137,17 @@ class Reporter:
         unread_s = sum((window.end_ms or 0) - window.start_ms for window in unread) / 1000
         if checkpoint is not self._checkpoint:
             self._checkpoint = checkpoint
+            self._read_to_ms = self._read_to_ms or checkpoint.watermark_ms
             metrics.UNREAD.set(unread_s)
             reach_ms = self._now_ms() - checkpoint.keys.complete_from_ms
             metrics.REREAD_REACH.set(max(0, min(reach_ms, DAY_MS)) / 1000)
             self._report_unreadable(unread)
             self._report_end_of_backlog(checkpoint)
         if self._monotonic() - self._summarized_at >= HOUR_S:
-            backlog = f"; backlog {duration(unread_s)} of events in {len(unread)} windows"
+            backlog = f"; backlog {duration(unread_s)} of events in {len(unread)} windows" if unread else ""
             self.log(
                 f"Collected {self._delivered} events in the last hour ({self._dropped} duplicates dropped); live edge "
-                f"read to {utc_text(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog if unread else ''}",
+                f"read to {utc_text(self._read_to_ms)}, lag {duration(self.lag_s())}{backlog}",
                 "info",
             )
             self._summarized_at = self._monotonic()
@@ -154,8 +155,7 @@ class Reporter:
 
     def lag_s(self) -> float:
         """Return the age (s) of the moment up to which the live edge was read."""
-        since_ms = self._read_to_ms or (self._checkpoint.watermark_ms if self._checkpoint else 0)
-        return max(0.0, (self._now_ms() - since_ms) / 1000) if since_ms else 0.0
+        return max(0.0, (self._now_ms() - self._read_to_ms) / 1000) if self._read_to_ms else 0.0
 
     def _oldest_window_s(self) -> float:
         unread = self._checkpoint.unread if self._checkpoint else ()

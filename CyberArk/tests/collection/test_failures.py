@@ -137,9 +137,11 @@ def test_behind_a_probe_that_fails_too_the_next_one_starts_now(engine: Engine) -
     assert read.failures.moment(read.value).probe_ms == at(41)
 
 
-@pytest.mark.parametrize(("seconds", "held_up", "probe_s"), [(299, [], 101), (301, [1], 303)])
+@pytest.mark.parametrize(("seconds", "held_up", "probe_s"), [(299, [], 101), (306, [1], 308)])
 def test_after_five_minutes_of_an_outage_too(engine: Engine, seconds: int, held_up: list[int], probe_s: int) -> None:
     read = Read(engine, LIVE)
+    assert read.failures.moment(read.value).held_up == {1}  # as after a start
+    read.pages.paused(LIVE)
     read.errors["live"] = BROKEN
     read.run(seconds)
     moment = read.failures.moment(read.value)
